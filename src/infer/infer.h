@@ -1,0 +1,78 @@
+// infer: eliminating variables from an energy, and answering questions. Programs over model, graph, plan and run.
+#ifndef NRG_INFER_H
+#define NRG_INFER_H
+
+#include "exec/exec.h"
+#include "model/model.h"
+
+// ---- store.c: named buffers. Inputs of every graph are bound by name, so that all graphs of a run share data and weights.
+// Names: variables and arrays by their name, weights by their parameter's name, "hyper:NAME", "length:DIM", results of inner
+// inference "best:NAME:k".
+typedef struct nrg_store nrg_store;
+nrg_status nrg_store_new(nrg_ctx *c, nrg_dtype type, nrg_store **out);
+void nrg_store_free(nrg_store *s);
+nrg_status nrg_store_put(nrg_store *s, const char *name, nrg_buffer b);                   // lent memory
+nrg_status nrg_store_make(nrg_store *s, const char *name, int64_t count, void **data);    // own, zeroed, grow-only, of the store's type
+const nrg_buffer *nrg_store_get(const nrg_store *s, const char *name);                    // NULL: none
+nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r);            // every input of g; E099 names a missing one
+
+// ---- infer.c: an inference is made while a graph is being built and holds what must run before that graph does.
+typedef struct nrg_inference nrg_inference;
+typedef struct {
+    int threads;
+    int64_t batch;          // samples a run, for choosing tiles
+    size_t memory;          // bytes that candidate tiles may take; 0: 64 MiB
+} nrg_infer_options;
+nrg_status nrg_inference_new(nrg_ctx *c, nrg_scope *s, const nrg_infer_options *o, nrg_inference **out);
+void nrg_inference_free(nrg_inference *i);
+// F: the energy with the variables of `data` as bound in the scope, those of `over` eliminated by `verb` (minimise or sum out,
+// by the model's statement for that verb, else a chosen method), and all others by their own verb, innermost latents first.
+// best[v] (v < NRG_MAX_VARS, may be NULL) becomes the minimiser of each minimised variable, held fixed.
+nrg_status nrg_infer_energy(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_verb verb, nrg_node *F, nrg_node *best);
+// The energies of all values of a finite variable (or of grid points): leads of F gain one candidate axis, returned in *lead;
+// *value is the candidate (event shape of the variable) along that axis. For offender and questions. E026 when not enumerable.
+nrg_status nrg_infer_candidates(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_node *F, nrg_leads *lead, nrg_node *value);
+// Runs inner loops for the current batch of n samples (rows as bound in the store) and leaves their results in the store.
+nrg_status nrg_inference_go(nrg_inference *i, nrg_store *store, int64_t n, uint64_t seed, uint32_t step);
+// What was chosen and why, one line a choice: "minimize y by exhaustive   (10 values)".
+void nrg_inference_print(const nrg_inference *i, nrg_text *out);
+// The method for a statement: checks the structure of the energy (E026, E027, E071), fills in what was left out, with the reason.
+nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st);
+
+// ---- lbfgs in graph form, shared by inference (leads = sample axis) and training (no leads).
+// One step graph evaluation: state inputs named "<prefix>:<field>"; see lbfgs.c.
+typedef struct nrg_lbfgs nrg_lbfgs;
+
+// ---- questions.c / ask.c
+// Can this model, trained as its learn statements say, answer? NRG_OK, or E060 with the reason and what it can answer.
+nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given);
+typedef struct {
+    nrg_question question;
+    int32_t var;
+    nrg_vars given;            // variables held at the data
+    int64_t n;                 // samples
+    int top;                   // rank: how many; 0: all (at most 1000)
+    const double *among;       // candidates [among_n, ...], or NULL
+    int64_t among_n;
+    int threads;
+    uint64_t seed;
+    bool anyway;
+    size_t memory;
+} nrg_ask_spec;
+typedef struct {
+    nrg_arena arena;
+    int64_t n, width;          // samples; numbers an answer (event size of the variable)
+    int64_t choices;           // rank: answers a sample; dist of a finite variable: values; grid: points; else 1
+    double *value;             // best: [n, width]; rank: [n, choices, width]; dist: [choices, width] the values (shared)
+    double *energy;            // best: [n]; rank: [n, choices]; dist: [n, choices]
+    double *p;                 // dist: [n, choices] probabilities (densities for reals), or NULL
+    double *free;              // [n] free energy where computed, or NULL
+    double *runner_up, *runner_up_energy; // best: [n, width], [n]; NaN where there is none
+    const char **status;       // [n] exact, converged, max_steps, approx
+    const char *how;           // method and reason
+} nrg_answers;
+nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out);
+void nrg_answers_free(nrg_answers *a);
+// F(x, y) of n samples, latents eliminated. energy: [n].
+nrg_status nrg_energy_of(nrg_model *m, nrg_store *store, nrg_vars data, int64_t n, int threads, double *energy);
+#endif
