@@ -80,7 +80,7 @@ void nrg_help(nrg_ctx *c, const char *fmt, ...) NRG_PRINTF(2, 3); // the `help:`
 nrg_span nrg_diag_span(const nrg_ctx *c, int i);
 // The message as LANGUAGE.md section 5 shows it: place, code, sentence, line with carets, facts, help.
 void nrg_diag_print(const nrg_ctx *c, int i, nrg_text *out);
-void nrg_diag_json(const nrg_ctx *c, int i, nrg_text *out); // one JSON object on one line
+void nrg_diag_json(const nrg_ctx *c, int i, nrg_text *out); // one JSON object and a newline
 int nrg_diag_errors(const nrg_ctx *c);                      // how many of the list are errors
 
 // ---- words.c ----
@@ -92,11 +92,18 @@ bool nrg_same(const char *a, const char *b); // equal strings; NULL equals nothi
 void nrg_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
 // What a number is for: keeps streams apart that share seed, id and step.
 enum { NRG_FOR_INIT = 1, NRG_FOR_SHUFFLE, NRG_FOR_SAMPLE, NRG_FOR_NOISE, NRG_FOR_DATA, NRG_FOR_SPLIT };
-// 4 words for element block `i` of stream (seed, purpose, id, step).
+// 4 words for element block `i` of stream (seed, purpose, id, step):
+//   counter = {i, step, low id, high id}, key = {low seed ^ purpose * 9E3779B9, high seed ^ purpose * BB67AE85} (mod 2^32).
 void nrg_random_words(uint64_t seed, uint32_t purpose, uint64_t id, uint32_t step, uint32_t i, uint32_t out[4]);
+// Element i of a draw comes from w = block i / 4; every executor makes these same numbers, in float and in double.
+//   uniform: (w[i % 4] >> 8) * 2^-24, in [0, 1), exact in float
+//   normal:  with the pair a = w[i % 4 & 2], b = w[(i % 4 & 2) + 1] (Box-Muller): u = ((a >> 8) + 1) * 2^-24,
+//            v = (b >> 8) * 2^-24; sqrt(-2 log u) * cos(2 pi v) for even i, * sin(2 pi v) for odd i
 double nrg_random_uniform(uint64_t seed, uint32_t purpose, uint64_t id, uint32_t step, uint32_t i); // [0, 1)
 double nrg_random_normal(uint64_t seed, uint32_t purpose, uint64_t id, uint32_t step, uint32_t i);
-// A permutation of 0..n-1 by id and step.
+// 53 bits: words 2(i % 2) and the next of block i / 2, ((a >> 5) * 2^26 + (b >> 6)) * 2^-53
+double nrg_random_wide(uint64_t seed, uint32_t purpose, uint64_t id, uint32_t step, uint32_t i);
+// Fills `at` with a permutation of 0..n-1; `id` is for instance the epoch.
 void nrg_random_shuffle(uint64_t seed, uint32_t purpose, uint64_t id, int64_t *at, int64_t n);
 
 // ---- file.c ----

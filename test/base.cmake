@@ -1,0 +1,1 @@
+nrg_test(base unit/base.c base)
