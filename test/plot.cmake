@@ -1,0 +1,1 @@
+nrg_test(plot unit/plot.c plot)
