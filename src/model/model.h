@@ -36,6 +36,7 @@ typedef struct {
     nrg_expr *over;
 } nrg_binder;
 
+enum { NRG_MAX_HEIGHT = 500 };
 struct nrg_expr {
     nrg_expr_kind kind;
     uint32_t id; // unique in the model: a layer call owns weights by its id
@@ -44,6 +45,7 @@ struct nrg_expr {
     nrg_expr **kid;
     const char **names; // of call arguments; NULL when none is named
     uint32_t n, split;
+    uint32_t height; // 1 for a leaf; at most NRG_MAX_HEIGHT, so that recursion over a tree is safe
     nrg_binder *binder;
     uint32_t binders;
     nrg_span span; // the whole expression
@@ -71,6 +73,8 @@ typedef struct {
     nrg_domain_kind kind;
     double lo, hi; // range; -INFINITY, INFINITY where open
     nrg_span span;
+    const char **args; // names in brackets: path(src, dst)
+    uint32_t n;
 } nrg_domain;
 
 // ---- declarations -----------------------------------------------------------------------------------------
