@@ -44,7 +44,7 @@ const nrg_array *nrg_table_at(const nrg_table *t, int i);
 const nrg_array *nrg_table_find(const nrg_table *t, const char *name); // NULL: none
 // Adds an array; name, labels and file are copied, data, offsets and missing are lent (see nrg_table_arena). E090: the name is taken.
 nrg_status nrg_table_add(nrg_table *t, const nrg_array *a);
-// A new zeroed array in the table's own memory. The result may be written to.
+// A new zeroed array in the table's own memory. The result may be written to, until the next add.
 nrg_status nrg_table_make(nrg_table *t, const char *name, nrg_cell type, int32_t rank, const int64_t *dim, nrg_array **out);
 // After all adds: turns `x` with `x_offsets` (or `offsets`) into a ragged array, then asks for equal numbers of samples (E056).
 nrg_status nrg_table_check(nrg_table *t);
@@ -81,12 +81,11 @@ typedef struct {
     nrg_ctx *ctx;
     unsigned char *at;
     size_t n, cap;  // cap: what the hook gave; 0: mapped
-    bool padded;    // a zero byte follows at[n - 1] (memory only)
 } nrg_blob;
 nrg_status nrg_blob_open(nrg_ctx *c, const char *path, nrg_blob *out); // .gz is expanded (by content)
 nrg_status nrg_blob_copy(nrg_ctx *c, const char *file, const void *bytes, size_t n, nrg_blob *out); // from memory, expanded too
 void nrg_blob_free(nrg_blob *b);
-void nrg_table_keep(nrg_table *t, nrg_blob *b, nrg_status *s); // the table owns the bytes from now on; *s: NRG_E098 when refused
+nrg_status nrg_table_keep(nrg_table *t, nrg_blob *b); // the table owns the bytes from now on, *b is emptied
 
 // ---- the readers, one file each, listed in readers.def ----
 typedef struct {
@@ -120,7 +119,9 @@ bool nrg_integer(const char *p, size_t n, int64_t *out);
 bool nrg_cell_blank(const char *p, size_t n);             // "", NaN, NA, ?, _: missing
 bool nrg_times(int64_t a, int64_t b, int64_t *out);       // a * b for a, b >= 0; false when it is too large
 bool nrg_product(const int64_t *dim, int rank, int64_t *out);
-void nrg_name_clean(char *s);                             // to a name that a model can use: letters, digits, _
+const char *nrg_name_clean(nrg_arena *a, const char *p, size_t n); // a name that a model can use: letters, digits, _
+typedef struct { char at[56]; } nrg_snippet;
+nrg_snippet nrg_snip(const char *p, size_t n); // for messages: 'text', shortened, without control characters
 
 // ---- labels.c: texts to categories in order of first appearance ----
 typedef struct {
