@@ -15,6 +15,7 @@ nrg_status nrg_store_put(nrg_store *s, const char *name, nrg_buffer b);         
 nrg_status nrg_store_make(nrg_store *s, const char *name, int64_t count, void **data);    // own, zeroed, grow-only, of the store's type
 const nrg_buffer *nrg_store_get(const nrg_store *s, const char *name);                    // NULL: none
 nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r);            // every input of g; E099 names a missing one
+nrg_dtype nrg_store_type(const nrg_store *s);
 
 // ---- infer.c: an inference is made while a graph is being built and holds what must run before that graph does.
 typedef struct nrg_inference nrg_inference;
@@ -22,6 +23,7 @@ typedef struct {
     int threads;
     int64_t batch;          // samples a run, for choosing tiles
     size_t memory;          // bytes that candidate tiles may take; 0: 64 MiB
+    bool values_only;       // no gradient will be taken: sums over candidates may go through tiles as well
 } nrg_infer_options;
 nrg_status nrg_inference_new(nrg_ctx *c, nrg_scope *s, const nrg_infer_options *o, nrg_inference **out);
 void nrg_inference_free(nrg_inference *i);
@@ -29,6 +31,9 @@ void nrg_inference_free(nrg_inference *i);
 // by the model's statement for that verb, else a chosen method), and all others by their own verb, innermost latents first.
 // best[v] (v < NRG_MAX_VARS, may be NULL) becomes the minimiser of each minimised variable, held fixed.
 nrg_status nrg_infer_energy(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_verb verb, nrg_node *F, nrg_node *best);
+// As nrg_infer_energy with over = 0, but with the probabilities of summed-out variables held fixed: a sum of stop(p) E whose
+// gradient is that of F and whose second derivatives are those of the expected energy (expectation-maximisation).
+nrg_status nrg_infer_surrogate(nrg_inference *i, nrg_vars data, nrg_node *Q);
 // The energies of all values of a finite variable (or of grid points): leads of F gain one candidate axis, returned in *lead;
 // *value is the candidate (event shape of the variable) along that axis. For offender and questions. E026 when not enumerable.
 nrg_status nrg_infer_candidates(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_node *F, nrg_leads *lead, nrg_node *value);

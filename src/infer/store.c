@@ -1,0 +1,120 @@
+// Named buffers. Every graph of a run binds its inputs by name, so that all graphs share data, weights and inner results.
+#include "infer/inside.h"
+#include <string.h>
+
+typedef struct {
+    const char *name;
+    nrg_buffer buffer;
+    size_t own; // bytes of our own memory behind the buffer, 0: lent
+} entry;
+
+struct nrg_store {
+    nrg_ctx *ctx;
+    nrg_arena arena;
+    nrg_dtype type;
+    NRG_LIST(entry) entries;
+};
+
+nrg_status nrg_store_new(nrg_ctx *c, nrg_dtype type, nrg_store **out) {
+    nrg_arena arena = nrg_arena_make(c);
+    nrg_store *s = NRG_NEW(&arena, nrg_store);
+    *out = NULL;
+    if (!s) {
+        nrg_arena_free(&arena);
+        return NRG_E098;
+    }
+    s->ctx = c;
+    s->arena = arena;
+    s->type = type;
+    *out = s;
+    return NRG_OK;
+}
+
+static void forget(nrg_store *s, entry *e) {
+    if (e->own) nrg_mem(s->ctx, e->buffer.data, e->own, 0);
+    e->own = 0;
+    e->buffer = (nrg_buffer){0};
+}
+
+void nrg_store_free(nrg_store *s) {
+    if (!s) return;
+    for (uint32_t i = 0; i < s->entries.n; i++) forget(s, &s->entries.at[i]);
+    nrg_arena arena = s->arena;
+    nrg_arena_free(&arena);
+}
+
+nrg_dtype nrg_store_type(const nrg_store *s) { return s->type; }
+
+static entry *find(const nrg_store *s, const char *name) {
+    for (uint32_t i = 0; i < s->entries.n; i++)
+        if (strcmp(s->entries.at[i].name, name) == 0) return &s->entries.at[i];
+    return NULL;
+}
+
+static entry *need(nrg_store *s, const char *name) {
+    entry *e = find(s, name);
+    if (e) return e;
+    entry fresh = {nrg_arena_copy(&s->arena, name, strlen(name)), {0}, 0};
+    if (!fresh.name || NRG_PUSH(&s->arena, s->entries, fresh) != NRG_OK) return NULL;
+    return &s->entries.at[s->entries.n - 1];
+}
+
+nrg_status nrg_store_put(nrg_store *s, const char *name, nrg_buffer b) {
+    entry *e = need(s, name);
+    if (!e) return NRG_E098;
+    forget(s, e);
+    e->buffer = b;
+    return NRG_OK;
+}
+
+nrg_status nrg_store_make(nrg_store *s, const char *name, int64_t count, void **data) {
+    entry *e = need(s, name);
+    size_t bytes = (size_t)(count < 1 ? 1 : count) * nrg_dtype_size(s->type);
+    *data = NULL;
+    if (!e) return NRG_E098;
+    if (e->own < bytes) {
+        void *p = nrg_mem(s->ctx, NULL, 0, bytes);
+        if (!p) return NRG_E098;
+        forget(s, e);
+        e->own = bytes;
+        e->buffer.data = p;
+    }
+    e->buffer.type = s->type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32;
+    e->buffer.rows = NULL;
+    memset(e->buffer.data, 0, bytes);
+    *data = e->buffer.data;
+    return NRG_OK;
+}
+
+const nrg_buffer *nrg_store_get(const nrg_store *s, const char *name) {
+    const entry *e = find(s, name);
+    return e ? &e->buffer : NULL;
+}
+
+void nrg_store_fill(const nrg_store *s, void *data, int64_t n, double value) {
+    for (int64_t i = 0; i < n; i++) {
+        if (s->type == NRG_F64) ((double *)data)[i] = value;
+        else ((float *)data)[i] = (float)value;
+    }
+}
+
+double nrg_store_number(nrg_dtype type, const void *data, int64_t i) {
+    return type == NRG_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
+}
+
+nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
+    for (uint32_t i = 0; i < nrg_input_count(g); i++) {
+        const char *name = nrg_input_name(g, i);
+        const entry *e = find(s, name);
+        if (e) {
+            nrg_run_bind(r, nrg_input_at(g, i), e->buffer);
+            continue;
+        }
+        if (strncmp(name, NRG_HOLE, strlen(NRG_HOLE)) == 0) continue; // stood in while the graph was built; nothing reads it
+        nrg_status st = nrg_fail(s->ctx, NRG_E099, NRG_NOWHERE, "nothing is bound to the input %s of a graph", name);
+        nrg_fact(s->ctx, "bound are %u names", s->entries.n);
+        nrg_help(s->ctx, "put the array into the store under this name before running");
+        return st;
+    }
+    return NRG_OK;
+}
