@@ -52,7 +52,7 @@ typedef union {
     struct { int32_t axis; int64_t before, after; } pad;
     struct { int32_t axis; } axis;                                     // concat
     struct { int32_t axis; nrg_leads lead; } lift;                     // lift, lower
-    struct { int64_t n; nrg_leads leads; int32_t rank; } index;        // put: n rows; rank = number of index axes of the event
+    struct { int64_t n; nrg_leads leads; int32_t rank; } index;        // rank: event axes of the index; put: n rows, sum over leads
     struct { uint32_t ta, tb; nrg_leads leads; } matmul;
     struct { int32_t stride, pad_h, pad_w; int64_t h, w; nrg_leads leads; } conv; // h, w: image size (convx) or filter size (convw)
     struct { uint32_t transpose; } tri;
@@ -137,6 +137,11 @@ nrg_node nrg_conv(nrg_graph *g, nrg_node image, nrg_node filters, int stride, in
 nrg_node nrg_convx(nrg_graph *g, nrg_node dy, nrg_node filters, int stride, int pad_h, int pad_w, int64_t h, int64_t w);
 nrg_node nrg_convw(nrg_graph *g, nrg_node image, nrg_node dy, int stride, int pad_h, int pad_w, int64_t h, int64_t w, nrg_leads leads);
 nrg_node nrg_trisolve(nrg_graph *g, nrg_node l, nrg_node b, bool transpose);
+
+// value.c -- elementwise rows on numbers (the definition shared by constant folding and the reference executor).
+double nrg_op_value(nrg_op op, double a, double b, double c);
+bool nrg_op_elementwise(nrg_op op);
+bool nrg_op_reduction(nrg_op op);
 
 // grad.c -- gradients[i] = derivative of the sum of all numbers of y (weighed by seed, if not bad) with respect to wrt[i],
 // with the leading axes and shape of wrt[i]. Emits table ops only. A zero derivative is a zero of that shape.
