@@ -270,6 +270,13 @@ const nrg_expr *nrg_call_arg(const nrg_expr *call, const char *name, int place);
 // Value of a schedule argument at fraction t of its clock (0..1): number, a -> b, geometric(a, b), hyper.
 nrg_status nrg_eval_schedule(const nrg_model *m, const nrg_expr *e, double t, double *out);
 
+// Inputs that evaluation makes by name, beside weights: "hyper:NAME" [], "length:DIM" [] with the sample axis,
+//   whiten(x): "whiten:NAME:mean" [n] and "whiten:NAME:matrix" [n, n], n numbers of x; gives (x - mean) @ matrix,
+//   standardise(x): "standardise:NAME:mean" and "standardise:NAME:scale", both with x's shape; gives (x - mean) * scale,
+// where NAME is the first name in x. hamming(v) compares v with the name "data:v" (nrg_scope_name).
+// Weights start: linear, conv, conv1 uniform(1/sqrt(fan in)), weights and biases; embed normal(1); position normal(0.02);
+// layernorm 1 and 0; weight variables as `init` says, else normal(0.01).
+
 // ---- eval.c: expressions to typed nodes. The same evaluation checks (unknown sizes stand in by a guess) and lowers. ----
 typedef struct {
     nrg_type type;
@@ -296,12 +303,16 @@ nrg_status nrg_eval_energy(nrg_scope *s, nrg_node *out); // one number for each 
 nrg_vars nrg_expr_vars(const nrg_model *m, const nrg_expr *e);
 // Evaluates everything that owns weights once, so that m->params is complete. Sizes must be known.
 nrg_status nrg_model_resolve(nrg_model *m, nrg_dtype type);
-// Checks every expression with guessed sizes: E030 to E044. Leaves no params behind.
+// Checks every expression with guessed sizes: E022 and E030 to E043. Leaves no params behind. Names (E011, E014, E020, E021, E023, E024)
+// are the parser's matter; should one slip through, evaluation says E011 itself.
 nrg_status nrg_model_check_types(nrg_model *m);
 
 // Tables of names, for suggestions and listings.
 extern const char *const nrg_method_names[], *const nrg_loss_names[], *const nrg_optimizer_names[], *const nrg_layer_names[],
     *const nrg_function_names[];
+// rows.c -- the tables of layers and functions as Markdown, for docs/language.md.
+void nrg_layers_print(nrg_text *out);
+void nrg_functions_print(nrg_text *out);
 typedef struct { const char *name, *verbs, *domain; bool built; const char *args, *doc; } nrg_method_row;
 typedef struct { const char *name, *args, *expr, *doc; } nrg_loss_row;
 typedef struct { const char *name, *args, *doc; } nrg_optimizer_row;
