@@ -110,6 +110,8 @@ void nrg_random_shuffle(uint64_t seed, uint32_t purpose, uint64_t id, int64_t *a
 nrg_status nrg_file_read(nrg_ctx *c, const char *path, nrg_text *out); // whole file; E053 with the reason
 // Writes through a temporary in the same folder, fsync and rename. E092 with the reason.
 nrg_status nrg_file_write(nrg_ctx *c, const char *path, const void *p, size_t n);
+typedef struct { const void *at; size_t n; } nrg_part;
+nrg_status nrg_file_write_parts(nrg_ctx *c, const char *path, const nrg_part *parts, size_t n); // one after the other
 bool nrg_file_exists(const char *path);
 nrg_status nrg_folder_make(nrg_ctx *c, const char *path); // with its parents
 

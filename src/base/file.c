@@ -32,7 +32,7 @@ nrg_status nrg_file_read(nrg_ctx *c, const char *path, nrg_text *out) {
     return s;
 }
 
-// Writes and syncs; 0 or the reason.
+// Writes; 0 or the reason.
 static int put(int fd, const char *p, size_t n) {
     while (n > 0) {
         ssize_t did = write(fd, p, n);
@@ -41,6 +41,13 @@ static int put(int fd, const char *p, size_t n) {
         p += did;
         n -= (size_t)did;
     }
+    return 0;
+}
+
+static int put_all(int fd, const nrg_part *parts, size_t n) {
+    int why = 0;
+    for (size_t i = 0; i < n && !why; i++) why = put(fd, parts[i].at, parts[i].n);
+    if (why) return why;
     return fsync(fd) == 0 || errno == EINVAL ? 0 : errno; // pipes and the like cannot sync
 }
 
@@ -55,6 +62,10 @@ static void sync_folder(nrg_text *path) {
 }
 
 nrg_status nrg_file_write(nrg_ctx *c, const char *path, const void *p, size_t n) {
+    return nrg_file_write_parts(c, path, &(nrg_part){p, n}, 1);
+}
+
+nrg_status nrg_file_write_parts(nrg_ctx *c, const char *path, const nrg_part *parts, size_t n) {
     nrg_text temp = nrg_text_make(c);
     int fd = -1, why = EEXIST;
     for (int i = 0; i < 100 && why == EEXIST; i++) {
@@ -69,7 +80,7 @@ nrg_status nrg_file_write(nrg_ctx *c, const char *path, const void *p, size_t n)
         nrg_text_free(&temp);
         return s;
     }
-    why = put(fd, p, n);
+    why = put_all(fd, parts, n);
     if (close(fd) != 0 && !why) why = errno;
     if (!why && rename(temp.at, path) != 0) why = errno;
     if (why) unlink(temp.at);
