@@ -62,6 +62,325 @@ NRG_API const char *nrg_status_advice(nrg_status s);
 NRG_API int nrg_status_exit(nrg_status s);
 /* i-th status of the table, NRG_OK past its end: for listings. */
 NRG_API nrg_status nrg_status_at(int i);
+/* Diagnostic i as text for people (place, code, sentence, line with carets, facts, help) or as one JSON object; both end in a
+ * newline. Like snprintf: writes at most n bytes with the final zero and returns the length that the whole needs. */
+NRG_API size_t nrg_diag_text(nrg_ctx *c, int i, char *at, size_t n);
+NRG_API size_t nrg_diag_json_text(nrg_ctx *c, int i, char *at, size_t n);
+/* Puts a message of your own into the list and returns s, for instance from an energy callback's caller. */
+NRG_API nrg_status nrg_complain(nrg_ctx *c, nrg_status s, const char *message, const char *help);
+NRG_API int nrg_diag_errors(const nrg_ctx *c); /* how many of the list are errors */
+NRG_API size_t nrg_mem_used(const nrg_ctx *c); /* bytes held now, and the most ever held */
+NRG_API size_t nrg_mem_peak(const nrg_ctx *c);
+NRG_API const char *nrg_version(void);         /* "0.1.0": of the library, where NRG_VERSION is of the header */
+NRG_API int nrg_cores(void);                   /* processors of this machine that we may use: the default for threads */
+
+/* ---- data: named arrays, one row a sample ----------------------------------------------------------------- */
+
+typedef enum {
+    NRG_CELL_F32, NRG_CELL_F64, NRG_CELL_U8, NRG_CELL_I8, NRG_CELL_I16, NRG_CELL_I32, NRG_CELL_I64, NRG_CELL_U16, NRG_CELL_U32,
+    NRG_CELL_BOOL, NRG_CELL_COUNT
+} nrg_cell;
+enum { NRG_ARRAY_RANK = 8 };
+
+typedef struct {
+    const char *name;
+    nrg_cell type;
+    int32_t rank;                /* at least 1 */
+    int64_t dim[NRG_ARRAY_RANK]; /* dim[0]: samples; of a ragged array: items of all samples together */
+    void *data;                  /* row-major, aligned to its type */
+    const int64_t *offsets;      /* ragged: items of sample i are offsets[i] .. offsets[i + 1] - 1; else NULL */
+    int64_t samples;             /* dim[0], or the number of offsets less one */
+    const uint8_t *missing;      /* one byte a cell, 1 where it is missing; NULL: none, but NaN in floats still means missing */
+    const char *const *labels;   /* labels[labels_n]: cells are categories 0 .. labels_n - 1; NULL: numbers */
+    int64_t labels_n;
+    const char *file;            /* where it came from, for messages, or NULL */
+} nrg_array;
+
+typedef struct nrg_table nrg_table; /* arrays by name, all with the same number of samples */
+
+NRG_API nrg_status nrg_table_new(nrg_ctx *c, nrg_table **out);
+NRG_API void nrg_table_free(nrg_table *t);
+/* Adds an array. Name, labels and file are copied; data, offsets and missing are lent until the table is freed.
+ * E090 when the name is taken. After the last one call nrg_table_check (E056: different numbers of samples). */
+NRG_API nrg_status nrg_table_add(nrg_table *t, const nrg_array *a);
+/* The short way for dense arrays: name, type, rank, dim[rank], data (lent). */
+NRG_API nrg_status nrg_table_put(nrg_table *t, const char *name, nrg_cell type, int rank, const int64_t *dim, const void *data);
+NRG_API nrg_status nrg_table_check(nrg_table *t);
+NRG_API int64_t nrg_table_rows(const nrg_table *t);
+NRG_API int nrg_table_count(const nrg_table *t);
+NRG_API const nrg_array *nrg_table_at(const nrg_table *t, int i);
+NRG_API const nrg_array *nrg_table_find(const nrg_table *t, const char *name); /* NULL: none */
+/* Cell number `cell` of an array (row-major) as a number. */
+NRG_API double nrg_array_value(const nrg_array *a, int64_t cell);
+/* Opens files into a new table: each spec is FILE, NAME=FILE, FILE:PART or NAME=FILE:PART (an array of an .npz, a column of a
+ * table by header or number). Reads npz, npy, idx, csv, tsv, libsvm, each also as .gz. E053, E054, E056. */
+NRG_API nrg_status nrg_data_load(nrg_ctx *c, const char *const *specs, int n, nrg_table **out);
+/* Built-in data of n samples, a pure function of its arguments: parabola, eye, spiral, moons, gaussians, digits. E011. */
+NRG_API nrg_status nrg_data_make(nrg_ctx *c, const char *name, int64_t n, uint64_t seed, nrg_table **out);
+NRG_API const char *nrg_data_maker(int i, const char **doc); /* name of the i-th kind, NULL past the end */
+/* By extension: .npz, .npy, .csv, .tsv; whole or not at all (E092). Replaces an existing file. */
+NRG_API nrg_status nrg_data_write(const nrg_table *t, const char *path);
+/* Listing: arrays, shapes, ranges, labels and the first `rows` rows. The text is lent until the table is freed. */
+NRG_API nrg_status nrg_table_text(nrg_table *t, int rows, const char **text);
+
+/* ---- energies written in C: nodes of a graph --------------------------------------------------------------- */
+
+/* A graph of tensor operations. A node stands for an array with an event shape (what one sample has) and any number of leading
+ * axes (samples, candidates), which are handled for you: builders never mention them. A builder that gets wrong shapes returns
+ * the bad node 0; what is built on it is bad; the first cause is reported when the energy is used. */
+typedef struct nrg_graph nrg_graph;
+typedef struct {
+    uint32_t i;
+} nrg_node;
+
+enum { NRG_MAX_RANK = 8 };
+typedef struct {
+    int32_t rank;
+    int64_t dim[NRG_MAX_RANK];
+} nrg_shape;
+
+/* Builds an energy: one number a sample (event rank 0), from the nodes of the listed variables and weights, in the order of the
+ * list. It is called several times for one model, each time with nodes of another graph. Categories come as their index. */
+typedef nrg_node (*nrg_energy_fn)(void *ud, nrg_graph *g, const nrg_node *vars, int n);
+
+NRG_API nrg_shape nrg_shape_of(int rank, const int64_t *dim);
+NRG_API nrg_shape nrg_node_shape(const nrg_graph *g, nrg_node n); /* event shape; rank 0 for the bad node */
+NRG_API nrg_node nrg_const(nrg_graph *g, double value);
+/* Elementwise, of one node. stop: its value without its gradient. step: 1 where a > 0, else 0. */
+NRG_API nrg_node nrg_neg(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_abs(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_sign(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_step(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_floor(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_exp(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_log(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_sqrt(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_square(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_recip(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_tanh(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_sigmoid(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_softplus(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_relu(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_sin(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_cos(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_stop(nrg_graph *g, nrg_node a);
+/* Elementwise, of two: event shapes are broadcast from the right as in NumPy. lt, le, eq give 1 or 0. */
+NRG_API nrg_node nrg_add(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_sub(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_mul(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_div(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_pow(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_max(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_min(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_lt(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_le(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_eq(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_select(nrg_graph *g, nrg_node cond, nrg_node a, nrg_node b); /* cond != 0 ? a : b */
+/* Reductions over all event axes, or over one (axis counts from 0; negative from the end). */
+NRG_API nrg_node nrg_sum_all(nrg_graph *g, nrg_node a);
+NRG_API nrg_node nrg_sum_axis(nrg_graph *g, nrg_node a, int axis);
+NRG_API nrg_node nrg_max_axis(nrg_graph *g, nrg_node a, int axis);
+NRG_API nrg_node nrg_min_axis(nrg_graph *g, nrg_node a, int axis);
+NRG_API nrg_node nrg_logsumexp_axis(nrg_graph *g, nrg_node a, int axis);
+NRG_API nrg_node nrg_sum_squares(nrg_graph *g, nrg_node a); /* sum of a * a over all event axes */
+NRG_API nrg_node nrg_inner(nrg_graph *g, nrg_node a, nrg_node b); /* sum of a * b over all event axes */
+/* Product of matrices and vectors: sums over the last axis of a and the first of b, as @ of the language. */
+NRG_API nrg_node nrg_product_of(nrg_graph *g, nrg_node a, nrg_node b);
+NRG_API nrg_node nrg_transpose(nrg_graph *g, nrg_node a); /* the last two axes */
+NRG_API nrg_node nrg_reshape(nrg_graph *g, nrg_node a, nrg_shape s);
+NRG_API nrg_node nrg_slice(nrg_graph *g, nrg_node a, int axis, int64_t start, int64_t n, int64_t step);
+NRG_API nrg_node nrg_concat(nrg_graph *g, nrg_node a, nrg_node b, int axis);
+NRG_API nrg_node nrg_take(nrg_graph *g, nrg_node a, nrg_node index); /* a [n, e...], index [i...] -> [i..., e...] */
+/* image [c, h, w], filters [f, c, kh, kw] -> [f, h', w'] */
+NRG_API nrg_node nrg_conv(nrg_graph *g, nrg_node image, nrg_node filters, int stride, int pad_h, int pad_w);
+
+/* ---- models ------------------------------------------------------------------------------------------------ */
+
+/* An energy-based model: its text, its weights once it has some, and what it was told about threads and precision. */
+typedef struct nrg_ebm nrg_ebm;
+
+typedef enum { NRG_GIVEN, NRG_PREDICT, NRG_LATENT, NRG_WEIGHT } nrg_role;
+typedef enum { NRG_REAL, NRG_BIT, NRG_SIGN, NRG_INT, NRG_CATEGORY, NRG_TRUTH } nrg_elem;
+typedef enum { NRG_BEST, NRG_RANK, NRG_DIST } nrg_question;
+
+/* All zero is a good default. The strings are lent for the call. */
+typedef struct {
+    const char *const *sets;  /* "K=20", "lambda=0.1": sizes and hyper-parameters */
+    int sets_n;
+    const char *const *stmts; /* whole statements: each replaces the one with its keyword and variables, else is added */
+    int stmts_n;
+    const char *const *maps;  /* "y=label": array `label` is variable y */
+    int maps_n;
+    int threads;              /* 0: all cores. Results do not depend on it */
+    uint64_t seed;
+    bool f64;                 /* compute in double precision */
+    bool last;                /* of a run: its last weights instead of its best */
+} nrg_options;
+
+/* Loads a model: a .nrg text, or a trained one (run folder, .safetensors, .nrgm). `path` "-" reads the text from stdin.
+ * Every error of a text is in the context's list (up to 20 statements); the first one's status is returned. `o` may be NULL. */
+NRG_API nrg_status nrg_ebm_load(nrg_ctx *c, const char *path, const nrg_options *o, nrg_ebm **out);
+/* From a text of n bytes in memory; `name` is for messages. */
+NRG_API nrg_status nrg_ebm_load_text(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, nrg_ebm **out);
+/* The energy is given in C: the text has every statement but `energy`; `vars` lists what it reads, variables and weights alike:
+ * "x, y, W". All inference, losses, optimisers and questions work as for an energy in the language. */
+NRG_API nrg_status nrg_ebm_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, const char *vars,
+                                   nrg_energy_fn fn, void *ud, nrg_ebm **out);
+NRG_API void nrg_ebm_free(nrg_ebm *m);
+NRG_API nrg_ctx *nrg_ebm_ctx(const nrg_ebm *m);
+
+/* Texts about a model, lent until the next call that gives a text of this model. */
+typedef enum {
+    NRG_SHOW_SUMMARY, /* one screen: dims, variables, modules, sizes, choices with reasons, questions it can answer */
+    NRG_SHOW_TEXT,    /* the model in the language, overrides resolved */
+    NRG_SHOW_SHAPES,  /* each declaration with its type and size */
+    NRG_SHOW_GRAPH,   /* the energy as a graph, one line a node (unknown sizes stand in by a guess) */
+    NRG_SHOW_PLAN,    /* the steps that compute it, with bytes and operations */
+    NRG_SHOW_AUDIT    /* claims about the energy's structure, each checked numerically; E099 when one fails */
+} nrg_show;
+NRG_API nrg_status nrg_ebm_text(nrg_ebm *m, nrg_show what, const char **text);
+/* NRG_OK when it can be trained; E070: nothing to learn; E071: the message names the part that is missing. */
+NRG_API nrg_status nrg_ebm_trainable(nrg_ebm *m);
+/* NRG_OK, or E060 with the reason and what it can answer. */
+NRG_API nrg_status nrg_ebm_answers(nrg_ebm *m, nrg_question q, const char *var);
+
+typedef struct {
+    const char *name;
+    nrg_role role;
+    nrg_elem elem;
+    int32_t rank;
+    int64_t dim[NRG_MAX_RANK];       /* -1: not known before data are seen */
+    const char *axis[NRG_MAX_RANK];  /* names of the axes, NULL where anonymous */
+    const char *const *labels;       /* of a category, or NULL */
+    int64_t labels_n;                /* values of a category, -1: not known yet; 0: not a category */
+} nrg_var_info;
+NRG_API int nrg_ebm_vars(const nrg_ebm *m);
+NRG_API int nrg_ebm_find(const nrg_ebm *m, const char *var); /* its number, -1: none */
+NRG_API nrg_status nrg_ebm_var(nrg_ebm *m, int i, nrg_var_info *out);
+
+/* ---- weights ----------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *name;  /* "W" for a weight variable, "G.0.weight" for the first layer of module G */
+    const char *owner; /* the module or variable, as `optimize` names it */
+    int32_t rank;
+    int64_t dim[NRG_MAX_RANK], count;
+} nrg_weight_info;
+/* Sizes from the data (NULL where the text has them all) and first values by the rules of the model. Training does this itself. */
+NRG_API nrg_status nrg_ebm_start(nrg_ebm *m, const nrg_table *data);
+NRG_API int nrg_ebm_weights(const nrg_ebm *m); /* 0 before there are any */
+NRG_API nrg_status nrg_ebm_weight(nrg_ebm *m, int i, nrg_weight_info *out);
+NRG_API nrg_status nrg_ebm_weight_find(nrg_ebm *m, const char *name, int *i); /* E011 with the nearest name */
+/* The numbers themselves, row-major, float or double as *type says; you may write to them. Lent until the model changes hands. */
+NRG_API nrg_status nrg_ebm_weight_data(nrg_ebm *m, int i, nrg_cell *type, void **data);
+NRG_API nrg_status nrg_ebm_weight_get(nrg_ebm *m, int i, double *to);
+NRG_API nrg_status nrg_ebm_weight_set(nrg_ebm *m, int i, const double *from);
+/* Safetensors with the model text inside, so that nrg_ebm_load takes it back. */
+NRG_API nrg_status nrg_ebm_save(nrg_ebm *m, const char *path);
+/* Values from another model's file; names and shapes must agree (E057). */
+NRG_API nrg_status nrg_ebm_weights_from(nrg_ebm *m, const char *path);
+
+/* ---- training ---------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint64_t seed;
+    int threads;
+    bool f64;
+    double valid;              /* fraction held out, 0: none */
+    const nrg_table *valid_table;
+    const char *out;           /* run folder, NULL: none */
+    bool resume, overwrite;
+    const char *init;          /* weights file to start from, or NULL */
+    double seconds;            /* time limit, 0: none */
+    double checkpoint_seconds; /* 0: 300 */
+    const char *const *maps;
+    int maps_n;
+    const char *argv;          /* the command, for run.json */
+    const char *model_text;    /* set by nrg_ebm_train: the resolved model as text */
+} nrg_train_options;
+typedef struct {
+    int64_t epoch, epochs, step, steps; /* epoch counts from 1; steps: in this epoch */
+    double fraction;                    /* of the epoch */
+    double loss, pos, neg, free, gap, norm, lr;
+    double valid_loss;                  /* NaN: none */
+    bool best, epoch_end;
+    double seconds, eta, samples_per_second;
+} nrg_progress;
+typedef bool (*nrg_progress_fn)(void *ud, const nrg_progress *p); /* false: stop, write a checkpoint, return E093 */
+
+/* Trains on a table. seed, threads, f64 and maps of `o` are taken from the model's own options where they are zero; `o` may be
+ * NULL. `fn` (may be NULL) hears of every step. E050 to E056: the data; E070, E071; E080: no longer finite; E093: stopped. */
+NRG_API nrg_status nrg_ebm_train(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o, nrg_progress_fn fn, void *ud);
+/* In two steps: prepare (and read the three lines about model, plan and data), then go. */
+NRG_API nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o, const char **lines);
+NRG_API nrg_status nrg_ebm_train_go(nrg_ebm *m, nrg_progress_fn fn, void *ud);
+
+/* ---- questions --------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    nrg_question question;
+    const char *var;
+    const char *const *given; /* names of the variables held at the data; none: those whose arrays are there */
+    int given_n;
+    int top;                  /* rank: how many; 0: all (at most 1000) */
+    const double *among;      /* candidates [among_n, event of var] to choose from, or NULL */
+    int64_t among_n;
+    int64_t samples;          /* without data: how many samples; 0: one */
+    bool anyway;              /* answer although training never compared these energies */
+} nrg_ask_options;
+
+/* Answers for n samples. Numbers of an answer: width = product of dim[rank]. Categories are indices into labels. */
+typedef struct {
+    nrg_question question;
+    const char *var;
+    int32_t rank;
+    int64_t dim[NRG_MAX_RANK];
+    const char *const *labels;
+    int64_t labels_n;
+    int64_t n, width, choices; /* choices: rank: answers a sample; dist: values; best: 1 */
+    const double *value;       /* best [n, width]; rank [n, choices, width]; dist [choices, width], shared by all samples */
+    const double *energy;      /* best [n]; rank and dist [n, choices] */
+    const double *p;           /* dist [n, choices]: probabilities, or densities of reals; else NULL */
+    const double *free;        /* [n] free energy where it was computed, or NULL */
+    const double *runner_up, *runner_up_energy; /* best [n, width], [n]; NaN where there is none; or NULL */
+    const char *const *status; /* [n] exact, converged, max_steps, approx */
+    const char *how;           /* method and reason */
+} nrg_reply;
+/* `data` may be NULL when nothing is given. E060: training never compared these energies; E081: some did not converge (the
+ * reply is there all the same). */
+NRG_API nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, nrg_reply **out);
+NRG_API void nrg_reply_free(nrg_reply *r);
+/* The table `sample, answer, energy, runner_up, runner_up_energy, status` (and its like for rank and dist) as CSV or as JSON. */
+typedef enum { NRG_AS_CSV, NRG_AS_JSON } nrg_form;
+NRG_API nrg_status nrg_reply_text(nrg_reply *r, nrg_form form, const char **text);
+NRG_API nrg_status nrg_reply_save(nrg_reply *r, const char *path); /* .csv, .json or .npz */
+
+/* F of each row, latents eliminated; energy [rows]. Low = good. */
+NRG_API nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy);
+/* Gradient of F with respect to `name`. A variable: of each row, [rows, event]. A weight: of the mean of F over the rows.
+ * *count (may be NULL) becomes the number of numbers; with to == NULL nothing else happens. */
+NRG_API nrg_status nrg_ebm_gradient(nrg_ebm *m, const nrg_table *data, const char *name, double *to, int64_t *count);
+/* The metrics of `report`: a CSV header and one row. */
+NRG_API nrg_status nrg_ebm_report(nrg_ebm *m, const nrg_table *data, const char **header, const char **row);
+/* The i-th `expect` of the model (E090 past the end): *verdict 1 holds, 0 fails, -1 cannot be checked here; *text says what was found. */
+NRG_API int nrg_ebm_expects(const nrg_ebm *m);
+NRG_API nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int *verdict, const char **text);
+
+/* ---- pictures (.png, or .svg where gnuplot draws) ------------------------------------------------------------ */
+
+/* Loss and energies over epochs from log.csv of a run folder. */
+NRG_API nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *path);
+/* F over a grid of two real numbers: "x" and "y", or entries "x[0]" and "x[1]". The data (may be NULL) are drawn over it and give
+ * the ranges; else the domains do. Other variables stay as in row `row` of the data. points: of the grid, each way; 0: 100. */
+typedef struct {
+    const char *x, *y;
+    double x0, x1, y0, y1; /* all zero: chosen */
+    int points;
+    int64_t row;
+} nrg_landscape;
+NRG_API nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_landscape *l, const char *path);
+/* Each row of a weight matrix as a small image. h, w: its shape; 0: from the dims, else nearly square. grey: one scale a tile. */
+NRG_API nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey, const char *path);
 
 #ifdef __cplusplus
 }

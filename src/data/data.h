@@ -11,28 +11,8 @@
 
 #include "base/base.h"
 
-// Types of cells, in the order of nrg_buf_type.
-typedef enum {
-    NRG_CELL_F32, NRG_CELL_F64, NRG_CELL_U8, NRG_CELL_I8, NRG_CELL_I16, NRG_CELL_I32, NRG_CELL_I64, NRG_CELL_U16, NRG_CELL_U32,
-    NRG_CELL_BOOL, NRG_CELL_COUNT
-} nrg_cell;
-enum { NRG_ARRAY_RANK = 8 };
+// nrg_cell (types of cells, in the order of nrg_buf_type) and nrg_array are public: nrg.h.
 
-typedef struct {
-    const char *name;
-    nrg_cell type;
-    int32_t rank;                // at least 1
-    int64_t dim[NRG_ARRAY_RANK]; // dim[0]: samples; of a ragged array: items of all samples together
-    void *data;                  // row-major, aligned to its type; may be a private map of the file
-    const int64_t *offsets;      // ragged: items of sample i are offsets[i] .. offsets[i + 1] - 1; else NULL
-    int64_t samples;             // dim[0], or the number of offsets less one
-    const uint8_t *missing;      // one byte a cell, 1 where it is missing (floats then hold NaN, categories -1); NULL: see below
-    const char *const *labels;   // labels[labels_n]: cells are categories 0 .. labels_n - 1; NULL: numbers
-    int64_t labels_n;
-    const char *file;            // where it came from, for messages
-} nrg_array;
-
-typedef struct nrg_table nrg_table;
 
 // ---- table.c: arrays by name ----
 nrg_status nrg_table_new(nrg_ctx *c, nrg_table **out);

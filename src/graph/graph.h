@@ -13,22 +13,15 @@
 
 #include "base/base.h"
 
-typedef struct nrg_graph nrg_graph;
-typedef struct {
-    uint32_t i; // 0 is bad: what is built on bad is bad, and the first cause stays in the graph
-} nrg_node;
+// nrg_graph, nrg_node and nrg_shape are public (nrg.h). Node 0 is bad: what is built on bad is bad, and the first cause stays in
+// the graph.
 #define NRG_BAD ((nrg_node){0})
 
 typedef enum { NRG_F32, NRG_F64 } nrg_dtype;
 
 typedef uint32_t nrg_leads; // a set of leading axes
 #define NRG_SAMPLE 1u       // the sample axis
-enum { NRG_MAX_RANK = 8, NRG_MAX_LEADS = 32 };
-
-typedef struct {
-    int32_t rank;
-    int64_t dim[NRG_MAX_RANK];
-} nrg_shape;
+enum { NRG_MAX_LEADS = 32 };
 
 typedef enum {
     NRG_OP_bad,

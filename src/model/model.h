@@ -53,7 +53,6 @@ struct nrg_expr {
 };
 
 // ---- types ------------------------------------------------------------------------------------------------
-typedef enum { NRG_REAL, NRG_BIT, NRG_SIGN, NRG_INT, NRG_CATEGORY, NRG_TRUTH } nrg_elem;
 typedef struct {
     int32_t dim;  // index of a dim, or -1: anonymous, matches by size
     int64_t size; // -1: not known before data are seen
@@ -96,7 +95,6 @@ typedef struct {
     double lo, hi;
 } nrg_hyper;
 
-typedef enum { NRG_GIVEN, NRG_PREDICT, NRG_LATENT, NRG_WEIGHT } nrg_role;
 typedef struct {
     const char *name;
     nrg_span span;
@@ -185,7 +183,6 @@ typedef struct {
 
 typedef struct { const char **names; nrg_span *spans; uint32_t n; nrg_expr *expr; nrg_span span; } nrg_data_stmt;
 typedef struct { const char *path, *name; nrg_span span; const nrg_model *model; /* NULL until loaded */ } nrg_use;
-typedef enum { NRG_BEST, NRG_RANK, NRG_DIST } nrg_question;
 typedef struct { nrg_question question; int32_t var; nrg_vars given; nrg_span span; } nrg_answer_stmt;
 typedef struct { int32_t var; nrg_expr *by; nrg_span span; } nrg_hide;
 typedef struct { nrg_expr *expr; nrg_span span; } nrg_expr_stmt; // expect, report
@@ -206,9 +203,6 @@ typedef struct {
     double decay;
     nrg_span span;
 } nrg_param;
-
-// An energy given in C: builds nodes from the nodes bound to the listed variables (in the order of model->energy.vars).
-typedef nrg_node (*nrg_energy_fn)(void *ud, nrg_graph *g, const nrg_node *vars, int n);
 
 #define NRG_LIST(T) struct { T *at; uint32_t n, cap; }
 struct nrg_model {
