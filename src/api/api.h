@@ -1,0 +1,47 @@
+// api: the public functions of nrg.h over lang, train, infer, data and plot. Private header of this room.
+#ifndef NRG_API_H
+#define NRG_API_H
+
+#include "infer/infer.h"
+#include "lang/lang.h"
+#include "model/model.h"
+#include "plot/plot.h"
+#include "train/train.h"
+
+struct nrg_ebm {
+    nrg_ctx *ctx;
+    nrg_arena arena; // copies of the options
+    nrg_model *model;
+    nrg_store *store;     // weights and bound arrays; the trainer's own while there is one
+    nrg_trainer *trainer; // or NULL
+    bool started;         // the weights have values
+    const char **maps;
+    int maps_n, threads;
+    uint64_t seed;
+    bool f64;
+    nrg_text said; // the last text given out
+    nrg_text more; // the second text of the same call
+};
+
+// ebm.c
+nrg_status nrg_api_text(nrg_ebm *m, const char **text); // gives m->said out, or E098
+void nrg_api_clear(nrg_text *t);
+nrg_status nrg_api_var(const nrg_ebm *m, const char *name, int32_t *out); // E011 with the nearest name
+
+// values.c -- data as the energy sees them: a buffer in the store for each variable, under its name.
+typedef struct {
+    nrg_bound *bound;
+    nrg_vars vars;
+    int64_t rows;
+} nrg_values;
+// need: variables that must be found (E051). Starts the model's weights when it has none and needs none from training.
+nrg_status nrg_values_make(nrg_ebm *m, const nrg_table *t, nrg_vars need, nrg_values *out);
+void nrg_values_free(nrg_values *v);
+nrg_vars nrg_api_visible(const nrg_ebm *m); // variables of the energy that data may hold: given and predicted
+nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t, nrg_vars among); // those whose array is in the table
+nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t); // sizes known, weights have values
+
+// ask.c
+nrg_text *nrg_reply_said(nrg_reply *r);
+nrg_ctx *nrg_reply_ctx(const nrg_reply *r);
+#endif

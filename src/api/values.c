@@ -1,0 +1,99 @@
+// Data as the energy sees them: for each variable a buffer in the store under the variable's name.
+#include "api/api.h"
+#include <string.h>
+
+nrg_vars nrg_api_visible(const nrg_ebm *m) {
+    const nrg_model *k = m->model;
+    return k->energy.vars & (nrg_model_role(k, NRG_GIVEN) | nrg_model_role(k, NRG_PREDICT));
+}
+
+static bool mapped(const nrg_ebm *m, const char *var) {
+    size_t n = strlen(var);
+    for (int i = 0; i < m->maps_n; i++)
+        if (strncmp(m->maps[i], var, n) == 0 && m->maps[i][n] == '=') return true;
+    return false;
+}
+
+// Does every array that a data statement reads lie in the table? Names that are no arrays (dims, functions) do not count.
+static bool arrays_there(const nrg_model *k, const nrg_expr *e, const nrg_table *t, bool *any) {
+    if (!e) return true;
+    if (e->kind == NRG_X_NAME) {
+        if (nrg_table_find(t, e->text)) return *any = true;
+        return nrg_model_dim(k, e->text) >= 0 || nrg_model_hyper(k, e->text) >= 0 || nrg_model_module(k, e->text) >= 0;
+    }
+    for (uint32_t i = e->kind == NRG_X_CALL ? 1 : 0; i < e->n; i++)
+        if (!arrays_there(k, e->kid[i], t, any)) return false;
+    return true;
+}
+
+static bool found(const nrg_ebm *m, const nrg_table *t, const char *var) {
+    const nrg_model *k = m->model;
+    if (mapped(m, var)) return true;
+    for (uint32_t i = 0; i < k->datas.n; i++)
+        for (uint32_t j = 0; j < k->datas.at[i].n; j++) {
+            bool any = false;
+            if (nrg_same(k->datas.at[i].names[j], var) && arrays_there(k, k->datas.at[i].expr, t, &any) && any) return true;
+        }
+    return nrg_table_find(t, var) != NULL;
+}
+
+nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t, nrg_vars among) {
+    nrg_vars out = 0;
+    for (int32_t v = 0; v < (int32_t)m->model->vars.n; v++)
+        if ((among >> v & 1) && t && found(m, t, m->model->vars.at[v].name)) out |= (nrg_vars)1 << v;
+    return out;
+}
+
+static nrg_status bind(nrg_ebm *m, const nrg_table *t, nrg_vars need, bool fit, nrg_bound **out) {
+    nrg_bind_spec spec = {.maps = m->maps, .maps_n = m->maps_n, .need = need, .fit = fit, .threads = m->threads};
+    return nrg_bind_data(m->model, t, m->store, &spec, out);
+}
+
+nrg_status nrg_values_make(nrg_ebm *m, const nrg_table *t, nrg_vars need, nrg_values *out) {
+    *out = (nrg_values){0};
+    TRY(nrg_api_ready(m, t));
+    if (!t) return NRG_OK;
+    nrg_status s = bind(m, t, need, false, &out->bound);
+    if (s == NRG_OK) {
+        out->rows = nrg_bound_rows(out->bound);
+        out->vars = nrg_bound_vars(out->bound);
+        s = nrg_bound_values(out->bound, m->store, out->vars, NULL, out->rows);
+    }
+    if (s != NRG_OK) nrg_values_free(out);
+    return s;
+}
+
+void nrg_values_free(nrg_values *v) {
+    nrg_bound_free(v->bound);
+    *v = (nrg_values){0};
+}
+
+static nrg_status sizes_known(nrg_ebm *m) {
+    for (uint32_t i = 0; i < m->model->dims.n; i++)
+        if (m->model->dims.at[i].size < 0) {
+            nrg_fail(m->ctx, NRG_E050, m->model->dims.at[i].span, "the size of '%s' is not known", m->model->dims.at[i].name);
+            nrg_help(m->ctx, "give data, or --set %s=...", m->model->dims.at[i].name);
+            return NRG_E050;
+        }
+    return NRG_OK;
+}
+
+// A model that was never trained: sizes from the data when there are any, first values by its rules.
+nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t) {
+    nrg_bound *b = NULL;
+    if (m->started) return NRG_OK;
+    nrg_dtype type = m->f64 ? NRG_F64 : NRG_F32;
+    if (!m->store) TRY(nrg_store_new(m->ctx, type, &m->store));
+    if (t) TRY(bind(m, t, nrg_api_found(m, t, nrg_api_visible(m)), true, &b));
+    nrg_status s = sizes_known(m);
+    if (s == NRG_OK) s = nrg_model_resolve(m->model, type);
+    if (s == NRG_OK) s = nrg_weights_init(m->model, m->store, b, m->seed);
+    nrg_bound_free(b);
+    m->started = s == NRG_OK;
+    return s;
+}
+
+nrg_status nrg_ebm_start(nrg_ebm *m, const nrg_table *data) {
+    m->started = m->started && m->store != NULL;
+    return nrg_api_ready(m, data);
+}
