@@ -9,7 +9,7 @@ nrg_status nrg_group_decode(nrg_inference *i, const nrg_group *gr, nrg_node inde
 }
 
 // The energy at candidate `index`: deeper minimisers are picked out of theirs where all deeper groups were minimised.
-static nrg_status at_minimum(nrg_chain *c, int k, nrg_leads lead, nrg_node index, nrg_node *F) {
+nrg_status nrg_at_minimum(nrg_chain *c, int k, nrg_leads lead, nrg_node index, nrg_node *F) {
     nrg_inference *i = c->i;
     for (int j = k + 1; j < c->n; j++)
         if (c->at[j].verb != NRG_MINIMIZE) return nrg_chain_energy(c, k + 1, F);
@@ -31,7 +31,7 @@ static nrg_status minimise(nrg_chain *c, int k, nrg_node E, nrg_leads lead, nrg_
     nrg_node index = nrg_reduce(i->graph, NRG_OP_argmin, E, 0, lead, false);
     TRY(nrg_group_decode(i, &c->at[k], index, value));
     nrg_bind_all(i, c->at[k].vars, value, true, c->best);
-    return at_minimum(c, k, lead, index, F);
+    return nrg_at_minimum(c, k, lead, index, F);
 }
 
 nrg_node nrg_sum_out(nrg_inference *i, nrg_node E, nrg_leads lead) {

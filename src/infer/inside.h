@@ -61,6 +61,8 @@ struct nrg_loop {
     nrg_plan *plan, *start; // start: initial states, or NULL
     nrg_run *run, *first;
     void *own;              // the method's, in the outer inference's arena
+    const char *done;       // 1 where a sample has converged; NULL: nothing iterates
+    nrg_leads leads;        // of `done`
 };
 
 // One file a method, each with these five words.
@@ -123,6 +125,34 @@ nrg_status nrg_tiles_make(nrg_chain *c, int k, int64_t count, nrg_node *index, n
 
 nrg_status nrg_tiles_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed, uint32_t step);
 void nrg_tiles_drop(nrg_inference *i, nrg_loop *l);
+
+nrg_status nrg_at_minimum(nrg_chain *c, int k, nrg_leads lead, nrg_node index, nrg_node *F); // energy at candidate `index`
+
+// ---- descent.c: what gradient and lbfgs share
+typedef struct { const char *name; int64_t count; } nrg_extra; // a state of `count` numbers a sample, zero at the start
+typedef struct {
+    nrg_loop *loop;
+    nrg_leads leads, starts; // of the problem; of several starts
+    int64_t steps;
+    int n;                   // variables
+    int32_t var[NRG_MAX_VARS];
+    const char *name[NRG_MAX_VARS], *result[NRG_MAX_VARS]; // state; what the outer graph reads (NULL: the state)
+    nrg_node x[NRG_MAX_VARS]; // inputs of the inner graph: where energy and gradients are evaluated
+    int64_t count[NRG_MAX_VARS];
+    const char *done;
+    NRG_LIST(nrg_extra) extra;
+} nrg_descent;
+nrg_status nrg_descent_applies(nrg_chain *c, int k);
+nrg_status nrg_descent_open(nrg_chain *c, int k, nrg_descent **out);
+nrg_status nrg_descent_extra(nrg_inference *i, nrg_descent *d, const char *name, int64_t count);
+nrg_status nrg_descent_look(nrg_chain *c, int k, nrg_descent *d, nrg_node *E, nrg_node *gradient);
+nrg_status nrg_descent_close(nrg_chain *c, int k, nrg_descent *d, const nrg_update *update, int updates);
+nrg_status nrg_descent_result(nrg_chain *c, int k, nrg_descent *d, nrg_node *F);
+nrg_status nrg_descent_start(nrg_inference *in, const nrg_group *gr, int32_t v, nrg_leads leads, nrg_leads starts, nrg_node *x);
+nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed, uint32_t step);
+void nrg_descent_print(nrg_chain *c, int k, nrg_text *out);
+bool nrg_descent_boxed(const nrg_model *m, nrg_vars vars); // any domain that needs a projection
+nrg_node nrg_project(nrg_graph *g, const nrg_domain *d, nrg_node x);
 
 // ---- quad.c: an energy of degree 2 in a variable: gradient at 0 and blocks of second derivatives.
 typedef struct {
