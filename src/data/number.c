@@ -95,10 +95,15 @@ bool nrg_times(int64_t a, int64_t b, int64_t *out) {
     return true;
 }
 
+// A zero does not excuse the other sizes: the product without it must fit too, since rows are counted alone.
 bool nrg_product(const int64_t *dim, int rank, int64_t *out) {
+    bool none = false;
     *out = 1;
-    for (int i = 0; i < rank; i++)
-        if (dim[i] < 0 || !nrg_times(*out, dim[i], out)) return false;
+    for (int i = 0; i < rank; i++) {
+        none |= dim[i] == 0;
+        if (dim[i] < 0 || !nrg_times(*out, dim[i] ? dim[i] : 1, out)) return false;
+    }
+    if (none) *out = 0;
     return true;
 }
 

@@ -1,0 +1,16 @@
+# Each test/fuzz/NAME.c (but replay.c) becomes fuzz_NAME, linked with every room that exists.
+#   cmake --preset fuzz && cmake --build build/fuzz && build/fuzz/fuzz_data_csv -max_total_time=600 test/fuzz/corpus/data_csv
+file(GLOB fuzz_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/fuzz/*.c)
+foreach(file ${fuzz_files})
+  get_filename_component(name ${file} NAME_WE)
+  if(name STREQUAL "replay")
+    continue()
+  endif()
+  add_executable(fuzz_${name} ${file})
+  target_include_directories(fuzz_${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/test)
+  target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  foreach(room ${NRG_ROOMS})
+    target_link_libraries(fuzz_${name} PRIVATE nrg_${room})
+  endforeach()
+endforeach()

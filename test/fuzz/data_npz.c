@@ -1,0 +1,6 @@
+// Fuzz target: the npz reader.
+#include "data.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n) { return fuzz_data("f.npz", NULL, NULL, p, n); }
