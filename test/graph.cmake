@@ -1,0 +1,1 @@
+nrg_test(graph table/graph.c exec plan graph base)
