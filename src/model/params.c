@@ -1,0 +1,103 @@
+// Weights: made at their first use with sizes known, found by name afterwards. A module's weights are one set.
+#include "model/inside.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool same_sizes(const nrg_type *a, const nrg_type *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->axis[i].size >= 0 && b->axis[i].size >= 0 && a->axis[i].size != b->axis[i].size) return false;
+    return true;
+}
+
+static int32_t param_find(const nrg_model *m, const char *name) {
+    for (uint32_t i = 0; i < m->params.n; i++)
+        if (nrg_same(m->params.at[i].name, name)) return (int32_t)i;
+    return -1;
+}
+
+// Puts p in the model unless it is there; *at is its number. Names and types are copied into the model.
+static nrg_status param_put(nrg_scope *s, nrg_param p, int32_t *at) {
+    nrg_model *m = s->m;
+    if ((*at = param_find(m, p.name)) >= 0) return NRG_OK;
+    for (int i = 0; i < p.type.rank && !s->check; i++) {
+        int64_t n;
+        TRY(nrg_size_known(s, p.span, &p.type.axis[i], &n));
+    }
+    p.name = nrg_arena_copy(&m->arena, p.name, strlen(p.name));
+    p.owner = nrg_arena_copy(&m->arena, p.owner, strlen(p.owner));
+    if (!p.name || !p.owner) return NRG_E098;
+    p.shape = nrg_scope_shape(s, &p.type);
+    *at = (int32_t)m->params.n;
+    return NRG_PUSH(&m->arena, m->params, p);
+}
+
+static nrg_status two_sizes(nrg_call *c, const nrg_param *p, const nrg_type *asked) {
+    nrg_scope *s = c->s;
+    nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "layer '%s' of module %s has weights %s, but this input asks for %s", c->row->name,
+                             p->owner, nrg_type_text(s, &p->type), nrg_type_text(s, asked));
+    nrg_help(s->c, "a module is one set of weights; module K = copy(%s) makes another", p->owner);
+    return st;
+}
+
+nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out) {
+    nrg_scope *s = c->s;
+    const char *prefix, *source;
+    TRY(nrg_owner_name(s, c->e, &prefix, &source));
+    nrg_param p = {.type = w->type, .owner = s->own.owner, .bias = w->bias, .var = -1, .scale = w->scale, .average_of = -1};
+    p.init = w->init;
+    p.span = c->at->span;
+    p.domain = (nrg_domain){.lo = -INFINITY, .hi = INFINITY};
+    int32_t at;
+    if (source) {
+        nrg_param first = p;
+        first.owner = s->own.source;
+        // The averaged module owns the first part of its prefix.
+        const char *dot = strchr(source, '.');
+        first.owner = nrg_arena_copy(&s->arena, source, dot ? (size_t)(dot - source) : strlen(source));
+        first.name = nrg_arena_print(&s->arena, "%s.%s", source, w->what);
+        if (!first.name || !first.owner) return NRG_E098;
+        TRY(param_put(s, first, &p.average_of));
+        p.decay = s->own.decay;
+    }
+    p.name = nrg_arena_print(&s->arena, "%s.%s", prefix, w->what);
+    if (!p.name) return NRG_E098;
+    TRY(param_put(s, p, &at));
+    const nrg_param *is = &s->m->params.at[at];
+    if (!same_sizes(&is->type, &w->type)) return two_sizes(c, is, &w->type);
+    *out = nrg_scope_param(s, (uint32_t)at);
+    if (source) *out = nrg_stop(s->g, *out);
+    return NRG_OK;
+}
+
+// ---- weight variables
+
+static nrg_status init_rule(nrg_scope *s, const nrg_var *v, nrg_param *p) {
+    const nrg_expr *e = v->init;
+    p->init = NRG_INIT_NORMAL;
+    p->scale = 0.01;
+    if (!e) return NRG_OK;
+    const char *name = e->kind == NRG_X_CALL && e->kid[0]->kind == NRG_X_NAME ? e->kid[0]->text : "";
+    if (nrg_same(name, "samples")) return p->init = NRG_INIT_SAMPLES, p->init_expr = v->init, NRG_OK;
+    if (nrg_same(name, "normal") || nrg_same(name, "uniform")) {
+        p->init = name[0] == 'n' ? NRG_INIT_NORMAL : NRG_INIT_UNIFORM;
+        if (e->n != 2) return nrg_fail(s->c, NRG_E037, e->span, "%s takes one number: %s(0.01)", name, name);
+        return nrg_eval_number(s->m, e->kid[1], &p->scale);
+    }
+    TRY(nrg_eval_number(s->m, e, &p->scale));
+    p->init = p->scale == 0 ? NRG_INIT_ZERO : NRG_INIT_CONSTANT;
+    return NRG_OK;
+}
+
+nrg_status nrg_weight_var(nrg_scope *s, int32_t var, nrg_value *out) {
+    const nrg_var *v = &s->m->vars.at[var];
+    nrg_param p = {.name = v->name, .owner = v->name, .var = var, .domain = v->domain, .average_of = -1, .span = v->span};
+    TRY(nrg_var_type(s->m, var, &p.type));
+    TRY(init_rule(s, v, &p));
+    int32_t at;
+    TRY(param_put(s, p, &at));
+    out->type = p.type;
+    out->node = nrg_scope_param(s, (uint32_t)at);
+    return NRG_OK;
+}
