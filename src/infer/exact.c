@@ -67,6 +67,28 @@ static nrg_node rows_apart(nrg_graph *g, nrg_node x, nrg_leads block) {
     return nrg_reshape(g, x, nrg_shape_of(2, nrg_graph_node(g, x)->shape.dim + 1));
 }
 
+// Diagonal of the inverse of H, [S, B].
+static nrg_node inverse_diagonal(nrg_graph *g, const nrg_quad *q) {
+    int64_t flat[2] = {q->blocks, q->size}, column[2] = {q->size, 1};
+    if (q->size == 1) return nrg_reshape(g, nrg_recip(g, q->H), nrg_shape_of(2, flat));
+    nrg_leads block = q->blocks > 1 ? nrg_lead_new(g, "block", q->blocks) : 0;
+    nrg_node inverse = nrg_inv(g, rows_apart(g, q->H, block));
+    nrg_node eye = nrg_eq(g, nrg_iota(g, q->size), nrg_reshape(g, nrg_iota(g, q->size), nrg_shape_of(2, column)));
+    nrg_node diagonal = nrg_reduce(g, NRG_OP_sum, nrg_mul(g, inverse, eye), 1u << 1, 0, false);
+    return nrg_reshape(g, block ? nrg_lower(g, diagonal, block, 0) : diagonal, nrg_shape_of(2, flat));
+}
+
+nrg_status nrg_exact_variance(nrg_chain *c, int k, int32_t var, nrg_node *out) {
+    nrg_inference *i = c->i;
+    nrg_node value[NRG_MAX_VARS] = {{0}};
+    nrg_quad q;
+    TRY(nrg_quad_make(c, k, &q));
+    nrg_node v = nrg_mul(i->graph, inverse_diagonal(i->graph, &q), nrg_const(i->graph, 1 / i->model->beta));
+    nrg_quad_split(i, &q, v, value);
+    *out = value[var];
+    return nrg_graph_check(i->graph);
+}
+
 // Solves, and gives log det H. NaN where H is not positive definite, so that it shows.
 static void solve(nrg_graph *g, const nrg_quad *q, nrg_node *z, nrg_node *logdet) {
     nrg_node down = nrg_neg(g, q->g);

@@ -16,6 +16,8 @@ nrg_status nrg_store_make(nrg_store *s, const char *name, int64_t count, void **
 const nrg_buffer *nrg_store_get(const nrg_store *s, const char *name);                    // NULL: none
 nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r);            // every input of g; E099 names a missing one
 nrg_dtype nrg_store_type(const nrg_store *s);
+double nrg_store_number(nrg_dtype type, const void *data, int64_t i);                     // number i of a buffer of the store's type
+static inline size_t nrg_dtype_size(nrg_dtype t) { return t == NRG_F64 ? sizeof(double) : sizeof(float); }
 
 // ---- infer.c: an inference is made while a graph is being built and holds what must run before that graph does.
 typedef struct nrg_inference nrg_inference;
@@ -99,6 +101,7 @@ typedef struct {
     double *free;              // [n] free energy where computed, or NULL
     double *runner_up, *runner_up_energy; // best: [n, width], [n]; NaN where there is none
     const char **status;       // [n] exact, converged, max_steps, approx
+    double *mean, *variance;   // dist of a real whose conditional is Gaussian (exact): [n, width]; else NULL
     const char *how;           // method and reason
 } nrg_answers;
 nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out);

@@ -6,12 +6,12 @@
 
 #define NRG_HOLE "hole:" // names of inputs that stand in while a graph is built and are replaced before it runs
 enum { NRG_GROUPS = NRG_MAX_VARS };
-static inline size_t nrg_dtype_size(nrg_dtype t) { return t == NRG_F64 ? sizeof(double) : sizeof(float); }
 
 // ---- store.c
-nrg_dtype nrg_store_type(const nrg_store *s);
 void nrg_store_fill(const nrg_store *s, void *data, int64_t n, double value); // data of the store's type
-double nrg_store_number(nrg_dtype type, const void *data, int64_t i);
+nrg_status nrg_store_share(const nrg_store *from, nrg_store *to);                         // everything, lent
+nrg_status nrg_store_shift(nrg_store *s, const char *name, int64_t row, int64_t numbers); // rows from `row` on, of `numbers` each
+nrg_status nrg_store_hypers(const nrg_model *m, nrg_store *s);                            // scheduled ones at their end values
 
 // ---- infer.c
 // Variables eliminated together by one method.
@@ -167,5 +167,6 @@ typedef struct {
 } nrg_quad;
 nrg_status nrg_quad_make(nrg_chain *c, int k, nrg_quad *q);
 nrg_status nrg_quad_attr(nrg_chain *c, int k, nrg_quad *q);
+nrg_status nrg_exact_variance(nrg_chain *c, int k, int32_t var, nrg_node *out); // exact.c: diagonal of inv(beta H), as `var` lies
 void nrg_quad_split(nrg_inference *i, const nrg_quad *q, nrg_node z, nrg_node *value); // [S, B] -> variables
 #endif

@@ -118,3 +118,43 @@ nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
     }
     return NRG_OK;
 }
+
+// ---- views for a part of the rows
+
+nrg_status nrg_store_share(const nrg_store *from, nrg_store *to) {
+    for (uint32_t i = 0; i < from->entries.n; i++) TRY(nrg_store_put(to, from->entries.at[i].name, from->entries.at[i].buffer));
+    return NRG_OK;
+}
+
+static size_t buffer_size(nrg_buf_type t) {
+    switch (t) {
+    case NRG_BUF_F32:
+    case NRG_BUF_I32:
+    case NRG_BUF_U32: return 4;
+    case NRG_BUF_F64:
+    case NRG_BUF_I64: return 8;
+    case NRG_BUF_I16:
+    case NRG_BUF_U16: return 2;
+    default: return 1;
+    }
+}
+
+nrg_status nrg_store_shift(nrg_store *s, const char *name, int64_t row, int64_t numbers) {
+    entry *e = find(s, name);
+    if (!e || e->own) return NRG_OK;
+    if (e->buffer.rows) e->buffer.rows += row;
+    else if (e->buffer.data) e->buffer.data = (char *)e->buffer.data + (size_t)(row * numbers) * buffer_size(e->buffer.type);
+    return NRG_OK;
+}
+
+nrg_status nrg_store_hypers(const nrg_model *m, nrg_store *s) {
+    char name[256];
+    for (uint32_t i = 0; i < m->hypers.n; i++) {
+        void *data;
+        if (!m->hypers.at[i].scheduled) continue;
+        snprintf(name, sizeof name, "hyper:%s", m->hypers.at[i].name);
+        TRY(nrg_store_make(s, name, 1, &data));
+        nrg_store_fill(s, data, 1, m->hypers.at[i].to);
+    }
+    return NRG_OK;
+}
