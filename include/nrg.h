@@ -72,6 +72,8 @@ NRG_API int nrg_diag_errors(const nrg_ctx *c); /* how many of the list are error
 NRG_API size_t nrg_mem_used(const nrg_ctx *c); /* bytes held now, and the most ever held */
 NRG_API size_t nrg_mem_peak(const nrg_ctx *c);
 NRG_API const char *nrg_version(void);         /* "0.1.0": of the library, where NRG_VERSION is of the header */
+/* Nearest of n words by edit distance, NULL when none is near: for suggestions. */
+NRG_API const char *nrg_nearest(const char *word, const char *const *words, int n);
 NRG_API int nrg_cores(void);                   /* processors of this machine that we may use: the default for threads */
 
 /* ---- data: named arrays, one row a sample ----------------------------------------------------------------- */
@@ -257,6 +259,13 @@ typedef struct {
 NRG_API int nrg_ebm_vars(const nrg_ebm *m);
 NRG_API int nrg_ebm_find(const nrg_ebm *m, const char *var); /* its number, -1: none */
 NRG_API nrg_status nrg_ebm_var(nrg_ebm *m, int i, nrg_var_info *out);
+typedef struct {
+    const char *name;
+    double from, to; /* equal unless it follows a schedule */
+    double lo, hi;   /* range, infinite where open */
+} nrg_hyper_info;
+NRG_API bool nrg_ebm_hyper(const nrg_ebm *m, int i, nrg_hyper_info *out); /* false past the end */
+NRG_API bool nrg_ebm_trained(const nrg_ebm *m);                          /* it has weights of its own: loaded or learned */
 
 /* ---- weights ----------------------------------------------------------------------------------------------- */
 

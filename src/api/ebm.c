@@ -173,3 +173,12 @@ nrg_status nrg_ebm_var(nrg_ebm *m, int i, nrg_var_info *out) {
     }
     return NRG_OK;
 }
+
+bool nrg_ebm_hyper(const nrg_ebm *m, int i, nrg_hyper_info *out) {
+    if (i < 0 || i >= (int)m->model->hypers.n) return false;
+    const nrg_hyper *h = &m->model->hypers.at[i];
+    *out = (nrg_hyper_info){h->name, h->from, h->to, h->lo, h->hi};
+    return true;
+}
+
+bool nrg_ebm_trained(const nrg_ebm *m) { return m->started; }

@@ -1,0 +1,205 @@
+// nrg ask, energy, eval, test: questions about data.
+#include "cli.h"
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// ---- ask ----
+
+static nrg_status question(cli *c, const char *word, nrg_question *q) {
+    static const char *const names[] = {"best", "rank", "dist"};
+    char help[60] = "best, rank or dist";
+    for (int i = 0; i < 3; i++)
+        if (strcmp(word, names[i]) == 0) {
+            *q = (nrg_question)i;
+            return NRG_OK;
+        }
+    const char *near = nrg_nearest(word, names, 3);
+    if (near) snprintf(help, sizeof help, "did you mean '%s'?", near);
+    return cli_usage(c, help, "unknown question '%s'", word);
+}
+
+// --among a,b: labels or numbers.
+static nrg_status among(cli *c, nrg_ebm *m, nrg_ask_options *o) {
+    nrg_var_info v;
+    int n = 1, i = nrg_ebm_find(m, o->var);
+    if (!c->among || i < 0) return NRG_OK;
+    nrg_status s = nrg_ebm_var(m, i, &v);
+    if (s != NRG_OK) return s;
+    if (v.rank != 0) return cli_usage(c, NULL, "--among is for a variable of one number, and '%s' has several", o->var);
+    for (const char *p = c->among; *p; p++) n += *p == ',';
+    double *to = cli_keep(c, (size_t)n * sizeof *to);
+    if (!to) return NRG_E098;
+    const char *p = c->among;
+    for (int k = 0; k < n; k++) {
+        char word[128], *end;
+        size_t length = strcspn(p, ",");
+        snprintf(word, sizeof word, "%.*s", (int)length, p);
+        to[k] = -1;
+        bool found = false;
+        for (int64_t l = 0; v.labels && l < v.labels_n && !found; l++)
+            if ((found = strcmp(v.labels[l], word) == 0)) to[k] = (double)l;
+        if (!found) {
+            to[k] = strtod(word, &end);
+            found = *word && *end == 0 && !v.labels && (v.elem != NRG_CATEGORY || (to[k] >= 0 && to[k] < (double)v.labels_n));
+        }
+        if (!found) return cli_usage(c, NULL, "--among: '%s' is not a value of %s", word, o->var);
+        p += length + (p[length] == ',');
+    }
+    o->among = to;
+    o->among_n = n;
+    return NRG_OK;
+}
+
+// Names of the variables that --given holds, so that the question says exactly what is clamped.
+static nrg_status asked(cli *c, nrg_ebm *m, nrg_ask_options *o) {
+    long long top = 0, n = 0;
+    nrg_status s = cli_integer(c, "top", c->top, 1, &top);
+    if (s == NRG_OK) s = cli_integer(c, "n", c->n, 1, &n);
+    if (s == NRG_OK) s = among(c, m, o);
+    o->top = (int)top;
+    o->samples = n;
+    o->anyway = c->anyway;
+    return s;
+}
+
+static nrg_status deliver(cli *c, nrg_reply *r) {
+    const char *text;
+    nrg_status s;
+    cli_note(c, "%s\n", r->how);
+    if (c->out) return nrg_reply_save(r, c->out);
+    s = nrg_reply_text(r, c->json ? NRG_AS_JSON : NRG_AS_CSV, &text);
+    return s == NRG_OK ? cli_print(c, text) : s;
+}
+
+nrg_status cli_ask(cli *c) {
+    nrg_ebm *m = NULL;
+    nrg_table *data = NULL;
+    nrg_reply *r = NULL;
+    nrg_ask_options o = {.anyway = c->anyway};
+    if (c->words.n != 3)
+        return cli_usage(c, "nrg ask best y run --data FILE", "a question, a variable and a model are needed, found %d words", c->words.n);
+    o.var = c->words.at[1];
+    nrg_status s = question(c, c->words.at[0], &o.question);
+    if (s == NRG_OK && c->out) s = cli_may_write(c, c->out);
+    if (s == NRG_OK) s = cli_model(c, c->words.at[2], &m);
+    if (s == NRG_OK) s = asked(c, m, &o);
+    if (s == NRG_OK) s = cli_data(c, m, &data);
+    if (s == NRG_OK) s = nrg_ebm_ask(m, data, &o, &r);
+    if (r) {
+        nrg_status d = deliver(c, r);
+        if (d != NRG_OK) s = d;
+    }
+    nrg_reply_free(r);
+    nrg_table_free(data);
+    nrg_ebm_free(m);
+    return s;
+}
+
+// ---- energy, eval ----
+
+static nrg_status one_model(cli *c, nrg_ebm **m, nrg_table **data) {
+    *m = NULL;
+    *data = NULL;
+    if (c->words.n != 1) return cli_usage(c, NULL, c->words.n ? "one model at a time" : "which model?");
+    nrg_status s = cli_model(c, c->words.at[0], m);
+    return s == NRG_OK ? cli_need_data(c, *m, data) : s;
+}
+
+static nrg_status save_energies(cli *c, const double *E, int64_t n) {
+    nrg_table *t;
+    nrg_status s = nrg_table_new(c->ctx, &t);
+    if (s != NRG_OK) return s;
+    s = nrg_table_put(t, "energy", NRG_CELL_F64, 1, &n, E);
+    if (s == NRG_OK) s = nrg_data_write(t, c->out);
+    nrg_table_free(t);
+    return s;
+}
+
+static nrg_status put_energies(cli *c, const double *E, int64_t n) {
+    if (c->out) return save_energies(c, E, n);
+    if (!c->json) printf("sample,energy\n");
+    for (int64_t i = 0; i < n; i++) printf(c->json ? "{\"sample\": %lld, \"energy\": %.9g}\n" : "%lld,%.9g\n", (long long)i, E[i]);
+    return cli_print(c, "");
+}
+
+nrg_status cli_energy(cli *c) {
+    nrg_ebm *m;
+    nrg_table *data;
+    nrg_status s = c->out ? cli_may_write(c, c->out) : NRG_OK;
+    if (s != NRG_OK) return s;
+    s = one_model(c, &m, &data);
+    int64_t n = s == NRG_OK ? nrg_table_rows(data) : 0;
+    double *E = s == NRG_OK ? cli_keep(c, (size_t)(n + 1) * sizeof *E) : NULL;
+    if (s == NRG_OK && !E) s = NRG_E098;
+    if (s == NRG_OK) s = nrg_ebm_energy(m, data, E);
+    if (s == NRG_OK) s = put_energies(c, E, n);
+    nrg_table_free(data);
+    nrg_ebm_free(m);
+    return s;
+}
+
+// {"error(y)": 0.02, ...} from a CSV header and row of numbers.
+static void put_json(const char *header, const char *row) {
+    printf("{");
+    for (bool first = true; *header && *header != '\n'; first = false) {
+        size_t h = strcspn(header, ",\n"), r = strcspn(row, ",\n");
+        printf("%s\"%.*s\": %.*s", first ? "" : ", ", (int)h, header, (int)r, row);
+        header += h + (header[h] == ',');
+        row += r + (row[r] == ',');
+    }
+    printf("}\n");
+}
+
+nrg_status cli_eval(cli *c) {
+    nrg_ebm *m;
+    nrg_table *data;
+    const char *header = "", *row = "";
+    nrg_status s = one_model(c, &m, &data);
+    if (s == NRG_OK) s = nrg_ebm_report(m, data, &header, &row);
+    if (s == NRG_OK && c->json) put_json(header, row);
+    if (s == NRG_OK && !c->json)
+        printf("%s%s%s%s", header, strchr(header, '\n') ? "" : "\n", row, strchr(row, '\n') ? "" : "\n");
+    if (s == NRG_OK) s = cli_print(c, "");
+    nrg_table_free(data);
+    nrg_ebm_free(m);
+    return s;
+}
+
+// ---- test ----
+
+static nrg_status check_all(cli *c, nrg_ebm *m, const nrg_table *data) {
+    static const char *const words[] = {"unsupported", "FAIL", "ok"};
+    int failed = 0, n = nrg_ebm_expects(m);
+    for (int i = 0; i < n; i++) {
+        int verdict;
+        const char *text;
+        nrg_status s = nrg_ebm_expect(m, data, i, &verdict, &text);
+        if (s != NRG_OK) return s;
+        printf("%-11s expect %s\n", words[verdict + 1], text);
+        failed += verdict == 0;
+    }
+    if (n == 0) cli_note(c, "no expect statements\n");
+    nrg_status s = cli_print(c, "");
+    if (s != NRG_OK || failed == 0) return s;
+    char line[80];
+    snprintf(line, sizeof line, "%d of %d expectations fail", failed, n);
+    return nrg_complain(c->ctx, NRG_E081, line, NULL);
+}
+
+nrg_status cli_test(cli *c) {
+    nrg_ebm *m = NULL;
+    nrg_table *data = NULL;
+    if (c->words.n != 1) return cli_usage(c, NULL, c->words.n ? "one model at a time" : "which model?");
+    nrg_status s = cli_model(c, c->words.at[0], &m);
+    if (s == NRG_OK) s = cli_data(c, m, &data);
+    if (s == NRG_OK && data && !nrg_ebm_trained(m) && nrg_ebm_expects(m) > 0) {
+        cli_note(c, "training first: the model has no weights yet\n");
+        s = nrg_ebm_train(m, data, NULL, NULL, NULL);
+    }
+    if (s == NRG_OK) s = check_all(c, m, data);
+    nrg_table_free(data);
+    nrg_ebm_free(m);
+    return s;
+}
