@@ -116,8 +116,9 @@ static nrg_status split(nrg_model *m, const around *a, nrg_expr *e) {
         TRY(with_binders(m, a, e, &b));
         return split(m, &b, e->kid[0]);
     }
-    int32_t let = e->kind == NRG_X_NAME ? nrg_model_let(m, e->text) : -1;
-    if (let >= 0) return split(m, a, m->lets.at[let].body); // no index can be in scope of a let: names are never shadowed
+    // Under binders a let stays a name: its own sums could use the same letters.
+    int32_t let = e->kind == NRG_X_NAME && a->binders == 0 ? nrg_model_let(m, e->text) : -1;
+    if (let >= 0) return split(m, a, m->lets.at[let].body);
     return push(m, a, e);
 }
 
