@@ -281,6 +281,9 @@ static nrg_status pick(table *t) {
         TRY(find_column(t, p, from_n, &from));
         to = from;
         if (from_n < n) TRY(find_column(t, dots + 2, to_n, &to));
+        if (from > to)
+            return nrg_fail(t->in->ctx, NRG_E090, NRG_NOWHERE, "%s: column %u (%s) does not come before column %u (%s)", t->in->file,
+                            from + 1, t->col[from].name, to + 1, t->col[to].name);
         for (uint32_t i = from; i <= to; i++) TRY(pick_one(t, i));
         p = p[n] ? p + n + 1 : NULL;
     }

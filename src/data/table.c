@@ -95,11 +95,12 @@ nrg_status nrg_table_make(nrg_table *t, const char *name, nrg_cell type, int32_t
 // ---- ragged arrays ----
 
 // The name of the array that `name` holds the offsets of: "" for all that fit, NULL when it holds none.
-static const char *offsets_of(nrg_table *t, const char *name) {
+static nrg_status offsets_of(nrg_table *t, const char *name, const char **out) {
     size_t n = strlen(name), tail = strlen("offsets");
-    if (strcmp(name, "offsets") == 0) return "";
-    if (n < tail + 2 || strcmp(name + n - tail, "offsets") != 0 || name[n - tail - 1] != '_') return NULL;
-    return nrg_arena_copy(&t->arena, name, n - tail - 1);
+    *out = strcmp(name, "offsets") == 0 ? "" : NULL;
+    if (n < tail + 2 || strcmp(name + n - tail, "offsets") != 0 || name[n - tail - 1] != '_') return NRG_OK;
+    *out = nrg_arena_copy(&t->arena, name, n - tail - 1);
+    return *out ? NRG_OK : NRG_E098;
 }
 
 static bool whole_numbers(const nrg_array *a) { return a->type != NRG_CELL_F32 && a->type != NRG_CELL_F64 && !a->labels; }
@@ -155,8 +156,9 @@ static nrg_status use_offsets(nrg_table *t, const nrg_array *o, const char *targ
 
 static nrg_status ragged(nrg_table *t) {
     for (uint32_t i = 0; i < t->arrays.n;) {
-        const char *target = offsets_of(t, t->arrays.at[i]->name);
+        const char *target;
         bool used = false;
+        TRY(offsets_of(t, t->arrays.at[i]->name, &target));
         if (target) TRY(use_offsets(t, t->arrays.at[i], target, &used));
         if (used) memmove(t->arrays.at + i, t->arrays.at + i + 1, (--t->arrays.n - i) * sizeof *t->arrays.at);
         else i++;
