@@ -126,7 +126,7 @@ static nrg_status metric(checker *k, const nrg_expr *e) {
     if (!nrg_in_list(metrics, head->text)) {
         const char *near = nrg_nearest(head->text, metrics, (int)(sizeof metrics / sizeof *metrics) - 1);
         nrg_status st = nrg_names_unknown(k, "metric", head->text, head->span, near ? 0 : 1u << N_LET);
-        if (near) nrg_help(k->c, "did you mean '%s'?", near);
+        if (near && !nrg_names_lost(k, head->text)) nrg_help(k->c, "did you mean '%s'?", near);
         return st;
     }
     for (uint32_t i = 1; e->kind == NRG_X_CALL && i < e->n; i++) {

@@ -23,8 +23,6 @@ static double entries(const nrg_model *m, const nrg_var *v, bool *ragged) {
     double n = 1;
     *ragged = false;
     for (uint32_t i = 0; i < v->rank; i++) {
-        nrg_axis unused = {0};
-        (void)unused;
         const nrg_expr *e = v->axes[i];
         int32_t d = e->kind == NRG_X_NAME ? nrg_model_dim(m, e->text) : -1;
         if (d >= 0 && m->dims.at[d].size < 0) return 0;
@@ -145,6 +143,7 @@ static nrg_status start_point(checker *k, const nrg_expr *e) {
     if (nrg_in_list(points, head->text)) return nrg_check_args(k, e, args, head->text, 0, SEE_VARS);
     const char *near = nrg_nearest(head->text, points, 4);
     nrg_status s = nrg_names_unknown(k, "start point", head->text, head->span, near ? 0 : 1u << N_MODULE);
+    if (nrg_names_lost(k, head->text)) return s;
     nrg_fact(k->c, "start points: data, buffer(n, restart=5%%), memory, noise, or a module");
     if (near) nrg_help(k->c, "did you mean '%s'?", near);
     return s;

@@ -133,6 +133,7 @@ static nrg_status element(checker *k, const stmt *s, nrg_var *v) {
     if (v->category >= 0) return NRG_OK;
     const char *near = nrg_nearest(s->word, elements, 4);
     nrg_status st = nrg_names_unknown(k, "type", s->word, s->word_span, near ? 0 : 1u << N_DIM);
+    if (nrg_names_lost(k, s->word)) return st; // nothing was said, so nothing is added
     if (near) nrg_help(k->c, "did you mean '%s'?", near);
     else nrg_fact(k->c, "types: real bit sign int, or a dim for its categories");
     return st;

@@ -101,6 +101,7 @@ nrg_status nrg_names_declare(checker *k, const char *name, nrg_span span, bool h
 const char *nrg_names_near(checker *k, const char *name, unsigned kinds); // kinds: bits 1 << name_kind
 // E011 with the nearest name; nothing new is said about names of broken statements.
 nrg_status nrg_names_unknown(checker *k, const char *kind, const char *name, nrg_span span, unsigned kinds);
+bool nrg_names_lost(const checker *k, const char *name); // then nrg_names_unknown says nothing
 nrg_status nrg_names_lose(checker *k, const stmt *s); // later uses of what this statement declares are not reported
 const char *nrg_names_var(const checker *k, nrg_vars set, const char *between); // "x, y" in the arena; "" when refused
 const char *nrg_var_text(checker *k, int32_t var);    // "real[D]" in the arena; "" when refused

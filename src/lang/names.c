@@ -96,14 +96,14 @@ const char *nrg_names_near(checker *k, const char *name, unsigned kinds) {
     return nrg_nearest(name, w.at, (int)w.n);
 }
 
-static bool lost(const checker *k, const char *name) {
+bool nrg_names_lost(const checker *k, const char *name) {
     for (uint32_t i = 0; i < k->lost.n; i++)
         if (nrg_same(k->lost.at[i], name)) return true;
     return false;
 }
 
 nrg_status nrg_names_unknown(checker *k, const char *kind, const char *name, nrg_span span, unsigned kinds) {
-    if (lost(k, name)) return NRG_E011;
+    if (nrg_names_lost(k, name)) return NRG_E011;
     nrg_status s = nrg_fail(k->c, NRG_E011, span, "unknown %s '%s'", kind, name);
     const char *near = nrg_names_near(k, name, kinds);
     if (near) nrg_help(k->c, "did you mean '%s'?", near);

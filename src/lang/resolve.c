@@ -91,13 +91,12 @@ static nrg_status over(checker *k, const nrg_expr *e, unsigned see) {
     return kids(k, e, 1, see);
 }
 
-static nrg_status index(checker *k, const char *name, nrg_span span) {
-    static const char *const user = "index";
+static nrg_status hides(checker *k, const char *name, nrg_span span) {
     int32_t at;
     if (nrg_in_list(atoms, name)) return nrg_names_declare(k, name, span, false);
     name_kind kind = nrg_names_find(k, name, &at);
     if (kind == N_NONE || kind == N_LAYER || kind == N_FUNCTION) return NRG_OK;
-    nrg_status s = nrg_fail(k->c, NRG_E014, span, "%s '%s' hides an earlier '%s'", user, name, name);
+    nrg_status s = nrg_fail(k->c, NRG_E014, span, "index '%s' hides an earlier '%s'", name, name);
     nrg_help(k->c, "pick another letter");
     return s;
 }
@@ -115,7 +114,7 @@ static nrg_status reduce(checker *k, const nrg_expr *e, unsigned see) {
         const nrg_binder *b = &e->binder[i];
         s = over(k, b->over, see);
         for (uint32_t j = 0; j < b->n && s == NRG_OK; j++) {
-            s = index(k, b->names[j], b->spans[j]);
+            s = hides(k, b->names[j], b->spans[j]);
             if (s == NRG_OK) s = NRG_PUSH(&k->m->arena, k->locals, b->names[j]);
         }
     }
