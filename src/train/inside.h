@@ -1,0 +1,154 @@
+// Insides of the train room: programs (a graph that runs), losses, groups of weights, the trainer, runs on disk.
+#ifndef NRG_TRAIN_INSIDE_H
+#define NRG_TRAIN_INSIDE_H
+
+#include "train/train.h"
+
+enum { NRG_CHUNK = 8192 }; // rows a pass over the full set takes at a time: bounds the memory of whole-set methods
+
+// ---- numbers.c: buffers of a store as doubles and back
+void nrg_numbers_get(const nrg_buffer *b, double *to, int64_t n);
+void nrg_numbers_put(const nrg_buffer *b, const double *from, int64_t n);
+nrg_status nrg_number_set(nrg_store *s, const char *name, double value); // a single number, made at first use
+
+// ---- program.c: a graph with what it needs to run.
+typedef struct {
+    nrg_graph *g;
+    nrg_scope *scope;
+    nrg_inference *inf;
+    nrg_plan *plan;
+    nrg_run *run;
+    nrg_node *outputs;
+    double *values;     // outputs as doubles, one after the other
+    void *raw;          // the same in the graph's type
+    int64_t *offset;    // of output i; offset[outputs_n]: all
+    int outputs_n;
+    size_t bytes;
+    nrg_arena arena;
+} nrg_program;
+nrg_status nrg_program_new(nrg_model *m, nrg_dtype type, const nrg_infer_options *o, nrg_program *out);
+// Outputs must not have the sample axis. After this the program can run.
+nrg_status nrg_program_plan(nrg_program *p, nrg_node *outputs, int n, const nrg_update *updates, int updates_n, int64_t batch, int threads);
+nrg_status nrg_program_go(nrg_program *p, nrg_store *s, int64_t n, uint64_t seed, uint32_t step);
+void nrg_program_free(nrg_program *p);
+
+// ---- loss.c: the learn statements over one batch
+enum { NRG_SEEN_POS, NRG_SEEN_NEG, NRG_SEEN_FREE, NRG_SEEN_COUNT };
+typedef struct {
+    nrg_node sample; // loss of a sample times its row weight (sample axis), or NRG_BAD: nothing depends on samples
+    nrg_node once;   // regularisers, or NRG_BAD
+    nrg_node sum;    // sum of `sample` over the batch; the mean is sum * (input train:scale)
+    nrg_node seen[NRG_SEEN_COUNT]; // sums of atoms over the batch, for the progress line; NRG_BAD where there is none
+} nrg_loss;
+// `held`: energies are surrogates with held probabilities, for closed forms.
+nrg_status nrg_loss_build(nrg_program *p, const nrg_bound *b, nrg_store *store, bool held, nrg_loss *out);
+nrg_vars nrg_loss_data(const nrg_model *m); // variables that must be in the data
+// What the loss needs that moves with training: scheduled hypers, spheres around the data.
+nrg_status nrg_loss_clock(const nrg_model *m, nrg_store *store, double t);
+
+// ---- groups.c: optimize statements
+typedef struct nrg_optim nrg_optim;
+typedef struct {
+    const nrg_optim *way;
+    const nrg_optimize *stmt;
+    uint32_t *param, params; // indices of m->params
+    int64_t size;            // numbers in all
+    double momentum, decay, beta1, beta2, eps, clip, tol;
+    const nrg_expr *lr;      // NULL: lr_value
+    double lr_value, lr_now;
+    int64_t epochs, history, order; // order: place among the groups
+    bool done;               // a whole-set method has converged
+    void *own;
+} nrg_team;
+
+// Arrays beside the weights that a resumed run needs, with their names in the store or their own memory.
+typedef struct { const char *name; double *at; int64_t n; } nrg_state; // at NULL: in the store
+
+
+struct nrg_optim {
+    const char *name;
+    bool whole; // one round over the full set an epoch; else a part of every minibatch step
+    nrg_status (*make)(nrg_trainer *t, nrg_team *gr);
+    // minibatch: the new value of a weight with gradient `grad`; pushes updates of its own states
+    nrg_status (*step)(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad, nrg_node *out);
+    nrg_status (*clock)(nrg_trainer *t, nrg_team *gr, int64_t step); // numbers that change with the step
+    nrg_status (*round)(nrg_trainer *t, nrg_team *gr);               // whole
+    void (*drop)(nrg_trainer *t, nrg_team *gr);
+};
+#define NRG_OPTIMIZER(name, args, doc) extern const nrg_optim nrg_optim_##name;
+#include "model/optimizers.def"
+
+nrg_status nrg_teams_make(nrg_trainer *t);
+nrg_status nrg_team_number(nrg_trainer *t, const nrg_team *gr, const char *name, double *out, bool *given);
+nrg_status nrg_team_lr(nrg_trainer *t, nrg_team *gr, double clock);
+// A state array of a weight, zeroed, in the store under "opt:WHAT:NAME"; saved with checkpoints.
+nrg_status nrg_state_make(nrg_trainer *t, const char *what, uint32_t param, const char **name);
+nrg_status nrg_state_own(nrg_trainer *t, const char *name, double *at, int64_t n);
+nrg_status nrg_update_put(nrg_trainer *t, nrg_node state, nrg_node value);
+
+// ---- project.c: weights back into their domain
+nrg_node nrg_project(nrg_graph *g, const nrg_param *p, nrg_node w);
+nrg_status nrg_project_all(nrg_model *m, nrg_store *s);
+nrg_status nrg_project_some(nrg_trainer *t, const nrg_team *gr);
+
+// ---- the trainer
+typedef struct {
+    double loss, seen[NRG_SEEN_COUNT], norm, weight; // sums over the epoch so far; weight: samples
+} nrg_sums;
+struct nrg_trainer {
+    nrg_ctx *ctx;
+    nrg_arena arena;
+    nrg_model *m;
+    const nrg_table *table;
+    nrg_train_options o;
+    nrg_store *store;
+    nrg_bound *bound, *valid_bound;
+    int64_t *rows, rows_n;       // training rows
+    int64_t *valid, valid_n;     // validation rows
+    int64_t *order, *batch_rows; // this epoch's order; rows of the current batch
+    nrg_dtype type;
+    NRG_LIST(nrg_team) teams;
+    NRG_LIST(nrg_state) states;
+    NRG_LIST(nrg_update) updates; // while the step is built
+    nrg_program step, value, held_out; // minibatch step; loss of a pass over training rows, over validation rows
+    bool seen[NRG_SEEN_COUNT];
+    int64_t batch, epochs, epoch, at, steps, total; // at: next step in this epoch; steps an epoch; total: done so far
+    double mean_weight, best_loss, valid_loss;
+    nrg_sums sums;
+    double seconds;               // spent before this session
+    double started, saved, shown; // clock marks
+    uint64_t hash;
+    void *best;                   // copy of the best weights, or NULL
+    int64_t best_n, ordered;      // ordered: the epoch whose order lies in `order`, plus one
+    size_t best_bytes;
+    bool best_fresh, stopped;     // best_fresh: not on disk yet
+    double first_step;            // steps done before this session
+    nrg_progress_fn fn;
+    void *ud;
+};
+double nrg_clock(void);
+// Loss over rows by a program with outputs {sum, once, seen...}: mean of samples plus regularisers.
+nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n, double *loss);
+// Loss and gradient of the weights of a group over the training rows; decay of the group included. grad: [size]
+nrg_status nrg_pass_grad(nrg_trainer *t, nrg_team *gr, nrg_program *p, double *loss, double *grad);
+void nrg_team_get(const nrg_trainer *t, const nrg_team *gr, double *w);
+void nrg_team_put(nrg_trainer *t, const nrg_team *gr, const double *w);
+nrg_status nrg_step_build(nrg_trainer *t);
+nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n);
+nrg_status nrg_diverged(nrg_trainer *t, nrg_program *p, int64_t n);
+
+// ---- rundir.c: files of a run
+nrg_status nrg_run_open(nrg_trainer *t);
+nrg_status nrg_run_begin(nrg_trainer *t); // model.nrg, run.json, the head of log.csv
+nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p);
+nrg_status nrg_run_save(nrg_trainer *t, bool best); // weights.safetensors and state.safetensors, or best.safetensors
+nrg_status nrg_run_load(nrg_trainer *t);            // --resume
+nrg_status nrg_run_end(nrg_trainer *t, nrg_status s);
+
+// weights.c
+nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const char *text, const char *path, const nrg_meta *more, int more_n,
+                               const nrg_tensor *extra, int extra_n);
+void nrg_machine(nrg_text *out); // processor family and what it can do, for warnings on --resume
+nrg_status nrg_tensor_load(nrg_ctx *c, const nrg_tensor *t, nrg_store *store);
+double nrg_bound_weight_of(const nrg_bound *b, int64_t row);
+#endif

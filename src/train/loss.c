@@ -1,0 +1,166 @@
+// The learn statements over one batch: atoms by inference, loss expressions over them, regularisers once.
+#include "train/inside.h"
+#include <math.h>
+#include <string.h>
+
+nrg_vars nrg_loss_data(const nrg_model *m) {
+    nrg_vars need = 0;
+    for (uint32_t i = 0; i < m->learns.n; i++) {
+        const nrg_learn *l = &m->learns.at[i];
+        for (uint32_t k = 0; k < l->atoms.n; k++) need |= l->atoms.at[k].data;
+        for (uint32_t k = 0; k < l->atoms.n; k++)
+            if (l->atoms.at[k].kind == NRG_NEG) need |= l->atoms.at[k].over;
+        need |= nrg_expr_vars(m, l->expr);
+    }
+    return need & ~nrg_model_role(m, NRG_LATENT) & ~nrg_model_role(m, NRG_WEIGHT);
+}
+
+// ---- wrong answers: what `against` draws ---------------------------------------------------------------------
+
+static nrg_status unbuilt(const nrg_model *m, const nrg_expr *e) {
+    nrg_text t = nrg_text_make(m->ctx);
+    nrg_expr_print(m, e, &t);
+    nrg_status s = nrg_fail(m->ctx, NRG_E071, e->span, "against %s is not supported yet", t.bad || !t.at ? "this" : t.at);
+    nrg_text_free(&t);
+    nrg_help(m->ctx, "against offender works for finite answers, offender(outside=r) for reals on a grid");
+    return s;
+}
+
+static bool offender(const nrg_expr *e) {
+    if (!e) return true;
+    if (e->kind == NRG_X_CALL) e = e->kid[0];
+    return e->kind == NRG_X_NAME && nrg_same(e->text, "offender");
+}
+
+// 1 where the candidate is not a wrong answer: equal to the data, or closer than `outside` for reals.
+static nrg_node forbidden(nrg_graph *g, nrg_node candidate, nrg_node truth, const char *sphere) {
+    nrg_node gap = nrg_sub(g, candidate, truth);
+    nrg_node far = nrg_sum_all(g, nrg_square(g, gap));
+    if (!sphere) return nrg_eq(g, far, nrg_const(g, 0));
+    return nrg_le(g, far, nrg_square(g, nrg_input(g, sphere, 0, nrg_shape_of(0, NULL))));
+}
+
+static int32_t only(nrg_vars v) {
+    for (int32_t i = 0; i < NRG_MAX_VARS; i++)
+        if (v == (nrg_vars)1 << i) return i;
+    return -1;
+}
+
+static void sphere_name(uint32_t learn, char *to, size_t n) { snprintf(to, n, "against:%u:outside", learn); }
+
+static nrg_status negative(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, nrg_node *out) {
+    const nrg_learn *l = &m->learns.at[learn];
+    if (!offender(l->against)) return unbuilt(m, l->against);
+    int32_t y = only(a->over);
+    if (y < 0) return nrg_fail(m->ctx, NRG_E071, l->span, "the most offending answer of several variables at once is not supported yet");
+    if (nrg_expr_vars(m, l->expr) & a->over)
+        return nrg_fail(m->ctx, NRG_E071, l->span, "a margin that depends on %s is not supported yet", m->vars.at[y].name);
+    nrg_node truth = nrg_scope_bound(p->scope, y), F, value;
+    nrg_leads lead;
+    TRY(nrg_infer_candidates(p->inf, a->data & ~a->over, a->over, &F, &lead, &value));
+    nrg_scope_bind(p->scope, y, truth);
+    char name[64];
+    sphere_name(learn, name, sizeof name);
+    bool real = m->vars.at[y].elem == NRG_REAL;
+    nrg_node bad = forbidden(p->g, value, truth, real ? name : NULL);
+    nrg_node rest = nrg_select(p->g, bad, nrg_const(p->g, INFINITY), F);
+    *out = nrg_reduce(p->g, NRG_OP_rmin, rest, 0, lead, false);
+    return NRG_OK;
+}
+
+nrg_status nrg_loss_clock(const nrg_model *m, nrg_store *store, double t) {
+    char name[256];
+    for (uint32_t i = 0; i < m->hypers.n; i++) {
+        const nrg_hyper *h = &m->hypers.at[i];
+        if (!h->scheduled) continue;
+        double v = h->geometric ? h->from * pow(h->to / h->from, t) : h->from + (h->to - h->from) * t;
+        snprintf(name, sizeof name, "hyper:%s", h->name);
+        TRY(nrg_number_set(store, name, v));
+    }
+    for (uint32_t i = 0; i < m->learns.n; i++) {
+        const nrg_expr *r = nrg_call_arg(m->learns.at[i].against, "outside", 0);
+        double v = 0;
+        if (r) TRY(nrg_eval_schedule(m, r, t, &v));
+        sphere_name(i, name, sizeof name);
+        TRY(nrg_number_set(store, name, v));
+    }
+    return NRG_OK;
+}
+
+// ---- atoms ---------------------------------------------------------------------------------------------------
+
+static nrg_status atom(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, bool held, nrg_node *out) {
+    switch (a->kind) {
+    case NRG_POS:
+        return held ? nrg_infer_surrogate(p->inf, a->data, out) : nrg_infer_energy(p->inf, a->data, 0, NRG_MINIMIZE, out, NULL);
+    case NRG_LOWEST: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MINIMIZE, out, NULL);
+    case NRG_FREE: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MARGINALIZE, out, NULL);
+    case NRG_NEG: return negative(p, m, learn, a, out);
+    }
+    return NRG_OK;
+}
+
+// Latents and answers must not stay bound from one atom to the next: each atom starts from the data.
+static nrg_status fresh(nrg_program *p, const nrg_bound *b, nrg_model *m) {
+    for (uint32_t v = 0; v < m->vars.n; v++) nrg_scope_bind(p->scope, (int32_t)v, NRG_BAD);
+    return nrg_bound_nodes(b, p->scope);
+}
+
+static void see(nrg_program *p, const nrg_atom *a, nrg_node node, nrg_loss *out) {
+    static const int place[] = {[NRG_POS] = NRG_SEEN_POS, [NRG_NEG] = NRG_SEEN_NEG, [NRG_LOWEST] = NRG_SEEN_FREE, [NRG_FREE] = NRG_SEEN_FREE};
+    nrg_node *to = &out->seen[place[a->kind]];
+    if (!to->i && nrg_graph_node(p->g, node)->leads == NRG_SAMPLE) *to = nrg_reduce(p->g, NRG_OP_sum, node, 0, NRG_SAMPLE, false);
+}
+
+static nrg_node plus(nrg_graph *g, nrg_node a, nrg_node b) { return a.i ? nrg_add(g, a, b) : b; }
+
+// Adds sign * e: sums are taken apart, so that what has no samples in it stays out of the pass over them.
+static nrg_status add_terms(nrg_program *p, const nrg_expr *e, double sign, nrg_loss *out) {
+    if (e->kind == NRG_X_BINARY && (nrg_same(e->op, "+") || nrg_same(e->op, "-"))) {
+        TRY(add_terms(p, e->kid[0], sign, out));
+        return add_terms(p, e->kid[1], nrg_same(e->op, "-") ? -sign : sign, out);
+    }
+    nrg_value v;
+    TRY(nrg_eval(p->scope, e, &v));
+    const nrg_node_info *info = nrg_graph_node(p->g, v.node);
+    nrg_ctx *c = nrg_graph_ctx(p->g);
+    if (nrg_shape_count(&info->shape) != 1) {
+        nrg_status s = nrg_fail(c, NRG_E022, e->span, "a loss must be one number per sample");
+        nrg_help(c, "reduce it: sum(...), sq(...), mean(...)");
+        return s;
+    }
+    nrg_node x = nrg_reshape(p->g, v.node, nrg_shape_of(0, NULL));
+    if (sign < 0) x = nrg_neg(p->g, x);
+    if (info->leads & NRG_SAMPLE) out->sample = plus(p->g, out->sample, x);
+    else out->once = plus(p->g, out->once, x);
+    return NRG_OK;
+}
+
+static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, uint32_t i, bool held, nrg_loss *out) {
+    const nrg_learn *l = &m->learns.at[i];
+    nrg_node *atoms = NRG_NEWS(&p->arena, nrg_node, l->atoms.n + 1);
+    if (!atoms) return NRG_E098;
+    for (uint32_t k = 0; k < l->atoms.n; k++) {
+        TRY(fresh(p, b, m));
+        nrg_graph_span(p->g, l->span);
+        TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
+        see(p, &l->atoms.at[k], atoms[k], out);
+    }
+    TRY(fresh(p, b, m));
+    nrg_scope_atoms(p->scope, atoms, l->atoms.n);
+    nrg_graph_span(p->g, l->span);
+    return add_terms(p, l->expr, 1, out);
+}
+
+nrg_status nrg_loss_build(nrg_program *p, const nrg_bound *b, nrg_store *store, bool held, nrg_loss *out) {
+    nrg_model *m = nrg_scope_model(p->scope);
+    *out = (nrg_loss){0};
+    TRY(nrg_loss_clock(m, store, 0));
+    for (uint32_t i = 0; i < m->learns.n; i++) TRY(one(p, b, m, i, held, out));
+    if (out->sample.i) {
+        out->sample = nrg_mul(p->g, out->sample, nrg_bound_weight(b, p->scope));
+        out->sum = nrg_reduce(p->g, NRG_OP_sum, out->sample, 0, NRG_SAMPLE, false);
+    } else out->sum = nrg_const(p->g, 0);
+    if (!out->once.i) out->once = nrg_const(p->g, 0);
+    return nrg_graph_check(p->g);
+}

@@ -1,0 +1,232 @@
+// The minibatch step as one plan: forward, backward, global norm, clipping, optimisers, projections, averages. A step whose gradient is
+// not finite leaves weights and states as they were, so that the last good state is at hand when the run stops.
+#include "train/inside.h"
+#include <math.h>
+
+// Where an output lies: {sum, once, norm, seen...}
+enum { OUT_SUM, OUT_ONCE, OUT_NORM, OUT_SEEN };
+
+typedef struct {
+    uint32_t *param; // of all minibatch teams
+    nrg_team **team;
+    nrg_node *w, *grad;
+    uint32_t n;
+    nrg_node norm, finite;
+} batch;
+
+static nrg_status list(nrg_trainer *t, nrg_program *p, batch *b) {
+    b->param = NRG_NEWS(&p->arena, uint32_t, t->m->params.n + 1);
+    b->team = NRG_NEWS(&p->arena, nrg_team *, t->m->params.n + 1);
+    b->w = NRG_NEWS(&p->arena, nrg_node, t->m->params.n + 1);
+    b->grad = NRG_NEWS(&p->arena, nrg_node, t->m->params.n + 1);
+    if (!b->param || !b->team || !b->w || !b->grad) return NRG_E098;
+    for (uint32_t k = 0; k < t->teams.n; k++) {
+        nrg_team *gr = &t->teams.at[k];
+        if (gr->way->whole) continue;
+        for (uint32_t i = 0; i < gr->params; i++) {
+            b->param[b->n] = gr->param[i];
+            b->team[b->n] = gr;
+            b->w[b->n++] = nrg_scope_param(p->scope, gr->param[i]);
+        }
+    }
+    return NRG_OK;
+}
+
+// Gradients of mean + regularisers: that of the sum over samples first, scaled after the barrier, so that one pass serves.
+static nrg_status gradients(nrg_program *p, const nrg_loss *l, batch *b) {
+    nrg_node *once = NRG_NEWS(&p->arena, nrg_node, b->n + 1);
+    nrg_node scale = nrg_input(p->g, "train:scale", 0, nrg_shape_of(0, NULL));
+    if (!once) return NRG_E098;
+    if (l->sample.i) TRY(nrg_grad(p->g, l->sample, NRG_BAD, b->w, (int)b->n, b->grad));
+    TRY(nrg_grad(p->g, l->once, NRG_BAD, b->w, (int)b->n, once));
+    for (uint32_t i = 0; i < b->n; i++) {
+        nrg_node g = l->sample.i ? nrg_mul(p->g, b->grad[i], scale) : nrg_const(p->g, 0);
+        b->grad[i] = nrg_add(p->g, g, once[i]);
+    }
+    return NRG_OK;
+}
+
+static void measure(nrg_program *p, batch *b) {
+    nrg_node sum = nrg_const(p->g, 0);
+    for (uint32_t i = 0; i < b->n; i++) sum = nrg_add(p->g, sum, nrg_sum_all(p->g, nrg_square(p->g, b->grad[i])));
+    b->norm = nrg_sqrt(p->g, sum);
+    b->finite = nrg_lt(p->g, b->norm, nrg_const(p->g, INFINITY)); // 0 for NaN as well
+}
+
+static nrg_node clipped(nrg_program *p, const batch *b, uint32_t i) {
+    double clip = b->team[i]->clip;
+    if (clip <= 0) return b->grad[i];
+    nrg_node over = nrg_div(p->g, nrg_const(p->g, clip), nrg_max(p->g, b->norm, nrg_const(p->g, clip)));
+    return nrg_mul(p->g, b->grad[i], over);
+}
+
+static int32_t place_of(const batch *b, int32_t param) {
+    for (uint32_t i = 0; i < b->n; i++)
+        if ((int32_t)b->param[i] == param) return (int32_t)i;
+    return -1;
+}
+
+static nrg_status updates(nrg_trainer *t, nrg_program *p, batch *b) {
+    nrg_node *next = NRG_NEWS(&p->arena, nrg_node, b->n + 1);
+    if (!next) return NRG_E098;
+    for (uint32_t i = 0; i < b->n; i++) {
+        TRY(b->team[i]->way->step(t, b->team[i], p->g, b->param[i], b->w[i], clipped(p, b, i), &next[i]));
+        next[i] = nrg_project(p->g, &t->m->params.at[b->param[i]], next[i]);
+        TRY(nrg_update_put(t, b->w[i], next[i]));
+    }
+    for (uint32_t i = 0; i < t->m->params.n; i++) {
+        const nrg_param *a = &t->m->params.at[i];
+        int32_t k = a->average_of < 0 ? -1 : place_of(b, a->average_of);
+        if (k < 0) continue;
+        nrg_node old = nrg_scope_param(p->scope, i);
+        nrg_node mean = nrg_add(p->g, nrg_mul(p->g, old, nrg_const(p->g, a->decay)), nrg_mul(p->g, next[k], nrg_const(p->g, 1 - a->decay)));
+        TRY(nrg_update_put(t, old, mean));
+    }
+    for (uint32_t i = 0; i < t->updates.n; i++) {
+        nrg_update *u = &t->updates.at[i];
+        u->value = nrg_select(p->g, b->finite, u->value, u->state);
+    }
+    return NRG_OK;
+}
+
+static int outputs(nrg_trainer *t, const nrg_loss *l, nrg_node *out) {
+    int n = OUT_SEEN;
+    out[OUT_SUM] = l->sum;
+    out[OUT_ONCE] = l->once;
+    for (int i = 0; i < NRG_SEEN_COUNT; i++) {
+        t->seen[i] = l->seen[i].i != 0;
+        if (t->seen[i]) out[n++] = l->seen[i];
+    }
+    return n;
+}
+
+nrg_status nrg_step_build(nrg_trainer *t) {
+    nrg_program *p = &t->step;
+    nrg_infer_options o = {.threads = t->o.threads, .batch = t->batch};
+    nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
+    nrg_loss l;
+    batch b = {0};
+    TRY(nrg_program_new(t->m, t->type, &o, p));
+    TRY(nrg_loss_build(p, t->bound, t->store, false, &l));
+    TRY(list(t, p, &b));
+    TRY(gradients(p, &l, &b));
+    measure(p, &b);
+    t->updates.n = 0;
+    TRY(updates(t, p, &b));
+    int n = outputs(t, &l, out);
+    out[OUT_NORM] = b.norm;
+    return nrg_program_plan(p, out, n, t->updates.at, (int)t->updates.n, t->batch, t->o.threads);
+}
+
+static double mean_weight(const nrg_trainer *t, const nrg_bound *b) { return b == t->bound ? t->mean_weight : 1; }
+
+nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
+    nrg_program *p = &t->step;
+    double scale = 1 / ((double)n * mean_weight(t, t->bound)), clock = (double)t->total / (double)(t->epochs * t->steps);
+    TRY(nrg_bound_rows_set(t->bound, t->store, rows));
+    TRY(nrg_number_set(t->store, "train:scale", scale));
+    TRY(nrg_loss_clock(t->m, t->store, clock));
+    for (uint32_t k = 0; k < t->teams.n; k++) {
+        nrg_team *gr = &t->teams.at[k];
+        if (gr->way->whole) continue;
+        TRY(nrg_team_lr(t, gr, clock));
+        TRY(gr->way->clock(t, gr, t->total));
+    }
+    TRY(nrg_program_go(p, t->store, n, t->o.seed, (uint32_t)t->total));
+    double loss = p->values[OUT_SUM] * scale + p->values[OUT_ONCE], norm = p->values[OUT_NORM];
+    if (!isfinite(loss) || !isfinite(norm)) return nrg_diverged(t, p, n);
+    t->sums.loss += loss * (double)n;
+    t->sums.norm += norm * (double)n;
+    t->sums.weight += (double)n;
+    for (int i = 0, k = OUT_SEEN; i < NRG_SEEN_COUNT; i++)
+        if (t->seen[i]) t->sums.seen[i] += p->values[k++];
+    return NRG_OK;
+}
+
+// ---- passes over many rows, for validation and whole-set methods ------------------------------------------------
+
+// Adds the outputs from `first` on of a pass in chunks into sum. once: the regularisers of the last chunk.
+static nrg_status pass(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n, double *sum) {
+    int64_t width = p->offset[p->outputs_n];
+    for (int64_t i = 0; i < width; i++) sum[i] = 0;
+    for (int64_t at = 0; at < n || at == 0; at += NRG_CHUNK) {
+        int64_t many = n - at < NRG_CHUNK ? n - at : NRG_CHUNK;
+        TRY(nrg_bound_rows_set(b, t->store, rows + at));
+        TRY(nrg_program_go(p, t->store, many, t->o.seed, (uint32_t)t->total));
+        for (int64_t i = 0; i < width; i++) sum[i] += p->values[i];
+        if (n == 0) break;
+    }
+    return NRG_OK;
+}
+
+static nrg_status clock_now(nrg_trainer *t) {
+    return nrg_loss_clock(t->m, t->store, t->epochs > 0 ? (double)t->epoch / (double)t->epochs : 0);
+}
+
+nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n, double *loss) {
+    double sum[OUT_SEEN + NRG_SEEN_COUNT];
+    int64_t chunks = n > 0 ? (n + NRG_CHUNK - 1) / NRG_CHUNK : 1;
+    if (!p->run) {
+        nrg_infer_options o = {.threads = t->o.threads, .batch = n < NRG_CHUNK ? n : NRG_CHUNK};
+        nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
+        nrg_loss l;
+        TRY(nrg_program_new(t->m, t->type, &o, p));
+        TRY(nrg_loss_build(p, b, t->store, false, &l));
+        int count = outputs(t, &l, out);
+        out[OUT_NORM] = nrg_const(p->g, 0);
+        TRY(nrg_program_plan(p, out, count, NULL, 0, o.batch, t->o.threads));
+    }
+    TRY(clock_now(t));
+    TRY(pass(t, p, b, rows, n, sum));
+    double scale = n > 0 ? 1 / ((double)n * mean_weight(t, b)) : 0;
+    *loss = sum[OUT_SUM] * scale + sum[OUT_ONCE] / (double)chunks;
+    if (b != t->bound) return NRG_OK;
+    for (int i = 0, k = OUT_SEEN; i < NRG_SEEN_COUNT; i++)
+        if (t->seen[i]) t->sums.seen[i] = sum[k++] / (double)n;
+    return NRG_OK;
+}
+
+static nrg_status grad_build(nrg_trainer *t, nrg_team *gr, nrg_program *p) {
+    nrg_infer_options o = {.threads = t->o.threads, .batch = t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK};
+    nrg_loss l;
+    TRY(nrg_program_new(t->m, t->type, &o, p));
+    TRY(nrg_loss_build(p, t->bound, t->store, false, &l));
+    nrg_node *w = NRG_NEWS(&p->arena, nrg_node, gr->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * gr->params + 8);
+    if (!w || !out) return NRG_E098;
+    for (uint32_t i = 0; i < gr->params; i++) w[i] = nrg_scope_param(p->scope, gr->param[i]);
+    int seen = outputs(t, &l, out);
+    out[OUT_NORM] = nrg_const(p->g, 0);
+    if (l.sample.i) TRY(nrg_grad(p->g, l.sample, NRG_BAD, w, (int)gr->params, out + seen));
+    else TRY(nrg_grad(p->g, l.sum, NRG_BAD, w, (int)gr->params, out + seen));
+    TRY(nrg_grad(p->g, l.once, NRG_BAD, w, (int)gr->params, out + seen + gr->params));
+    return nrg_program_plan(p, out, seen + 2 * (int)gr->params, NULL, 0, o.batch, t->o.threads);
+}
+
+nrg_status nrg_pass_grad(nrg_trainer *t, nrg_team *gr, nrg_program *p, double *loss, double *grad) {
+    if (!p->run) TRY(grad_build(t, gr, p));
+    int seen = p->outputs_n - 2 * (int)gr->params;
+    int64_t width = p->offset[p->outputs_n], chunks = (t->rows_n + NRG_CHUNK - 1) / NRG_CHUNK;
+    double *sum = nrg_mem(t->ctx, NULL, 0, (size_t)(width + 1) * sizeof *sum), *w = nrg_mem(t->ctx, NULL, 0, (size_t)(gr->size + 1) * sizeof *w);
+    nrg_status s = sum && w ? clock_now(t) : NRG_E098;
+    if (s == NRG_OK) s = pass(t, p, t->bound, t->rows, t->rows_n, sum);
+    if (s == NRG_OK) {
+        double scale = 1 / ((double)t->rows_n * t->mean_weight), half = 0;
+        const double *samples = sum + p->offset[seen], *once = sum + p->offset[seen + (int)gr->params];
+        nrg_team_get(t, gr, w);
+        int64_t at = 0;
+        for (uint32_t i = 0; i < gr->params; i++) {
+            const nrg_param *q = &t->m->params.at[gr->param[i]];
+            double decay = q->bias ? 0 : gr->decay;
+            for (int64_t n = nrg_shape_count(&q->shape); n > 0; n--, at++) {
+                grad[at] = samples[at] * scale + once[at] / (double)chunks + decay * w[at];
+                half += 0.5 * decay * w[at] * w[at];
+            }
+        }
+        *loss = sum[OUT_SUM] * scale + sum[OUT_ONCE] / (double)chunks + half;
+        for (int i = 0, k = OUT_SEEN; i < NRG_SEEN_COUNT; i++)
+            if (t->seen[i]) t->sums.seen[i] = sum[k++] / (double)t->rows_n;
+    }
+    if (sum) nrg_mem(t->ctx, sum, (size_t)(width + 1) * sizeof *sum, 0);
+    if (w) nrg_mem(t->ctx, w, (size_t)(gr->size + 1) * sizeof *w, 0);
+    return s;
+}
