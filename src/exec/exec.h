@@ -31,4 +31,9 @@ nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint
 // inputs[slot] in slot order ([n, ...] for those with the sample axis).
 nrg_status nrg_ref_eval(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs, uint64_t seed, uint32_t step,
                         const nrg_node *outputs, int outputs_n, double *const *results);
+
+// ref/audit.c -- are the attributes `claim` of y with respect to the input v true at random points? The other inputs keep
+// the values given (as for nrg_ref_eval, which is used). NRG_E099 with the claim that failed and by how much.
+nrg_status nrg_attr_audit(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs, nrg_node y, nrg_node v,
+                          const nrg_attr *claim, uint64_t seed, int points);
 #endif

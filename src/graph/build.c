@@ -54,6 +54,7 @@ nrg_node nrg_build(nrg_graph *g, nrg_op op, nrg_node a, nrg_node b, nrg_node c, 
         x.in[i] = in[i];
     }
     nrg_params_clean(op, par, &x.par);
+    if (op == NRG_OP_slice && x.par.slice.n <= 1 && x.par.slice.step > 1) x.par.slice.step = 1; // one entry has no step
     if (op == NRG_OP_input)
         return x.par.input.slot < g->inputs.n ? nrg_input_at(g, x.par.input.slot)
                                               : nrg_graph_bad(g, NRG_E099, "there is no input slot %u", x.par.input.slot);
