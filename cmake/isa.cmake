@@ -1,0 +1,18 @@
+# The kernels of the processor executor, once for each instruction set; which one runs is chosen at start (cpuid).
+if(TARGET nrg_exec)
+  set(NRG_ISAS portable)
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+    list(APPEND NRG_ISAS avx2 avx512)
+  endif()
+  set(NRG_ISA_FLAGS_avx2 -mavx2 -mfma)
+  set(NRG_ISA_FLAGS_avx512 -mavx512f -mavx512dq -mavx512vl -mavx512bw -mfma -mprefer-vector-width=512)
+  foreach(isa ${NRG_ISAS})
+    add_library(nrg_isa_${isa} OBJECT src/exec/cpu/isa/kernels.c)
+    target_include_directories(nrg_isa_${isa} PRIVATE include src)
+    # Kernels are optimised in every build: unoptimised they are a hundred times slower. Selections may be vectorised.
+    target_compile_options(nrg_isa_${isa} PRIVATE -O3 -fno-trapping-math -fno-sanitize=all ${NRG_ISA_FLAGS_${isa}})
+    target_compile_definitions(nrg_isa_${isa} PRIVATE NRG_ISA=${isa})
+    target_sources(nrg_exec PRIVATE $<TARGET_OBJECTS:nrg_isa_${isa}>)
+    target_compile_definitions(nrg_exec PRIVATE NRG_HAS_${isa})
+  endforeach()
+endif()

@@ -1,0 +1,107 @@
+// Insides of the processor executor: what a thread works on, the kernels compiled for each instruction set, and the
+// function that carries out each kind of step.
+#ifndef NRG_EXEC_CPU_H
+#define NRG_EXEC_CPU_H
+
+#include "exec/exec.h"
+#include "plan/steps.h"
+
+enum { NRG_TILE = 512 }; // numbers of one tile of a fused step: its registers stay in the first-level cache
+
+// ---- isa/: one file compiled for each instruction set. All of them give the same bits: every result is the same chain of
+// fused multiply-adds, however wide the registers are.
+typedef void (*nrg_tile_fn)(int64_t n, void *out, const void *a, const void *b, const void *c);
+// c[r][0 .. nv * 64 bytes) (+)= sum over k of a[r][k * aks] * b[k * ldb + j]; mr <= 12 when nv <= 2, else mr <= 6
+typedef void (*nrg_micro_f32)(int mr, int nv, int64_t kc, const float *const *a, int64_t aks, const float *b, int64_t ldb,
+                              float *const *c, bool add);
+typedef void (*nrg_micro_f64)(int mr, int nv, int64_t kc, const double *const *a, int64_t aks, const double *b, int64_t ldb,
+                              double *const *c, bool add);
+typedef struct {
+    const char *name;
+    nrg_micro_f32 micro_f32;
+    nrg_micro_f64 micro_f64;
+    nrg_tile_fn tile_f32[NRG_OP_COUNT], tile_f64[NRG_OP_COUNT];
+    // Sixteen interleaved sums in double; `s` carries them over runs of a row.
+    void (*sum_f32)(int64_t n, const float *a, double *s);
+    void (*sum_f64)(int64_t n, const double *a, double *s);
+} nrg_kernels;
+typedef enum { NRG_CPU_BEST, NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512 } nrg_cpu_level;
+// The kernels of a level; NULL when this processor or build lacks it.
+const nrg_kernels *nrg_cpu_kernels(nrg_cpu_level level);
+
+// ---- a run and its threads
+typedef struct {
+    nrg_buffer b;
+    bool direct;     // rows are used where they lie
+    bool same;       // of the graph's own type
+    void *converted; // one value of another type, in the graph's type
+    size_t size;     // of `converted`
+} nrg_bound;
+
+typedef struct {
+    nrg_run *run;
+    const nrg_kernels *k;
+    char *mem, *scratch;
+    char **base;    // of each buffer, for the slice at hand
+    int64_t first;  // its first sample
+    int64_t rows;   // its samples
+    int64_t lane;
+    bool fresh;     // first slice of its lane, or first block: sums start here
+    int part, parts; // share of a step that threads split
+    uint64_t seed;
+    uint32_t step;
+} nrg_task;
+
+struct nrg_run {
+    nrg_ctx *ctx;
+    const nrg_plan *p;
+    const nrg_kernels *k;
+    int threads;
+    nrg_bound *in;      // by slot
+    void **out;         // by output
+    char *once, *batch, *block; // 64-byte aligned inside the raw blocks below
+    void *raw[4];
+    size_t raw_size[4];
+    nrg_task *tasks;
+    char **bases;
+    uint32_t *gather;   // buffers of sample inputs by phase: gather[gather_at[f]] ..
+    uint32_t *gather_at;
+    bool *state;        // slot is updated
+    int64_t n, block0;
+    void *tables;       // the block that holds the small arrays
+    size_t tables_size;
+};
+void nrg_run_level(nrg_run *r, nrg_cpu_level level); // for tests: other kernels, same bits
+
+// ---- steps
+static inline int64_t nrg_dim_n(const nrg_dim *d, int64_t rows) { return d->n < 0 ? rows : d->n; }
+
+// Walks over all indices of some axes; a, b, c are offsets in numbers.
+typedef struct {
+    const nrg_dims *d;
+    int64_t rows, i[NRG_PLAN_RANK], a, b, c;
+} nrg_walk;
+int64_t nrg_dims_count(const nrg_dims *d, int64_t rows);
+nrg_walk nrg_walk_from(const nrg_dims *d, int64_t rows, int64_t index);
+void nrg_walk_next(nrg_walk *w);
+
+void nrg_cpu_tile(nrg_task *t, const nrg_tile *d);
+void nrg_cpu_move(nrg_task *t, const nrg_move *d);
+void nrg_cpu_fill(nrg_task *t, const nrg_fill *d);
+void nrg_cpu_iota(nrg_task *t, const nrg_iota_step *d);
+void nrg_cpu_random(nrg_task *t, const nrg_random_step *d);
+void nrg_cpu_reduce(nrg_task *t, const nrg_reduce_step *d);
+void nrg_cpu_combine(nrg_task *t, const nrg_combine_step *d, int lanes);
+void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d);
+void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d);
+void nrg_cpu_conv(nrg_task *t, const nrg_conv_step *d);
+void nrg_cpu_take(nrg_task *t, const nrg_take_step *d);
+void nrg_cpu_put(nrg_task *t, const nrg_take_step *d);
+void nrg_cpu_dense(nrg_task *t, const nrg_dense_step *d);
+void nrg_cpu_trisolve(nrg_task *t, const nrg_dense_step *d);
+// bind.c
+void nrg_cpu_gather(nrg_task *t, const nrg_plan_buf *b, char *to);
+nrg_status nrg_cpu_inputs(nrg_run *r); // converts inputs that are one value; says which input is not bound
+void nrg_cpu_output(nrg_task *t, const nrg_out_step *d);
+void nrg_cpu_update(nrg_task *t, const nrg_out_step *d);
+#endif

@@ -1,0 +1,36 @@
+// Products: packs tiles of both sides and drives the inner kernel. Every element of the result is one chain of fused
+// multiply-adds in the order of the summed axes: blocks of the sum store and reload it, which is exact. So its bits do not
+// depend on the rows beside it, on blocks, threads or instruction set.
+#include "exec/cpu/cpu.h"
+#include <string.h>
+
+enum { MC = 240, KC = 256, MR = 6 }; // rows and summed terms of a block; rows of a tile
+
+#define T float
+#define F(name) name##_f32
+#define UNIT 16
+#include "exec/cpu/gemm.inc"
+#include "exec/cpu/conv.inc"
+#undef T
+#undef F
+#undef UNIT
+#define T double
+#define F(name) name##_f64
+#define UNIT 8
+#include "exec/cpu/gemm.inc"
+#include "exec/cpu/conv.inc"
+
+void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d) {
+    if (t->run->p->type == NRG_F64) pack_all_f64(t, d);
+    else pack_all_f32(t, d);
+}
+
+void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d) {
+    if (t->run->p->type == NRG_F64) product_f64(t, d);
+    else product_f32(t, d);
+}
+
+void nrg_cpu_conv(nrg_task *t, const nrg_conv_step *d) {
+    if (t->run->p->type == NRG_F64) conv_f64(t, d);
+    else conv_f32(t, d);
+}

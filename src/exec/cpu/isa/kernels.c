@@ -1,0 +1,41 @@
+// The kernels of one instruction set; this file is compiled once for each (cmake/isa.cmake defines NRG_ISA).
+#include "exec/cpu/cpu.h"
+#include <math.h>
+#include <string.h>
+
+#define GLUE_(a, b) a##b
+#define GLUE(a, b) GLUE_(a, b)
+#define TEXT_(a) #a
+#define TEXT(a) TEXT_(a)
+
+#define T float
+#define F(name) name##_f32
+#define FMA(a, b, c) __builtin_fmaf(a, b, c)
+#define UNIT 16
+#include "exec/cpu/isa/micro.inc"
+#include "exec/cpu/isa/tile.inc"
+#undef T
+#undef F
+#undef FMA
+#undef UNIT
+
+#define T double
+#define F(name) name##_f64
+#define FMA(a, b, c) __builtin_fma(a, b, c)
+#define UNIT 8
+#define WIDE 1
+#include "exec/cpu/isa/micro.inc"
+#include "exec/cpu/isa/tile.inc"
+
+extern const nrg_kernels GLUE(nrg_cpu_, NRG_ISA);
+const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
+    .name = TEXT(NRG_ISA),
+    .micro_f32 = micro_f32,
+    .micro_f64 = micro_f64,
+#define ROW(name) .tile_f32[NRG_OP_##name] = tile_##name##_f32, .tile_f64[NRG_OP_##name] = tile_##name##_f64,
+    ROW(neg) ROW(abs) ROW(sign) ROW(step) ROW(floor) ROW(exp) ROW(log) ROW(sqrt) ROW(square) ROW(recip) ROW(tanh) ROW(sigmoid)
+    ROW(softplus) ROW(relu) ROW(sin) ROW(cos) ROW(add) ROW(sub) ROW(mul) ROW(div) ROW(pow) ROW(max) ROW(min) ROW(lt) ROW(le)
+    ROW(eq) ROW(select)
+    .sum_f32 = sum_f32,
+    .sum_f64 = sum_f64,
+};

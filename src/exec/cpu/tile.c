@@ -1,0 +1,109 @@
+// Fused elementwise steps: a small interpreter over tiles. One dispatch is paid for each operation and tile of up to
+// NRG_TILE numbers, so intermediates stay in the first-level cache.
+#include "exec/cpu/cpu.h"
+#include <string.h>
+
+typedef struct {
+    nrg_task *t;
+    const nrg_tile *d;
+    nrg_tile_fn fn[NRG_TILE_OPS];
+    size_t real;
+    int64_t inner;                       // length of a row: the last axis
+    char *at[NRG_TILE_LEAVES + 2 * NRG_TILE_OPS]; // where each operand of the tile at hand lies
+    char *regs;
+} machine;
+
+static void copy_run(size_t real, char *to, const char *from, int64_t n, int64_t stride) {
+    if (stride == 1) {
+        memcpy(to, from, (size_t)n * real);
+    } else if (real == sizeof(float)) {
+        float *o = (float *)to;
+        const float *x = (const float *)from;
+        if (stride == 0) for (int64_t i = 0; i < n; i++) o[i] = *x;
+        else for (int64_t i = 0; i < n; i++) o[i] = x[i * stride];
+    } else {
+        double *o = (double *)to;
+        const double *x = (const double *)from;
+        if (stride == 0) for (int64_t i = 0; i < n; i++) o[i] = *x;
+        else for (int64_t i = 0; i < n; i++) o[i] = x[i * stride];
+    }
+}
+
+static int64_t place(const nrg_tile *d, const nrg_tile_leaf *l, int64_t index, int64_t *i) { // offset of a number of the space
+    int64_t at = 0;
+    for (int k = d->rank - 1; k >= 0; k--) {
+        i[k] = index % d->dim[k];
+        at += i[k] * l->stride[k];
+        index /= d->dim[k];
+    }
+    return at + index * l->sample;
+}
+
+// A strided leaf: in place when the tile is a piece of one row that lies side by side, else copied into its register.
+static char *load(machine *m, int k, int64_t from, int64_t n) {
+    const nrg_tile *d = m->d;
+    const nrg_tile_leaf *l = &d->leaves[k];
+    const char *base = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real;
+    char *reg = m->regs + (size_t)k * NRG_TILE * m->real;
+    if (l->kind == NRG_LEAF_DIRECT) return (char *)base + from * (int64_t)m->real;
+    int64_t i[NRG_PLAN_RANK], step = d->rank ? l->stride[d->rank - 1] : 0, size = d->rank ? d->dim[d->rank - 1] : 1;
+    for (int64_t done = 0; done < n;) {
+        int64_t at = place(d, l, from + done, i), left = d->rank ? size - i[d->rank - 1] : 1;
+        if (left > n - done) left = n - done;
+        if (step == 1 && left == n) return (char *)base + at * (int64_t)m->real;
+        copy_run(m->real, reg + done * (int64_t)m->real, base + at * (int64_t)m->real, left, step);
+        done += left;
+    }
+    return reg;
+}
+
+static void constants(machine *m) {
+    for (int k = 0; k < m->d->leaves_n; k++) {
+        char *reg = m->regs + (size_t)k * NRG_TILE * m->real;
+        if (m->d->leaves[k].kind != NRG_LEAF_CONST) continue;
+        m->at[k] = reg;
+        for (int i = 0; i < NRG_TILE; i++) {
+            if (m->real == sizeof(float)) ((float *)reg)[i] = (float)m->d->leaves[k].value;
+            else ((double *)reg)[i] = m->d->leaves[k].value;
+        }
+    }
+}
+
+static void one(machine *m, int64_t from, int64_t n) {
+    const nrg_tile *d = m->d;
+    int out = d->leaves_n + d->regs;
+    for (int k = 0; k < d->leaves_n; k++)
+        if (d->leaves[k].kind != NRG_LEAF_CONST) m->at[k] = load(m, k, from, n);
+    for (int k = 0; k < d->outs_n; k++) m->at[out + k] = m->t->base[d->outs[k]] + from * (int64_t)m->real;
+    for (int i = 0; i < d->ops_n; i++) {
+        const nrg_tile_op *o = &d->ops[i];
+        m->fn[i](n, m->at[o->out], m->at[o->a], m->at[o->b], m->at[o->c]);
+    }
+}
+
+void nrg_cpu_tile(nrg_task *t, const nrg_tile *d) {
+    machine m = {.t = t, .d = d, .real = t->run->p->real, .regs = t->scratch};
+    int64_t total = d->count * (d->sample ? t->rows : 1);
+    bool rows = false;
+    for (int i = 0; i < d->ops_n; i++)
+        m.fn[i] = t->run->p->type == NRG_F64 ? t->k->tile_f64[d->ops[i].op] : t->k->tile_f32[d->ops[i].op];
+    for (int i = 0; i < d->regs; i++) m.at[d->leaves_n + i] = m.regs + (size_t)(d->leaves_n + i) * NRG_TILE * m.real;
+    for (int k = 0; k < d->leaves_n; k++) rows = rows || d->leaves[k].kind == NRG_LEAF_ROWS;
+    constants(&m);
+    // Threads share a step in whole tiles. Tiles end with the rows where rows are long enough.
+    int64_t inner = d->rank ? d->dim[d->rank - 1] : 1;
+    if (!rows || inner < NRG_TILE / 4) inner = total;
+    int64_t from = 0, to = total;
+    if (t->parts > 1) {
+        int64_t tiles = (total + NRG_TILE - 1) / NRG_TILE;
+        from = tiles * t->part / t->parts * NRG_TILE, to = tiles * (t->part + 1) / t->parts * NRG_TILE;
+        if (to > total) to = total;
+    }
+    while (from < to) {
+        int64_t n = inner - from % inner;
+        if (n > NRG_TILE) n = NRG_TILE;
+        if (n > to - from) n = to - from;
+        one(&m, from, n);
+        from += n;
+    }
+}

@@ -1,0 +1,54 @@
+// Which nodes are needed, and in which phase each one is computed.
+//
+//   The level of a node is the phase that has its value: even without the sample axis (once), odd with it (slices). A sum
+//   over the sample axis takes part in slices phase p and has its value in the once phase p + 1.
+#include "plan/steps.h"
+
+int nrg_plan_arity(nrg_op op) { return nrg_op_get(op)->arity; }
+
+bool nrg_plan_elementwise(nrg_op op) {
+    return (op >= NRG_OP_neg && op <= NRG_OP_cos) || (op >= NRG_OP_add && op <= NRG_OP_select);
+}
+
+bool nrg_plan_barrier(const nrg_node_info *v, const nrg_graph *g) {
+    if (v->leads & NRG_SAMPLE) return false;
+    for (int i = 0; i < nrg_plan_arity(v->op); i++)
+        if (nrg_graph_node(g, v->in[i])->leads & NRG_SAMPLE) return true;
+    return false;
+}
+
+static int level_of(const nrg_planner *w, const nrg_node_info *v) {
+    bool sample = v->leads & NRG_SAMPLE;
+    int level = sample ? 1 : 0;
+    for (int i = 0; i < nrg_plan_arity(v->op); i++) {
+        int l = w->level[v->in[i].i];
+        if ((l & 1) != (sample ? 1 : 0)) l++;
+        if (l > level) level = l;
+    }
+    return level;
+}
+
+static nrg_status mark(nrg_planner *w, const nrg_node *roots, int n) {
+    for (int i = 0; i < n; i++) {
+        if (!roots[i].i || roots[i].i > nrg_graph_size(w->p->graph))
+            return nrg_fail(w->p->ctx, NRG_E099, NRG_NOWHERE, "a plan was asked for a node that the graph does not have");
+        w->used[roots[i].i] = w->solid[roots[i].i] = true;
+    }
+    return NRG_OK;
+}
+
+nrg_status nrg_plan_order(nrg_planner *w) {
+    nrg_plan *p = w->p;
+    TRY(mark(w, p->outputs, p->outputs_n));
+    for (int i = 0; i < p->updates_n; i++) TRY(mark(w, &p->updates[i].value, 1));
+    uint32_t n = nrg_graph_size(p->graph);
+    for (uint32_t i = n; i > 0; i--) {
+        if (!w->used[i]) continue;
+        const nrg_node_info *v = nrg_graph_node(p->graph, (nrg_node){i});
+        if (v->op == NRG_OP_bad) return nrg_fail(p->ctx, NRG_E099, v->span, "a plan was asked for a bad node");
+        for (int k = 0; k < nrg_plan_arity(v->op); k++) w->used[v->in[k].i] = true;
+    }
+    for (uint32_t i = 1; i <= n; i++)
+        if (w->used[i]) w->level[i] = level_of(w, nrg_graph_node(p->graph, (nrg_node){i}));
+    return NRG_OK;
+}

@@ -1,0 +1,186 @@
+// Matrix products and convolutions as steps: which axes are rows, columns, summed or looped over, what is packed once,
+// and how a sum over samples is kept (DESIGN.md section 5, weight gradients).
+#include "plan/steps.h"
+#include <string.h>
+
+static const nrg_node_info *info(const nrg_planner *w, nrg_node n) { return nrg_graph_node(w->p->graph, n); }
+static nrg_at at(const nrg_view *x) { return (nrg_at){x->buf, x->offset}; }
+static int64_t extent(const nrg_planner *w, int i) { return i ? nrg_lead_extent(w->p->graph, 1u << i) : -1; }
+
+static double count(const nrg_dims *d) { // without the sample axis
+    double n = 1;
+    for (int i = 0; i < d->n; i++)
+        if (d->at[i].n >= 0) n *= (double)d->at[i].n;
+    return n;
+}
+
+static bool has_sample(const nrg_dims *d) {
+    for (int i = 0; i < d->n; i++)
+        if (d->at[i].n < 0) return true;
+    return false;
+}
+
+static void swap_ab(nrg_dims *d) {
+    for (int i = 0; i < d->n; i++) {
+        int64_t t = d->at[i].a;
+        d->at[i].a = d->at[i].b;
+        d->at[i].b = t;
+    }
+}
+
+// The right side is packed in panels, once where it has no samples; so the side with samples becomes the left one.
+static void swap_sides(nrg_matmul_step *d) {
+    nrg_at a = d->a;
+    nrg_dims rows = d->rows;
+    d->a = d->b, d->b = a;
+    d->rows = d->cols, d->cols = rows;
+    swap_ab(&d->rows), swap_ab(&d->cols), swap_ab(&d->loop), swap_ab(&d->red);
+}
+
+static bool same_dims(const nrg_dims *x, const nrg_dims *y) {
+    if (x->n != y->n) return false;
+    for (int i = 0; i < x->n; i++)
+        if (x->at[i].n != y->at[i].n || x->at[i].b != y->at[i].b) return false;
+    return true;
+}
+
+// Numbers of one packed matrix: whole panels of 256 bytes a row, the last one rounded up to 64 bytes.
+static int64_t panel_count(const nrg_plan *p, const nrg_matmul_step *d) {
+    int64_t unit = 64 / (int64_t)p->real, n = (int64_t)count(&d->cols), k = (int64_t)count(&d->red);
+    return (n + unit - 1) / unit * unit * k;
+}
+
+// Packs the right side where it is made, once for all products that read it in the same way.
+static nrg_status pack(nrg_planner *w, nrg_node n, nrg_matmul_step *d) {
+    nrg_plan *p = w->p;
+    d->panel = panel_count(p, d);
+    for (uint32_t i = 0; i < w->pack_list.n; i++) {
+        nrg_pack_step *o = w->pack_list.at[i];
+        if (o->b.buf == d->b.buf && o->b.offset == d->b.offset && same_dims(&o->loop, &d->loop) && same_dims(&o->cols, &d->cols) &&
+            same_dims(&o->red, &d->red)) {
+            d->packed = o->buf;
+            return NRG_OK;
+        }
+    }
+    nrg_pack_step *o = NRG_NEW(&p->arena, nrg_pack_step);
+    if (!o) return NRG_E098;
+    nrg_plan_buf buf = {.place = NRG_AT_ONCE, .count = d->panel * (int64_t)count(&d->loop), .node = n, .phase = p->bufs.at[d->b.buf].phase};
+    *o = (nrg_pack_step){d->b, d->loop, d->cols, d->red, p->bufs.n};
+    TRY(NRG_PUSH(&p->arena, p->bufs, buf));
+    TRY(NRG_PUSH(&p->arena, w->pack_list, o));
+    d->packed = o->buf;
+    return nrg_plan_step(w, NRG_STEP_pack, n, buf.phase, o, &o->b.buf, 1, &o->buf, 1, 0);
+}
+
+static nrg_status leads_of_product(nrg_planner *w, const nrg_node_info *v, nrg_matmul_step *d, const nrg_view *x, const nrg_view *z,
+                                   const nrg_view *y) {
+    nrg_leads la = info(w, v->in[0])->leads, lb = info(w, v->in[1])->leads;
+    for (int i = 0; i < NRG_MAX_LEADS; i++) {
+        bool a = la >> i & 1, b = lb >> i & 1;
+        if (!a && !b) continue;
+        bool gone = v->par.matmul.leads >> i & 1;
+        nrg_dims *to = gone ? &d->red : a && b ? &d->loop : a ? &d->rows : &d->cols;
+        TRY(nrg_plan_put_dim(w, to, extent(w, i), a ? x->lead[i] : 0, b ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
+    }
+    return NRG_OK;
+}
+
+// A large target keeps both operands for a block of samples and makes one product of them; a small one has lanes.
+static bool deferred(const nrg_plan *p, const nrg_matmul_step *d) {
+    double target = count(&d->rows) * count(&d->cols) * count(&d->loop), kept = (count(&d->rows) + count(&d->cols)) * count(&d->red);
+    return target >= 4096 && (double)p->block * kept < NRG_LANES * target;
+}
+
+nrg_status nrg_plan_product(nrg_planner *w, nrg_node n) {
+    nrg_plan *p = w->p;
+    const nrg_node_info *v = info(w, n), *a = info(w, v->in[0]), *b = info(w, v->in[1]);
+    nrg_matmul_step *d = NRG_NEW(&p->arena, nrg_matmul_step);
+    nrg_view *x, *z, *y, own = {0};
+    if (!d) return NRG_E098;
+    bool barrier = nrg_plan_barrier(v, p->graph);
+    int ta = v->par.matmul.ta ? 1 : 0, tb = v->par.matmul.tb ? 1 : 0;
+    int64_t M = a->shape.dim[ta], K = a->shape.dim[!ta], N = b->shape.dim[!tb];
+    nrg_matmul_step sizes = {0}; // to choose the strategy before views are asked for
+    TRY(leads_of_product(w, v, &sizes, &own, &own, &own));
+    TRY(nrg_plan_put_dim(w, &sizes.rows, M, 0, 1, 1));
+    TRY(nrg_plan_put_dim(w, &sizes.cols, N, 1, 0, 1));
+    TRY(nrg_plan_put_dim(w, &sizes.red, K, 1, 1, 0));
+    d->deferred = barrier && deferred(p, &sizes);
+    d->lanes = barrier && !d->deferred;
+    TRY((d->deferred ? nrg_plan_keep : nrg_plan_view)(w, v->in[0], &x));
+    TRY((d->deferred ? nrg_plan_keep : nrg_plan_view)(w, v->in[1], &z));
+    if (v->in[0].i == v->in[1].i) x = z;
+    uint32_t lanes = 0;
+    if (d->lanes) {
+        TRY(nrg_plan_lanes(w, n, NRG_OP_sum, false, &lanes));
+        y = w->views[n.i];
+    } else TRY(nrg_plan_buffer(w, n, &y));
+    d->a = at(x), d->b = at(z), d->c = (nrg_at){lanes ? lanes : y->buf, 0};
+    TRY(leads_of_product(w, v, d, x, z, y));
+    TRY(nrg_plan_put_dim(w, &d->rows, M, x->event[ta], 0, y->event[0]));
+    TRY(nrg_plan_put_dim(w, &d->cols, N, 0, z->event[!tb], y->event[1]));
+    TRY(nrg_plan_put_dim(w, &d->red, K, x->event[!ta], z->event[tb], 0));
+    bool sampled = w->level[n.i] & 1;
+    if (sampled && !(a->leads & NRG_SAMPLE) && !has_sample(&d->loop)) swap_sides(d);
+    else if (!sampled && count(&d->cols) < 16 && count(&d->rows) > count(&d->cols)) swap_sides(d);
+    const nrg_plan_buf *right = &p->bufs.at[d->b.buf];
+    if (sampled && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red)) TRY(pack(w, n, d));
+    uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, 0};
+    double flops = 2 * count(&d->rows) * count(&d->cols) * count(&d->red) * count(&d->loop);
+    uint32_t phase = (uint32_t)w->level[n.i] - (barrier ? 1 : 0);
+    TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, 2, &d->c.buf, 1, flops));
+    p->steps.at[p->steps.n - 1].deferred = d->deferred;
+    return NRG_OK;
+}
+
+// Convolutions read whole images and filters: those axes must lie row-major.
+static nrg_status solid_event(nrg_planner *w, nrg_node n, nrg_view **out) {
+    const nrg_node_info *v = info(w, n);
+    int64_t stride = 1;
+    bool whole = true;
+    TRY(nrg_plan_view(w, n, out));
+    for (int i = v->shape.rank - 1; i >= 0; i--) {
+        if (v->shape.dim[i] != 1 && (*out)->event[i] != stride) whole = false;
+        stride *= v->shape.dim[i];
+    }
+    nrg_view src = **out;
+    return whole ? NRG_OK : nrg_plan_copy(w, n, &src, out);
+}
+
+static void conv_sizes(const nrg_node_info *v, const nrg_node_info *a, const nrg_node_info *b, nrg_conv_step *d) {
+    const int64_t *image = v->op == NRG_OP_convx ? v->shape.dim : a->shape.dim;
+    const int64_t *filter = v->op == NRG_OP_convw ? v->shape.dim : b->shape.dim;
+    const int64_t *answer = v->op == NRG_OP_conv ? v->shape.dim : v->op == NRG_OP_convx ? a->shape.dim : b->shape.dim;
+    d->C = image[0], d->H = image[1], d->W = image[2];
+    d->F = filter[0], d->h = filter[2], d->w = filter[3];
+    d->P = answer[1], d->Q = answer[2];
+    d->stride = v->par.conv.stride, d->pad_h = v->par.conv.pad_h, d->pad_w = v->par.conv.pad_w;
+}
+
+nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
+    nrg_plan *p = w->p;
+    const nrg_node_info *v = info(w, n), *a = info(w, v->in[0]), *b = info(w, v->in[1]);
+    nrg_conv_step *d = NRG_NEW(&p->arena, nrg_conv_step);
+    nrg_view *x, *z, *y;
+    uint32_t lanes = 0;
+    if (!d) return NRG_E098;
+    bool barrier = d->lanes = nrg_plan_barrier(v, p->graph);
+    TRY(solid_event(w, v->in[0], &x));
+    TRY(solid_event(w, v->in[1], &z));
+    if (v->in[0].i == v->in[1].i) x = z;
+    if (barrier) {
+        TRY(nrg_plan_lanes(w, n, NRG_OP_sum, false, &lanes));
+        y = w->views[n.i];
+    } else TRY(nrg_plan_buffer(w, n, &y));
+    d->op = v->op, d->a = at(x), d->b = at(z), d->buf = lanes ? lanes : y->buf;
+    conv_sizes(v, a, b, d);
+    for (int i = 0; i < NRG_MAX_LEADS; i++) {
+        bool ia = a->leads >> i & 1, ib = b->leads >> i & 1, gone = v->op == NRG_OP_convw && (v->par.conv.leads >> i & 1);
+        if (!ia && !ib) continue;
+        bool inner = v->op == NRG_OP_convw ? gone : ia && !ib;
+        TRY(nrg_plan_put_dim(w, inner ? &d->inner : &d->loop, extent(w, i), ia ? x->lead[i] : 0, ib ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
+    }
+    uint32_t reads[2] = {d->a.buf, d->b.buf};
+    double flops = 2 * (double)(d->C * d->h * d->w) * (double)(d->F * d->P * d->Q) * count(&d->loop) * count(&d->inner);
+    return nrg_plan_step(w, NRG_STEP_conv, n, (uint32_t)w->level[n.i] - (barrier ? 1 : 0), d, reads, 2, &d->buf, 1, flops);
+}

@@ -1,0 +1,269 @@
+// Insides of a plan, read by the executors: buffers, views, steps and their details.
+//
+//     node --view--> buffer --place--> bytes
+//
+//   A view says where the numbers of a node lie: a buffer, an offset, a stride for each leading and event axis. Movement
+//   operations only make views. A buffer is written by one step and has a place:
+//
+//     INPUT  the caller's memory, or rows gathered from it     SLICE  rows of one slice, per thread, laid out by lifetime
+//     ONCE   values without the sample axis, by lifetime       BATCH  rows of all samples, for a later slices phase
+//     LANES  sixteen partial sums, in the ONCE block           BLOCK  rows of one block of slices, for a deferred product
+#ifndef NRG_PLAN_STEPS_H
+#define NRG_PLAN_STEPS_H
+
+#include "plan/plan.h"
+
+enum {
+    NRG_LANES = 16,      // partial sums of a barrier
+    NRG_PLAN_RANK = 12,  // axes of a step after neighbours are merged
+    NRG_TILE_OPS = 48,   // operations fused into one step
+    NRG_TILE_LEAVES = 24, // operands of a fused step
+    NRG_BLOCK = 1024,    // most samples between two deferred products
+    NRG_SCRATCH_FLOATS = 196608 // numbers a thread needs beside its slice: packed tiles, registers
+};
+
+typedef enum { NRG_AT_INPUT, NRG_AT_ONCE, NRG_AT_SLICE, NRG_AT_BATCH, NRG_AT_LANES, NRG_AT_BLOCK } nrg_place;
+
+typedef struct {
+    nrg_place place;
+    bool sample;         // has rows, one a sample
+    bool wide;           // doubles, whatever the type of the graph
+    bool block;          // read by a deferred step
+    int64_t count;       // numbers a row, or in all
+    uint32_t slot;       // INPUT: slot of the graph
+    nrg_node node;       // whose value it holds
+    uint32_t phase;      // that writes it
+    uint32_t last_phase; // that reads it last
+    int first, last;     // steps (positions in the finished list) between which it lives
+    size_t offset;       // bytes from the start of its block (ONCE, LANES, SLICE); rows before it (BATCH, BLOCK), in bytes a row
+} nrg_plan_buf;
+
+typedef struct {
+    uint32_t buf;
+    int64_t offset;
+    int64_t lead[NRG_MAX_LEADS]; // lead[0]: the sample axis
+    int64_t event[NRG_MAX_RANK];
+} nrg_view;
+
+// One axis of a step with the strides of up to three operands. n < 0: the samples at hand.
+typedef struct {
+    int64_t n, a, b, c;
+} nrg_dim;
+typedef struct {
+    int n;
+    nrg_dim at[NRG_PLAN_RANK];
+} nrg_dims;
+
+typedef enum {
+    NRG_STEP_tile,    // fused elementwise operations
+    NRG_STEP_move,    // strided copy, into a new buffer or part of one
+    NRG_STEP_fill,    // a number into a whole buffer
+    NRG_STEP_iota,
+    NRG_STEP_random,
+    NRG_STEP_reduce,
+    NRG_STEP_pack,    // right side of products, in panels
+    NRG_STEP_matmul,
+    NRG_STEP_conv,    // conv, convx and convw
+    NRG_STEP_take,
+    NRG_STEP_put,
+    NRG_STEP_dense,   // chol, inv, logdet
+    NRG_STEP_trisolve,
+    NRG_STEP_combine, // lanes -> value
+    NRG_STEP_output,
+    NRG_STEP_update
+} nrg_step_kind;
+
+typedef struct {
+    uint32_t buf;
+    int64_t offset;
+} nrg_at;
+
+// Fused elementwise operations over one space: the sample axis (when `sample`), then dims. Operand numbers: leaves, then
+// registers, then outputs.
+typedef struct {
+    nrg_op op;
+    uint16_t out, a, b, c;
+} nrg_tile_op;
+typedef enum { NRG_LEAF_DIRECT, NRG_LEAF_ROWS, NRG_LEAF_CONST } nrg_leaf_kind;
+typedef struct {
+    nrg_leaf_kind kind; // DIRECT: lies as the space does; ROWS: strided; CONST: one number
+    nrg_at at;
+    double value;
+    int64_t sample, stride[NRG_PLAN_RANK];
+} nrg_tile_leaf;
+typedef struct {
+    bool sample;
+    int64_t count; // numbers of the space but the sample axis
+    int rank;
+    int64_t dim[NRG_PLAN_RANK];
+    int leaves_n, ops_n, regs, outs_n;
+    nrg_tile_leaf *leaves;
+    nrg_tile_op *ops;
+    uint32_t *outs; // buffers
+} nrg_tile;
+
+typedef struct { // a: source, c: target
+    nrg_at a, c;
+    nrg_dims dims;
+    bool zero; // fill the target buffer with zeros first
+} nrg_move;
+
+typedef struct {
+    double value;
+    uint32_t buf;
+} nrg_fill;
+
+typedef struct { // numbers along the sample axis, or an event vector
+    bool sample;
+    int64_t n;
+    uint32_t buf;
+} nrg_iota_step;
+
+typedef struct {
+    nrg_at ids;
+    nrg_dims leads; // a: strides of ids
+    uint32_t kind, purpose, buf;
+    int64_t count; // numbers a stream
+} nrg_random_step;
+
+typedef struct {
+    nrg_op op;
+    nrg_at a;
+    nrg_dims kept, gone; // a: input, c: output
+    uint32_t buf;
+    bool lanes, index;   // partial over samples; index: argmax, argmin
+} nrg_reduce_step;
+
+typedef struct {
+    nrg_at b;
+    nrg_dims loop, cols, red; // of the product it serves
+    uint32_t buf;
+} nrg_pack_step;
+
+// c[loop, rows, cols] = sum over red of a * b, each element one chain of fused multiply-adds in the order of red.
+typedef struct {
+    nrg_at a, b, c;
+    nrg_dims loop, rows, cols, red;
+    uint32_t packed;  // buffer of the packed right side, or 0
+    int64_t panel;    // numbers of one packed matrix
+    bool lanes;       // partial over samples
+    bool deferred;    // runs over a whole block of slices, threads share it
+} nrg_matmul_step;
+
+typedef struct {
+    nrg_op op;
+    nrg_at a, b;
+    uint32_t buf;
+    nrg_dims loop, inner; // loop: filters or targets change; inner: columns (conv, convx), summed (convw)
+    int64_t C, H, W, F, h, w, P, Q; // image [C,H,W], filters [F,C,h,w], result of conv [F,P,Q]
+    int stride, pad_h, pad_w;
+    bool lanes;
+} nrg_conv_step;
+
+typedef struct { // rows of a by indices b; dims: leading axes, then index axes
+    nrg_at a, b;
+    nrg_dims dims;   // a, b: strides, c: of the target
+    nrg_dims inner;  // one row: a and c strides
+    int64_t n, a_row; // rows, distance between them
+    int64_t count;   // numbers of the target a sample or in all (put)
+    uint32_t buf;
+    bool deferred;
+} nrg_take_step;
+
+typedef struct {
+    nrg_op op;
+    nrg_at a, b;
+    nrg_dims dims; // matrices: a, b, c strides
+    int64_t a_row, a_col, b_row, b_col, n, m;
+    bool transpose;
+    uint32_t buf;
+} nrg_dense_step;
+
+typedef struct {
+    nrg_op op;      // sum, prod, rmax, rmin, lse, argmax, argmin
+    uint32_t from, to;
+    bool wide;
+} nrg_combine_step;
+
+typedef struct { // output i or update i of the spec
+    int i;
+    nrg_at a;
+    bool sample;
+    int64_t count;
+    nrg_dims dims; // without the sample axis; a: source, c: target
+    int64_t a_sample;
+    uint32_t slot; // update
+} nrg_out_step;
+
+typedef struct {
+    nrg_step_kind kind;
+    uint32_t phase; // odd: slices
+    nrg_node node;
+    const void *detail;
+    uint32_t *reads, *writes; // buffers
+    int reads_n, writes_n;
+    bool deferred;
+    double flops;   // a sample, or in all
+} nrg_work;
+
+struct nrg_plan {
+    nrg_arena arena;
+    nrg_ctx *ctx;
+    const nrg_graph *graph;
+    nrg_dtype type;
+    size_t real; // bytes of a number
+    int64_t batch, slice, block; // samples: usual run, slice, slices between deferred products
+    struct { nrg_plan_buf *at; uint32_t n, cap; } bufs;   // bufs.at[0] is none
+    struct { nrg_work *at; uint32_t n, cap; } steps;      // by phase
+    uint32_t phases;
+    uint32_t *phase_at; // first step of phase i; phase_at[phases]: number of steps
+    bool *phase_deferred;
+    bool inside;        // repeats may run inside each slice
+    uint32_t slots;     // inputs of the graph when the plan was made
+    uint32_t *slot_buf; // buffer of a slot, or 0
+    int outputs_n, updates_n;
+    nrg_update *updates;
+    nrg_node *outputs;
+    size_t once, thread, scratch, batch_row, block_row; // bytes; the last two a row
+};
+
+// order.c
+typedef struct {
+    nrg_plan *p;
+    bool *used;       // nodes
+    int *level;       // even: once, odd: slices
+    uint32_t *group;  // of fused nodes, 0: none
+    uint32_t groups;
+    uint32_t *group_first, *group_next; // members of a group, ascending; 0 ends
+    uint32_t *order;  // nodes, in the order of emission (last members stand for groups)
+    uint32_t order_n;
+    bool *solid;      // must have a buffer of its own: read from outside its group
+    nrg_view **views;
+    struct { nrg_pack_step **at; uint32_t n, cap; } pack_list;
+} nrg_planner;
+nrg_status nrg_plan_order(nrg_planner *w);
+bool nrg_plan_elementwise(nrg_op op);
+bool nrg_plan_barrier(const nrg_node_info *v, const nrg_graph *g);
+int nrg_plan_arity(nrg_op op);
+// fuse.c: groups of elementwise nodes, then an order of emission.
+nrg_status nrg_plan_fuse(nrg_planner *w);
+nrg_status nrg_plan_tile(nrg_planner *w, uint32_t group);
+// views.c
+nrg_status nrg_plan_view(nrg_planner *w, nrg_node n, nrg_view **out); // where n lies; movement operations are resolved
+nrg_status nrg_plan_buffer(nrg_planner *w, nrg_node n, nrg_view **out); // a new buffer in the node's own order
+nrg_status nrg_plan_copy(nrg_planner *w, nrg_node n, const nrg_view *from, nrg_view **out);
+bool nrg_plan_movement(nrg_op op);
+nrg_status nrg_plan_put_dim(nrg_planner *w, nrg_dims *d, int64_t n, int64_t a, int64_t b, int64_t c);
+// lower.c, products.c: one node -> steps
+nrg_status nrg_plan_step(nrg_planner *w, nrg_step_kind kind, nrg_node n, uint32_t phase, const void *detail, const uint32_t *reads,
+                         int reads_n, const uint32_t *writes, int writes_n, double flops);
+nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n);
+nrg_status nrg_plan_lanes(nrg_planner *w, nrg_node n, nrg_op op, bool wide, uint32_t *buf);
+nrg_status nrg_plan_keep(nrg_planner *w, nrg_node n, nrg_view **out);
+nrg_status nrg_plan_product(nrg_planner *w, nrg_node n);
+nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n);
+nrg_status nrg_plan_ends(nrg_planner *w); // outputs and updates
+int64_t nrg_plan_rows(int64_t n); // rows that a BATCH or BLOCK buffer has for n samples: keeps every buffer aligned
+// memory.c: places, lifetimes, slice size, offsets
+nrg_status nrg_plan_memory(nrg_plan *p, const nrg_plan_spec *spec);
+#endif

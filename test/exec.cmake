@@ -1,0 +1,1 @@
+nrg_test(exec unit/exec.c exec plan graph base)
