@@ -334,7 +334,7 @@ static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, block *b) {
     if (s == NRG_OK) block_numbers(t, b, w, true);
     nrg_mem(t->ctx, g, bytes, 0);
     nrg_team part = {.param = b->param, .params = b->params};
-    return s == NRG_OK ? nrg_project_some(t, &part) : s;
+    return s == NRG_OK ? nrg_team_project(t, &part) : s;
 }
 
 // ---- the five words ----------------------------------------------------------------------------------------------

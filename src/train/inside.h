@@ -87,9 +87,9 @@ nrg_status nrg_state_own(nrg_trainer *t, const char *name, double *at, int64_t n
 nrg_status nrg_update_put(nrg_trainer *t, nrg_node state, nrg_node value);
 
 // ---- project.c: weights back into their domain
-nrg_node nrg_project(nrg_graph *g, const nrg_param *p, nrg_node w);
-nrg_status nrg_project_all(nrg_model *m, nrg_store *s);
-nrg_status nrg_project_some(nrg_trainer *t, const nrg_team *gr);
+nrg_node nrg_weight_project(nrg_graph *g, const nrg_param *p, nrg_node w);
+nrg_status nrg_weights_project(nrg_model *m, nrg_store *s);
+nrg_status nrg_team_project(nrg_trainer *t, const nrg_team *gr);
 
 // ---- the trainer
 typedef struct {

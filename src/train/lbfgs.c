@@ -147,7 +147,7 @@ static bool bounded(const nrg_trainer *t, const nrg_team *gr) {
 // After a projection the history says nothing about the surface any more.
 static nrg_status project(nrg_trainer *t, nrg_team *gr, double *f) {
     lbfgs *l = gr->own;
-    TRY(nrg_project_some(t, gr));
+    TRY(nrg_team_project(t, gr));
     memcpy(l->before, l->w, (size_t)l->n * sizeof *l->w);
     nrg_team_get(t, gr, l->w);
     if (memcmp(l->before, l->w, (size_t)l->n * sizeof *l->w) == 0) return NRG_OK;

@@ -44,7 +44,7 @@ static nrg_node orthonormal(nrg_graph *g, nrg_node w) {
     return tall ? nrg_transpose(g, w) : w;
 }
 
-nrg_node nrg_project(nrg_graph *g, const nrg_param *p, nrg_node w) {
+nrg_node nrg_weight_project(nrg_graph *g, const nrg_param *p, nrg_node w) {
     int rank = p->shape.rank;
     switch (p->domain.kind) {
     case NRG_DOM_RANGE: return range(g, &p->domain, w);
@@ -65,7 +65,7 @@ static nrg_status project(nrg_model *m, nrg_store *s, const uint32_t *at, uint32
     if (!updates) return NRG_E098;
     nrg_status st = nrg_program_new(m, nrg_store_type(s), &o, &p);
     for (uint32_t i = 0; i < n && st == NRG_OK; i++) {
-        nrg_node w = nrg_scope_param(p.scope, at[i]), v = nrg_project(p.g, &m->params.at[at[i]], w);
+        nrg_node w = nrg_scope_param(p.scope, at[i]), v = nrg_weight_project(p.g, &m->params.at[at[i]], w);
         if (v.i != w.i) updates[count++] = (nrg_update){w, v};
     }
     if (st == NRG_OK && count) st = nrg_program_plan(&p, NULL, 0, updates, count, 1, 1);
@@ -75,13 +75,13 @@ static nrg_status project(nrg_model *m, nrg_store *s, const uint32_t *at, uint32
     return st;
 }
 
-nrg_status nrg_project_all(nrg_model *m, nrg_store *s) {
+nrg_status nrg_weights_project(nrg_model *m, nrg_store *s) {
     for (uint32_t i = 0; i < m->params.n; i++)
         if (m->params.at[i].domain.kind != NRG_DOM_ALL) TRY(project(m, s, &i, 1));
     return NRG_OK;
 }
 
-nrg_status nrg_project_some(nrg_trainer *t, const nrg_team *gr) {
+nrg_status nrg_team_project(nrg_trainer *t, const nrg_team *gr) {
     for (uint32_t i = 0; i < gr->params; i++)
         if (t->m->params.at[gr->param[i]].domain.kind != NRG_DOM_ALL) TRY(project(t->m, t->store, &gr->param[i], 1));
     return NRG_OK;

@@ -71,7 +71,7 @@ nrg_status nrg_weights_init(nrg_model *m, nrg_store *s, const nrg_bound *data, u
             nrg_mem(m->ctx, to, bytes, 0);
             TRY(st);
         }
-    return nrg_project_all(m, s);
+    return nrg_weights_project(m, s);
 }
 
 // ---- saving ------------------------------------------------------------------------------------------------------
