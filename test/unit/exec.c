@@ -130,10 +130,147 @@ static void table(nrg_dtype type) {
 static void table_f64(void **state) { (void)state; table(NRG_F64); }
 static void table_f32(void **state) { (void)state; table(NRG_F32); }
 
+// ---- whole graphs
+
+static double noise(uint32_t *s) { // in [-1, 1)
+    *s = *s * 1664525u + 1013904223u;
+    return (double)(*s >> 8) * 0x1p-23 - 1;
+}
+
+static double *random_numbers(int64_t n, double scale, uint32_t seed) {
+    double *x = malloc(((size_t)n + 1) * sizeof *x);
+    for (int64_t i = 0; i < n; i++) x[i] = (double)(float)(scale * noise(&seed));
+    return x;
+}
+
+typedef struct {
+    nrg_graph *g;
+    nrg_node x, y, W1, b1, W2, b2; // inputs, in slot order
+    nrg_node weight[4];
+    nrg_node loss, logits, each;   // mean over samples, {sample} [k], {sample}
+    nrg_node grad[4], stepped[4];
+    int64_t in, hidden, out;
+} mlp;
+
+static mlp mlp_make(nrg_dtype type, int64_t in, int64_t hidden, int64_t out) {
+    mlp m = {.in = in, .hidden = hidden, .out = out};
+    GO(nrg_graph_new(C, type, &m.g));
+    nrg_graph *g = m.g;
+    m.x = nrg_input(g, "x", NRG_SAMPLE, nrg_shape_of(1, (int64_t[]){in}));
+    m.y = nrg_input(g, "y", NRG_SAMPLE, nrg_shape_of(0, NULL));
+    m.W1 = m.weight[0] = nrg_input(g, "W1", 0, nrg_shape_of(2, (int64_t[]){in, hidden}));
+    m.b1 = m.weight[1] = nrg_input(g, "b1", 0, nrg_shape_of(1, (int64_t[]){hidden}));
+    m.W2 = m.weight[2] = nrg_input(g, "W2", 0, nrg_shape_of(2, (int64_t[]){hidden, out}));
+    m.b2 = m.weight[3] = nrg_input(g, "b2", 0, nrg_shape_of(1, (int64_t[]){out}));
+    nrg_node h = nrg_matmul(g, nrg_reshape(g, m.x, nrg_shape_of(2, (int64_t[]){1, in})), m.W1, false, false, 0);
+    h = nrg_relu(g, nrg_add(g, nrg_reshape(g, h, nrg_shape_of(1, (int64_t[]){hidden})), m.b1));
+    nrg_node o = nrg_matmul(g, nrg_reshape(g, h, nrg_shape_of(2, (int64_t[]){1, hidden})), m.W2, false, false, 0);
+    m.logits = nrg_add(g, nrg_reshape(g, o, nrg_shape_of(1, (int64_t[]){out})), m.b2);
+    nrg_node z = nrg_reduce(g, NRG_OP_lse, m.logits, 1, 0, false);
+    m.each = nrg_sub(g, z, nrg_take(g, m.logits, m.y));
+    nrg_node one = nrg_expand(g, nrg_const(g, 1), nrg_shape_of(0, NULL), NRG_SAMPLE);
+    nrg_node n = nrg_reduce(g, NRG_OP_sum, one, 0, NRG_SAMPLE, false);
+    m.loss = nrg_div(g, nrg_reduce(g, NRG_OP_sum, m.each, 0, NRG_SAMPLE, false), n);
+    GO(nrg_grad(g, m.loss, NRG_BAD, m.weight, 4, m.grad));
+    for (int i = 0; i < 4; i++) m.stepped[i] = nrg_sub(g, m.weight[i], nrg_mul(g, m.grad[i], nrg_const(g, 0.5)));
+    GO(nrg_graph_check(g));
+    return m;
+}
+
+typedef struct {
+    int64_t n, count[6];
+    double *v[6]; // by slot
+} mlp_data;
+
+static mlp_data mlp_values(const mlp *m, int64_t n) {
+    mlp_data d = {.n = n, .count = {n * m->in, n, m->in * m->hidden, m->hidden, m->hidden * m->out, m->out}};
+    for (int i = 0; i < 6; i++) d.v[i] = random_numbers(d.count[i], i == 0 ? 1 : 0.2, 17u + (uint32_t)i);
+    for (int64_t i = 0; i < n; i++) d.v[1][i] = (double)(i * 7 % m->out);
+    return d;
+}
+
+static void mlp_free(mlp *m, mlp_data *d) {
+    for (int i = 0; i < 6; i++) free(d->v[i]);
+    nrg_graph_free(m->g);
+}
+
+typedef struct {
+    int64_t slice, batch;
+    int threads;
+    nrg_cpu_level level;
+} how;
+
+// Runs the outputs over bound values; results in doubles, in the order of the outputs.
+static double **run_nodes(nrg_graph *g, const nrg_node *out, int outs, double *const *v, const int64_t *count, int slots, int64_t n, how h) {
+    nrg_dtype type = nrg_graph_type(g);
+    nrg_plan *p;
+    nrg_run *r;
+    nrg_plan_spec spec = {.graph = g, .outputs = out, .outputs_n = outs, .batch = h.batch ? h.batch : n, .slice = h.slice};
+    GO(nrg_plan_make(C, &spec, &p));
+    GO(nrg_run_new(C, p, h.threads ? h.threads : 1, &r));
+    nrg_run_level(r, h.level);
+    void *in[16] = {0}, *to[16] = {0};
+    for (int i = 0; i < slots; i++) {
+        in[i] = as_type(v[i], type, count[i]);
+        nrg_run_bind(r, nrg_input_at(g, (uint32_t)i), (nrg_buffer){in[i], type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+    }
+    double **d = malloc((size_t)outs * sizeof *d);
+    int64_t size[16];
+    for (int i = 0; i < outs; i++) {
+        size[i] = nrg_node_count(g, out[i]) * (nrg_graph_node(g, out[i])->leads & NRG_SAMPLE ? n : 1);
+        to[i] = calloc((size_t)size[i] + 1, sizeof(double));
+        nrg_run_output(r, i, to[i]);
+    }
+    GO(nrg_run_go(r, n, 1, 7, 3));
+    for (int i = 0; i < outs; i++) d[i] = as_doubles(to[i], type, size[i]), free(to[i]);
+    for (int i = 0; i < slots; i++) free(in[i]);
+    nrg_run_free(r);
+    nrg_plan_free(p);
+    return d;
+}
+
+static void free_all(double **d, int n) {
+    for (int i = 0; i < n; i++) free(d[i]);
+    free(d);
+}
+
+static int64_t size_of(const nrg_graph *g, nrg_node n, int64_t samples) {
+    return nrg_node_count(g, n) * (nrg_graph_node(g, n)->leads & NRG_SAMPLE ? samples : 1);
+}
+
+static void gradient_of(nrg_dtype type, int64_t in, int64_t hidden, int64_t out, int64_t n, how h, double tol) {
+    mlp m = mlp_make(type, in, hidden, out);
+    mlp_data d = mlp_values(&m, n);
+    nrg_node nodes[6] = {m.loss, m.logits, m.grad[0], m.grad[1], m.grad[2], m.grad[3]};
+    double *want[6];
+    for (int i = 0; i < 6; i++) want[i] = malloc(((size_t)size_of(m.g, nodes[i], n) + 1) * sizeof(double));
+    GO(nrg_ref_eval(C, m.g, n, (const double *const *)d.v, 7, 3, nodes, 6, want));
+    double **got = run_nodes(m.g, nodes, 6, d.v, d.count, 6, n, h);
+    for (int i = 0; i < 6; i++) {
+        int64_t count = size_of(m.g, nodes[i], n);
+        for (int64_t j = 0; j < count; j++)
+            if (!close_enough(got[i][j], want[i][j], tol)) fail_msg("node %d, number %d: %g, ref has %g", i, (int)j, got[i][j], want[i][j]);
+        free(want[i]);
+    }
+    free_all(got, 6);
+    mlp_free(&m, &d);
+}
+
+static void mlp_gradient(void **state) {
+    (void)state;
+    gradient_of(NRG_F64, 7, 5, 3, 23, (how){0}, 1e-11);
+    gradient_of(NRG_F32, 7, 5, 3, 23, (how){.threads = 2}, 1e-5);
+    gradient_of(NRG_F64, 90, 80, 10, 37, (how){.slice = 8, .threads = 2}, 1e-11); // a deferred product
+    gradient_of(NRG_F32, 90, 80, 10, 300, (how){.batch = 40}, 1e-5);              // and many blocks
+    gradient_of(NRG_F64, 90, 80, 10, 1, (how){0}, 1e-11);
+    gradient_of(NRG_F64, 9, 8, 4, 301, (how){.slice = 4, .threads = 3}, 1e-11);   // more slices than lanes
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(table_f64, setup, teardown),
         cmocka_unit_test_setup_teardown(table_f32, setup, teardown),
+        cmocka_unit_test_setup_teardown(mlp_gradient, setup, teardown),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
 }
