@@ -93,7 +93,8 @@ void nrg_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 // What a number is for: keeps streams apart that share seed, id and step.
 enum { NRG_FOR_INIT = 1, NRG_FOR_SHUFFLE, NRG_FOR_SAMPLE, NRG_FOR_NOISE, NRG_FOR_DATA, NRG_FOR_SPLIT };
 // 4 words for element block `i` of stream (seed, purpose, id, step):
-//   counter = {i, step, low id, high id}, key = {low seed ^ purpose * 9E3779B9, high seed ^ purpose * BB67AE85} (mod 2^32).
+//   counter = {i, step, low id, high id}
+//   key = {low seed ^ purpose * 9E3779B9, high seed ^ purpose * BB67AE85} (mod 2^32)
 void nrg_random_words(uint64_t seed, uint32_t purpose, uint64_t id, uint32_t step, uint32_t i, uint32_t out[4]);
 // Element i of a draw comes from w = block i / 4; every executor makes these same numbers, in float and in double.
 //   uniform: (w[i % 4] >> 8) * 2^-24, in [0, 1), exact in float

@@ -81,7 +81,8 @@ void nrg_diag_refused(nrg_ctx *c, size_t size) {
     c->last = -1;
     if (c->refused) return; // the first refusal tells the story
     c->refused = true;
-    snprintf(c->spare_text, sizeof c->spare_text, "out of memory: %zu bytes were refused, %zu are in use", size, c->used);
+    snprintf(c->spare_text, sizeof c->spare_text, "out of memory: %zu bytes were refused, %zu are in use", size,
+             c->used);
     c->spare = (nrg_diag){.status = NRG_E098, .message = c->spare_text, .facts = "", .help = ""};
 }
 
@@ -282,8 +283,10 @@ void nrg_diag_json(const nrg_ctx *c, int i, nrg_text *out) {
     const nrg_diag *d = nrg_diag_get(c, i);
     if (!d) return;
     nrg_text_put(out, "{\"file\":");
-    if (d->file) nrg_text_json(out, d->file);
-    else nrg_text_put(out, "null");
+    if (d->file)
+        nrg_text_json(out, d->file);
+    else
+        nrg_text_put(out, "null");
     nrg_text_put(out, ",\"line\":%d,\"col\":%d,\"length\":%d,\"severity\":\"%s\",\"code\":\"%s\",\"message\":", d->line,
                  d->col, d->length, severity_name(d->severity), nrg_status_name(d->status));
     nrg_text_json(out, d->message);
@@ -293,8 +296,10 @@ void nrg_diag_json(const nrg_ctx *c, int i, nrg_text *out) {
         nrg_text line = nrg_text_make(out->ctx);
         nrg_text_bytes(&line, p, n);
         if (p != d->facts) nrg_text_put(out, ",");
-        if (line.at) nrg_text_json(out, line.at);
-        else out->bad = true;
+        if (line.at)
+            nrg_text_json(out, line.at);
+        else
+            out->bad = true;
         nrg_text_free(&line);
         p += n + (p[n] == '\n');
     }

@@ -83,8 +83,10 @@ nrg_status nrg_file_write_parts(nrg_ctx *c, const char *path, const nrg_part *pa
     why = put_all(fd, parts, n);
     if (close(fd) != 0 && !why) why = errno;
     if (!why && rename(temp.at, path) != 0) why = errno;
-    if (why) unlink(temp.at);
-    else sync_folder(&temp);
+    if (why)
+        unlink(temp.at);
+    else
+        sync_folder(&temp);
     nrg_text_free(&temp);
     return why ? unwritable(c, path, why) : NRG_OK;
 }

@@ -38,8 +38,10 @@ void nrg_text_put(nrg_text *t, const char *fmt, ...) {
     va_start(args, fmt);
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
-    if (n < 0) t->bad = true;
-    else if (room(t, (size_t)n)) t->n += (size_t)vsnprintf(t->at + t->n, (size_t)n + 1, fmt, again);
+    if (n < 0)
+        t->bad = true;
+    else if (room(t, (size_t)n))
+        t->n += (size_t)vsnprintf(t->at + t->n, (size_t)n + 1, fmt, again);
     va_end(again);
     va_end(args);
 }
@@ -59,12 +61,18 @@ void nrg_text_json(nrg_text *t, const char *s) {
     nrg_text_bytes(t, "\"", 1);
     for (const unsigned char *p = (const unsigned char *)s; *p;) {
         int n = utf8(p);
-        if (n == 0) nrg_text_put(t, "\\ufffd");
-        else if (*p == '"' || *p == '\\') nrg_text_put(t, "\\%c", *p);
-        else if (*p == '\n') nrg_text_put(t, "\\n");
-        else if (*p == '\t') nrg_text_put(t, "\\t");
-        else if (*p < 0x20 || *p == 0x7f) nrg_text_put(t, "\\u%04x", *p);
-        else nrg_text_bytes(t, p, (size_t)n);
+        if (n == 0)
+            nrg_text_put(t, "\\ufffd");
+        else if (*p == '"' || *p == '\\')
+            nrg_text_put(t, "\\%c", *p);
+        else if (*p == '\n')
+            nrg_text_put(t, "\\n");
+        else if (*p == '\t')
+            nrg_text_put(t, "\\t");
+        else if (*p < 0x20 || *p == 0x7f)
+            nrg_text_put(t, "\\u%04x", *p);
+        else
+            nrg_text_bytes(t, p, (size_t)n);
         p += n ? n : 1;
     }
     nrg_text_bytes(t, "\"", 1);

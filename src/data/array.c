@@ -3,7 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-static const struct { const char *name; size_t size; } types[NRG_CELL_COUNT] = {
+static const struct {
+    const char *name;
+    size_t size;
+} types[NRG_CELL_COUNT] = {
     [NRG_CELL_F32] = {"float32", 4}, [NRG_CELL_F64] = {"float64", 8}, [NRG_CELL_U8] = {"uint8", 1},
     [NRG_CELL_I8] = {"int8", 1},     [NRG_CELL_I16] = {"int16", 2},   [NRG_CELL_I32] = {"int32", 4},
     [NRG_CELL_I64] = {"int64", 8},   [NRG_CELL_U16] = {"uint16", 2},  [NRG_CELL_U32] = {"uint32", 4},
@@ -86,9 +89,12 @@ void nrg_array_print(const nrg_array *a, nrg_text *out) {
     nrg_text_put(out, "%s : ", a->name);
     print_shape(a, out);
     nrg_text_put(out, ", ");
-    if (a->labels) print_labels(a, 3, out);
-    else if (r.lo > r.hi) nrg_text_put(out, "%s", nrg_cell_name(a->type));
-    else nrg_text_put(out, "%s %.6g..%.6g", nrg_cell_name(a->type), r.lo, r.hi);
+    if (a->labels)
+        print_labels(a, 3, out);
+    else if (r.lo > r.hi)
+        nrg_text_put(out, "%s", nrg_cell_name(a->type));
+    else
+        nrg_text_put(out, "%s %.6g..%.6g", nrg_cell_name(a->type), r.lo, r.hi);
     if (r.missing) nrg_text_put(out, ", %lld missing", (long long)r.missing);
     if (r.infinite) nrg_text_put(out, ", %lld infinite", (long long)r.infinite);
 }
@@ -115,8 +121,10 @@ static void print_cell(const nrg_array *a, int64_t i, nrg_text *out) {
         return;
     }
     double v = nrg_array_value(a, i);
-    if (a->labels && v >= 0 && v < (double)a->labels_n) nrg_text_put(out, "%.40s", a->labels[(int64_t)v]);
-    else nrg_text_put(out, "%.6g", v);
+    if (a->labels && v >= 0 && v < (double)a->labels_n)
+        nrg_text_put(out, "%.40s", a->labels[(int64_t)v]);
+    else
+        nrg_text_put(out, "%.6g", v);
 }
 
 // One row: a cell, or up to 8 cells in brackets.
@@ -172,14 +180,16 @@ void nrg_table_info(const nrg_table *t, int rows, nrg_text *out) {
 
 static nrg_status read_lengths(nrg_table *t, const nrg_array *p, const nrg_array *l, int64_t *offsets) {
     nrg_ctx *c = nrg_table_ctx(t);
-    if (p->rank < 2 || p->offsets) return nrg_fail(c, NRG_E050, NRG_NOWHERE, "'%s' is not a padded array [samples, length, ...]", p->name);
+    if (p->rank < 2 || p->offsets)
+        return nrg_fail(c, NRG_E050, NRG_NOWHERE, "'%s' is not a padded array [samples, length, ...]", p->name);
     if (l->rank != 1 || l->offsets || l->dim[0] != p->dim[0])
-        return nrg_fail(c, NRG_E056, NRG_NOWHERE, "lengths '%s' has %lld samples, but '%s' has %lld", l->name, (long long)l->dim[0],
-                        p->name, (long long)p->dim[0]);
+        return nrg_fail(c, NRG_E056, NRG_NOWHERE, "lengths '%s' has %lld samples, but '%s' has %lld", l->name,
+                        (long long)l->dim[0], p->name, (long long)p->dim[0]);
     for (int64_t i = 0; i < p->dim[0]; i++) {
         double n = nrg_array_value(l, i);
         if (!(n >= 0) || n != floor(n) || n > (double)p->dim[1])
-            return nrg_fail(c, NRG_E050, NRG_NOWHERE, "length '%s' of sample %lld is %.6g, expected a whole number 0..%lld", l->name,
+            return nrg_fail(c, NRG_E050, NRG_NOWHERE,
+                            "length '%s' of sample %lld is %.6g, expected a whole number 0..%lld", l->name,
                             (long long)i, n, (long long)p->dim[1]);
         offsets[i + 1] = offsets[i] + (int64_t)n;
     }

@@ -8,14 +8,17 @@
 #include <unistd.h>
 #include <zlib.h>
 
-// Deflate gives at most 1032 bytes for one. The second limit is a matter of taste: more belongs into an .npy that is mapped.
+// Deflate gives at most 1032 bytes for one. The second limit is a matter of taste: more belongs into an .npy, which
+// is mapped.
 enum { RATIO_MOST = 1040 };
 static const size_t BYTES_MOST = (size_t)1 << 34;
 
 void nrg_blob_free(nrg_blob *b) {
     if (!b || !b->at) return;
-    if (b->cap) nrg_mem(b->ctx, b->at, b->cap, 0);
-    else munmap(b->at, b->n);
+    if (b->cap)
+        nrg_mem(b->ctx, b->at, b->cap, 0);
+    else
+        munmap(b->at, b->n);
     *b = (nrg_blob){.ctx = b->ctx};
 }
 
@@ -70,7 +73,8 @@ static nrg_status expand(nrg_ctx *c, const char *file, z_stream *z, const unsign
 static nrg_status gunzip(nrg_ctx *c, const char *file, const unsigned char *p, size_t n, nrg_blob *out) {
     z_stream z = {0};
     if (n < 18) return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s: %zu bytes are too few for gzip", file, n);
-    if (inflateInit2(&z, 15 + 16) != Z_OK) return nrg_fail(c, NRG_E098, NRG_NOWHERE, "%s: no memory to expand it", file);
+    if (inflateInit2(&z, 15 + 16) != Z_OK)
+        return nrg_fail(c, NRG_E098, NRG_NOWHERE, "%s: no memory to expand it", file);
     *out = (nrg_blob){.ctx = c};
     nrg_status s = room(out, first_guess(p, n));
     if (s == NRG_OK) s = expand(c, file, &z, p, n, out);

@@ -1,6 +1,6 @@
 // Tables of text: commas, tabs, semicolons or runs of spaces; RFC 4180 quotes; header found by itself.
-// One pass counts what each column holds, a second fills arrays: whole numbers int64, numbers float64 (NaN where missing), texts
-// categories in order of first appearance.
+// One pass counts what each column holds, a second fills arrays: whole numbers int64, numbers float64 (NaN where
+// missing), texts categories in order of first appearance.
 #include "data/data.h"
 #include <math.h>
 #include <string.h>
@@ -24,19 +24,19 @@ typedef enum { BLANK, NUMBER, TEXT } kind;
 typedef struct {
     const char *name;
     int64_t numbers, whole, blanks, texts;
-    bool recurs;       // a later cell equals the one in the first row
-    field first, odd;  // the first row's cell; the first text of the column
+    bool recurs;      // a later cell equals the one in the first row
+    field first, odd; // the first row's cell; the first text of the column
 } column;
 
 typedef struct {
     nrg_input *in;
     nrg_arena work;
-    lexer start;       // before the first row
+    lexer start; // before the first row
     bool header;
-    int64_t rows;      // without the header
-    uint32_t n;        // columns
+    int64_t rows; // without the header
+    uint32_t n;   // columns
     column *col;
-    uint32_t *pick;    // the chosen columns
+    uint32_t *pick; // the chosen columns
     uint32_t picks;
 } table;
 
@@ -146,12 +146,17 @@ static void note(column *c, const field *f, bool first_row) {
         c->texts++;
         break;
     }
-    if (first_row) c->first = *f;
-    else if (f->n == c->first.n && memcmp(f->p, c->first.p, f->n) == 0) c->recurs = true;
+    if (first_row)
+        c->first = *f;
+    else if (f->n == c->first.n && memcmp(f->p, c->first.p, f->n) == 0)
+        c->recurs = true;
 }
 
 static nrg_status first_row(table *t, lexer *x) {
-    struct { field *at; uint32_t n, cap; } cells = {0};
+    struct {
+        field *at;
+        uint32_t n, cap;
+    } cells = {0};
     for (field f = {0}; !f.last;) {
         TRY(next(t->in, x, &f));
         TRY(NRG_PUSH(&t->work, cells, f));
@@ -164,10 +169,11 @@ static nrg_status first_row(table *t, lexer *x) {
 }
 
 static nrg_status bad_row(table *t, int64_t line, uint32_t found, bool open) {
-    nrg_fail(t->in->ctx, NRG_E054, NRG_NOWHERE, "%s: line %lld has %s%u cells, expected %u", t->in->file, (long long)line,
-             open ? "more than " : "", found, t->n);
+    nrg_fail(t->in->ctx, NRG_E054, NRG_NOWHERE, "%s: line %lld has %s%u cells, expected %u", t->in->file,
+             (long long)line, open ? "more than " : "", found, t->n);
     nrg_fact(t->in->ctx, "line %lld has %u cells", (long long)t->col[0].first.line, t->n);
-    nrg_help(t->in->ctx, "mark a missing cell by nothing or ? between its separators, and put texts with separators in quotes");
+    nrg_help(t->in->ctx,
+             "mark a missing cell by nothing or ? between its separators, and put texts with separators in quotes");
     return NRG_E054;
 }
 
@@ -185,7 +191,8 @@ static nrg_status later_rows(table *t, lexer *x) {
     return NRG_OK;
 }
 
-// A first row without numbers is a header when numbers stand below it, or when none of its texts comes again in its column.
+// A first row without numbers is a header when numbers stand below it, or when none of its texts comes again in its
+// column.
 static bool is_header(const table *t, bool marked) {
     if (marked) return true;
     bool texts = false, numbers_below = false, recurs = false;
@@ -224,7 +231,8 @@ static nrg_status scan(table *t) {
     nrg_input *in = t->in;
     const char *p = (const char *)in->blob->at, *end = p + in->blob->n;
     if (end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) p += 3; // byte order mark
-    if (!in->text) return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: is neither text nor a format that nrg knows", in->file);
+    if (!in->text)
+        return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: is neither text nor a format that nrg knows", in->file);
     lexer x = {.p = p, .end = end, .line = 1};
     if (!more(&x)) return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: no rows in it", in->file);
     bool marked = *x.p == '#';
@@ -254,14 +262,15 @@ static nrg_status find_column(table *t, const char *p, size_t n, uint32_t *out) 
     }
     if (nrg_integer(p, n, &k) && k >= 0 && k < t->n) return *out = (uint32_t)k, NRG_OK;
     nrg_fail(in->ctx, NRG_E051, NRG_NOWHERE, "%s: no column %s", in->file, nrg_snip(p, n).at);
-    nrg_fact(in->ctx, "its %u columns are %s%s%s%s%s", t->n, t->col[0].name, t->n > 1 ? ", " : "", t->n > 1 ? t->col[1].name : "",
-             t->n > 2 ? " ... " : "", t->n > 2 ? t->col[t->n - 1].name : "");
+    nrg_fact(in->ctx, "its %u columns are %s%s%s%s%s", t->n, t->col[0].name, t->n > 1 ? ", " : "",
+             t->n > 1 ? t->col[1].name : "", t->n > 2 ? " ... " : "", t->n > 2 ? t->col[t->n - 1].name : "");
     nrg_help(in->ctx, "columns are named by header, or counted from 0");
     return NRG_E051;
 }
 
 static nrg_status pick_one(table *t, uint32_t i) {
-    if (t->picks == t->n) return nrg_fail(t->in->ctx, NRG_E090, NRG_NOWHERE, "%s: more columns chosen than there are", t->in->file);
+    if (t->picks == t->n)
+        return nrg_fail(t->in->ctx, NRG_E090, NRG_NOWHERE, "%s: more columns chosen than there are", t->in->file);
     t->pick[t->picks++] = i;
     return NRG_OK;
 }
@@ -282,8 +291,8 @@ static nrg_status pick(table *t) {
         to = from;
         if (from_n < n) TRY(find_column(t, dots + 2, to_n, &to));
         if (from > to)
-            return nrg_fail(t->in->ctx, NRG_E090, NRG_NOWHERE, "%s: column %u (%s) does not come before column %u (%s)", t->in->file,
-                            from + 1, t->col[from].name, to + 1, t->col[to].name);
+            return nrg_fail(t->in->ctx, NRG_E090, NRG_NOWHERE, "%s: column %u (%s) does not come before column %u (%s)",
+                            t->in->file, from + 1, t->col[from].name, to + 1, t->col[to].name);
         for (uint32_t i = from; i <= to; i++) TRY(pick_one(t, i));
         p = p[n] ? p + n + 1 : NULL;
     }
@@ -300,16 +309,19 @@ static nrg_status check_column(table *t, uint32_t i) {
     nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: line %lld, column %u (%s) is %s, expected a number", in->file,
              (long long)c->odd.line, i + 1, c->name, nrg_snip(c->odd.p, c->odd.n).at);
     nrg_fact(in->ctx, "%lld cells of the column are numbers, %lld are not", (long long)c->numbers, (long long)c->texts);
-    if (c->odd.p == c->first.p) nrg_help(in->ctx, "a header line holds no numbers; rename its columns or delete it");
-    else nrg_help(in->ctx, "mend the cell, or leave it empty (or ?) if the value is missing");
+    if (c->odd.p == c->first.p)
+        nrg_help(in->ctx, "a header line holds no numbers; rename its columns or delete it");
+    else
+        nrg_help(in->ctx, "mend the cell, or leave it empty (or ?) if the value is missing");
     return NRG_E054;
 }
 
 static nrg_status not_a_number(table *t, uint32_t i) {
     const column *c = &t->col[i];
     nrg_input *in = t->in;
-    nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: column %u (%s) holds texts such as %s, but '%s' takes columns of numbers", in->file,
-             i + 1, c->name, nrg_snip(c->odd.p, c->odd.n).at, in->name);
+    nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE,
+             "%s: column %u (%s) holds texts such as %s, but '%s' takes columns of numbers", in->file, i + 1, c->name,
+             nrg_snip(c->odd.p, c->odd.n).at, in->name);
     nrg_help(in->ctx, "choose columns: %s=%s:0..%u", in->name, in->file, i ? i - 1 : 0);
     return NRG_E054;
 }
@@ -330,8 +342,10 @@ typedef struct {
 } matrix;
 
 static void put_number(nrg_array *a, uint8_t *missing, int64_t cell, kind k, double v, int64_t whole) {
-    if (a->type == NRG_CELL_I64) ((int64_t *)a->data)[cell] = whole;
-    else ((double *)a->data)[cell] = k == NUMBER ? v : NAN;
+    if (a->type == NRG_CELL_I64)
+        ((int64_t *)a->data)[cell] = whole;
+    else
+        ((double *)a->data)[cell] = k == NUMBER ? v : NAN;
     if (missing) missing[cell] = k != NUMBER;
 }
 
@@ -414,11 +428,12 @@ static nrg_status make_matrix(table *t, const char *name, matrix *m, bool blanks
 // Columns of a very wide table without a header are of no use one by one.
 enum { BARE_MOST = 1024 };
 
-// A name with several columns: one matrix, in the order of choice. Without a name: an array a column, and `table`, all columns
-// of numbers, when there is no header to name them.
+// A name with several columns: one matrix, in the order of choice. Without a name: an array a column, and `table`,
+// all columns of numbers, when there is no header to name them.
 static nrg_status make(table *t, sink *sinks, matrix *m) {
     nrg_input *in = t->in;
-    bool one = in->name && t->picks == 1, as_matrix = in->name && t->picks > 1, bare = !in->name && !in->part && !t->header;
+    bool one = in->name && t->picks == 1, as_matrix = in->name && t->picks > 1,
+         bare = !in->name && !in->part && !t->header;
     bool blanks = false;
     for (uint32_t k = 0; k < t->picks; k++) {
         uint32_t i = t->pick[k];
@@ -426,13 +441,15 @@ static nrg_status make(table *t, sink *sinks, matrix *m) {
         sink *s = &sinks[i];
         s->text = t->col[i].texts > 0;
         if (as_matrix && s->text) return not_a_number(t, i);
-        if (as_matrix && s->in_matrix) return nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s: column %u is chosen twice", in->file, i + 1);
+        if (as_matrix && s->in_matrix)
+            return nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s: column %u is chosen twice", in->file, i + 1);
         if (as_matrix || (bare && !s->text)) {
             s->in_matrix = true;
             s->at = m->width++;
             blanks |= t->col[i].blanks > 0;
         }
-        if (!as_matrix && !(bare && t->n > BARE_MOST && !s->text)) TRY(make_column(t, i, one ? in->name : t->col[i].name, s));
+        if (!as_matrix && !(bare && t->n > BARE_MOST && !s->text))
+            TRY(make_column(t, i, one ? in->name : t->col[i].name, s));
     }
     if (m->width && !(bare && t->picks == 1)) return make_matrix(t, as_matrix ? in->name : "table", m, blanks);
     for (uint32_t i = 0; i < t->n; i++) sinks[i].in_matrix = false;

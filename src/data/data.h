@@ -22,11 +22,14 @@ nrg_arena *nrg_table_arena(nrg_table *t); // lives as long as the table
 int nrg_table_count(const nrg_table *t);
 const nrg_array *nrg_table_at(const nrg_table *t, int i);
 const nrg_array *nrg_table_find(const nrg_table *t, const char *name); // NULL: none
-// Adds an array; name, labels and file are copied, data, offsets and missing are lent (see nrg_table_arena). E090: the name is taken.
+// Adds an array; name, labels and file are copied, data, offsets and missing are lent (see nrg_table_arena).
+// E090: the name is taken.
 nrg_status nrg_table_add(nrg_table *t, const nrg_array *a);
 // A new zeroed array in the table's own memory. The result may be written to, until the next add.
-nrg_status nrg_table_make(nrg_table *t, const char *name, nrg_cell type, int32_t rank, const int64_t *dim, nrg_array **out);
-// After all adds: turns `x` with `x_offsets` (or `offsets`) into a ragged array, then asks for equal numbers of samples (E056).
+nrg_status nrg_table_make(nrg_table *t, const char *name, nrg_cell type, int32_t rank, const int64_t *dim,
+                          nrg_array **out);
+// After all adds: turns `x` with `x_offsets` (or `offsets`) into a ragged array, then asks for equal numbers of
+// samples (E056).
 nrg_status nrg_table_check(nrg_table *t);
 int64_t nrg_table_rows(const nrg_table *t); // samples; 0 when empty
 uint64_t nrg_table_hash(const nrg_table *t); // of names, shapes and bytes: says whether two runs saw the same data
@@ -45,25 +48,28 @@ void nrg_array_print(const nrg_array *a, nrg_text *out);
 void nrg_table_print(const nrg_table *t, nrg_text *out); // one line an array
 void nrg_table_names(const nrg_table *t, nrg_text *out); // "x, label, split"
 void nrg_table_info(const nrg_table *t, int rows, nrg_text *out); // `nrg data info`: listing, labels, first rows
-// A padded array [N, T, ...] and lengths [N] as a ragged one, added to the table under `name`. E050 names a length that is too large.
+// A padded array [N, T, ...] and lengths [N] as a ragged one, added to the table under `name`. E050 names a length
+// that is too large.
 nrg_status nrg_table_ragged(nrg_table *t, const nrg_array *padded, const nrg_array *lengths, const char *name);
 
-// ---- open.c: what --data takes: FILE, NAME=FILE, FILE:PART, NAME=FILE:PART. Several calls add up; then nrg_table_check.
-// PART: an array of an .npz; a column of a table by header or 0-based number, or columns a..b, 2..5, or lists of both: 0..3,7;
-// `x`, `y` or a number of features of a libsvm file.
+// ---- open.c: what --data takes: FILE, NAME=FILE, FILE:PART, NAME=FILE:PART. Several calls add up; then
+// nrg_table_check. PART: an array of an .npz; a column of a table by header or 0-based number, or columns a..b, 2..5,
+// or lists of both: 0..3,7; `x`, `y` or a number of features of a libsvm file. A NAME with several columns makes one
+// matrix [N, columns] of numbers.
 nrg_status nrg_data_open(nrg_table *t, const char *spec);
 nrg_status nrg_data_load(nrg_ctx *c, const char *const *specs, int n, nrg_table **out); // new, open each, check
 // The same from memory: `bytes` are copied, `file` is for messages and for its extension; name and part may be NULL.
-nrg_status nrg_data_read(nrg_table *t, const char *file, const void *bytes, size_t n, const char *name, const char *part);
+nrg_status nrg_data_read(nrg_table *t, const char *file, const void *bytes, size_t n, const char *name,
+                         const char *part);
 
-// ---- blob.c: bytes of a file: a private map, or memory when it was compressed. Writing to them does not change the file.
+// ---- blob.c: bytes of a file: a private map, or memory when it was compressed. Writing to them leaves the file alone.
 typedef struct {
     nrg_ctx *ctx;
     unsigned char *at;
     size_t n, cap;  // cap: what the hook gave; 0: mapped
 } nrg_blob;
 nrg_status nrg_blob_open(nrg_ctx *c, const char *path, nrg_blob *out); // .gz is expanded (by content)
-nrg_status nrg_blob_copy(nrg_ctx *c, const char *file, const void *bytes, size_t n, nrg_blob *out); // from memory, expanded too
+nrg_status nrg_blob_copy(nrg_ctx *c, const char *file, const void *bytes, size_t n, nrg_blob *out); // expanded too
 void nrg_blob_free(nrg_blob *b);
 nrg_status nrg_table_keep(nrg_table *t, nrg_blob *b); // the table owns the bytes from now on, *b is emptied
 
@@ -88,7 +94,7 @@ typedef struct {
     bool nrg_##name##_applies(const nrg_input *in);                                                                    \
     nrg_status nrg_##name##_read(nrg_input *in);
 #include "data/readers.def"
-// npy.c: one array from the bytes of an .npy; `keep`: it may point into them. *skip: a single number, not an array (only for npz).
+// npy.c: one array from the bytes of an .npy; `keep`: it may point into them. *skip: it is a single number, no array.
 nrg_status nrg_npy_parse(nrg_input *in, const char *name, unsigned char *at, size_t n, bool keep, bool *skip);
 void nrg_npy_head(const nrg_array *a, nrg_text *out); // the header that goes before the bytes of `a`
 
@@ -115,7 +121,7 @@ int64_t nrg_labels_put(nrg_labels *l, const char *p, size_t n); // its number; -
 // ---- write.c: by extension: .npz (stored), .npy (a table of one array), .csv, .tsv; whole or not at all, E092 ----
 nrg_status nrg_data_write(const nrg_table *t, const char *path);
 
-// ---- safetensors.c: https://huggingface.co/docs/safetensors (8-byte header length, JSON header, raw little-endian bytes) ----
+// ---- safetensors.c: huggingface.co/docs/safetensors (8-byte header length, JSON header, raw little-endian) ----
 typedef struct {
     const char *name;
     nrg_cell type;
@@ -125,9 +131,10 @@ typedef struct {
 } nrg_tensor;
 typedef struct { const char *key, *value; } nrg_meta;
 typedef struct nrg_tensors nrg_tensors;
-nrg_status nrg_tensors_write(nrg_ctx *c, const char *path, const nrg_tensor *t, int n, const nrg_meta *meta, int meta_n);
+nrg_status nrg_tensors_write(nrg_ctx *c, const char *path, const nrg_tensor *t, int n, const nrg_meta *meta,
+                             int meta_n);
 nrg_status nrg_tensors_open(nrg_ctx *c, const char *path, nrg_tensors **out);
-nrg_status nrg_tensors_read(nrg_ctx *c, const char *file, const void *bytes, size_t n, nrg_tensors **out); // bytes are copied
+nrg_status nrg_tensors_read(nrg_ctx *c, const char *file, const void *bytes, size_t n, nrg_tensors **out); // copied
 void nrg_tensors_free(nrg_tensors *t);
 int nrg_tensors_count(const nrg_tensors *t);
 const nrg_tensor *nrg_tensors_at(const nrg_tensors *t, int i);
@@ -141,7 +148,8 @@ nrg_status nrg_data_make(nrg_ctx *c, const char *name, int64_t n, uint64_t seed,
 const char *nrg_data_maker(int i, const char **doc); // the i-th name, NULL past the end
 nrg_status nrg_digits_make(nrg_table *t, int64_t n, uint64_t seed); // images u8 [n, 28, 28], labels u8 [n]
 
-// ---- fit.c: constants of fitted transforms; D = nrg_array_width(a); missing cells are left out (whiten: hold their mean) ----
+// ---- fit.c: constants of fitted transforms; D = nrg_array_width(a) ----
+// Missing cells are left out; whitening gives them their column's mean.
 // standardised = (x - mean) / sd; an sd of zero becomes 1, so that constant features give 0.
 nrg_status nrg_fit_standardise(nrg_ctx *c, const nrg_array *a, double *mean, double *sd);
 // whitened = matrix (x - mean), matrix = (C + ridge * tr(C)/D * I)^(-1/2), C the covariance: ZCA, [D, D] symmetric.

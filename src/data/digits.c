@@ -1,11 +1,13 @@
-// Hand-drawn-style digits: strokes of a few points, made smooth, bent at random, drawn with a round pen into 28 x 28 cells.
+// Hand-drawn-style digits: strokes of a few points, made smooth, bent at random, drawn with a round pen into 28 x 28
+// cells.
 #include "data/data.h"
 #include <math.h>
 #include <string.h>
 
 enum { SIDE = 28, CELLS = SIDE * SIDE, POINTS = 24, STEPS = 6 };
 
-// Points in hundredths of a box, x to the right, y down. END ends a stroke, DONE a glyph. Corners end a stroke and start another.
+// Points in hundredths of a box, x to the right, y down. END ends a stroke, DONE a glyph. A corner ends a stroke and
+// starts another.
 #define END -1
 #define DONE -2
 typedef signed char path;
@@ -16,25 +18,34 @@ static const path one_b[] = {28, 26, 55, 4, END, 55, 4, 53, 96, END, DONE};
 static const path one_c[] = {30, 24, 52, 5, END, 52, 5, 52, 95, END, 24, 95, 80, 95, END, DONE};
 static const path two_a[] = {14, 26, 28, 8, 58, 4, 80, 18, 76, 42, 46, 70, 10, 94, END, 10, 94, 90, 92, END, DONE};
 static const path two_b[] = {16, 22, 40, 4, 76, 14, 78, 40, 50, 74, 24, 92, 10, 84, 24, 72, 50, 86, 90, 94, END, DONE};
-static const path three_a[] = {16, 14, 44, 3, 76, 14, 76, 36, 42, 47, END, 42, 47, 80, 56, 84, 80, 50, 97, 12, 86, END, DONE};
-static const path three_b[] = {14, 6, 82, 6, END, 82, 6, 44, 42, END, 44, 42, 80, 50, 86, 76, 56, 96, 12, 88, END, DONE};
+static const path three_a[] = {16, 14, 44, 3,  76, 14, 76, 36, 42, 47,  END, 42,
+                               47, 80, 56, 84, 80, 50, 97, 12, 86, END, DONE};
+static const path three_b[] = {14, 6,  82, 6,  END, 82, 6,  44, 42, END, 44,
+                               42, 80, 50, 86, 76,  56, 96, 12, 88, END, DONE};
 static const path four_a[] = {24, 6, 12, 56, END, 12, 56, 92, 54, END, 70, 22, 66, 96, END, DONE};
 static const path four_b[] = {64, 4, 8, 64, END, 8, 64, 94, 63, END, 64, 4, 64, 96, END, DONE};
-static const path five_a[] = {24, 6, 19, 46, END, 19, 46, 50, 36, 82, 50, 80, 82, 46, 97, 12, 86, END, 24, 6, 82, 5, END, DONE};
+static const path five_a[] = {24, 6,  19, 46, END, 19,  46, 50, 36, 82, 50,  80,
+                              82, 46, 97, 12, 86,  END, 24, 6,  82, 5,  END, DONE};
 static const path five_b[] = {84, 5, 34, 6, 26, 42, 56, 42, 82, 62, 70, 88, 40, 97, 10, 88, END, DONE};
 static const path six_a[] = {72, 4, 36, 24, 14, 60, 24, 88, 54, 96, 82, 78, 72, 54, 42, 52, 18, 70, END, DONE};
 static const path six_b[] = {54, 3, 26, 34, 18, 72, 36, 95, 68, 92, 80, 70, 58, 54, 30, 62, 20, 76, END, DONE};
 static const path seven_a[] = {10, 10, 88, 7, END, 88, 7, 56, 46, 38, 96, END, DONE};
 static const path seven_b[] = {12, 8, 86, 8, END, 86, 8, 58, 50, 46, 96, END, 32, 50, 80, 47, END, DONE};
-static const path eight_a[] = {76, 16, 44, 4, 20, 20, 38, 42, 70, 60, 80, 82, 50, 97, 20, 82, 30, 60, 62, 42, 82, 22, 70, 8, END, DONE};
-static const path eight_b[] = {50, 47, 22, 34, 26, 10, 52, 3, 78, 12, 78, 34, 50, 47, END,
-                               50, 47, 20, 62, 20, 86, 50, 97, 80, 86, 80, 62, 50, 47, END, DONE};
-static const path nine_a[] = {80, 22, 54, 4, 22, 16, 20, 42, 46, 54, 74, 38, 80, 16, END, 80, 16, 74, 56, 60, 96, END, DONE};
-static const path nine_b[] = {78, 26, 60, 4, 28, 8, 16, 32, 34, 52, 64, 46, 80, 22, END, 80, 22, 82, 66, 62, 92, 26, 90, END, DONE};
+static const path eight_a[] = {76, 16, 44, 4,  20, 20, 38, 42, 70, 60, 80, 82,  50,
+                               97, 20, 82, 30, 60, 62, 42, 82, 22, 70, 8,  END, DONE};
+static const path eight_b[] = {50, 47, 22, 34, 26, 10, 52, 3,  78, 12, 78, 34, 50, 47,  END, 50,
+                               47, 20, 62, 20, 86, 50, 97, 80, 86, 80, 62, 50, 47, END, DONE};
+static const path nine_a[] = {80, 22, 54,  4,  22, 16, 20, 42, 46, 54,  74,  38,
+                              80, 16, END, 80, 16, 74, 56, 60, 96, END, DONE};
+static const path nine_b[] = {78, 26,  60, 4,  28, 8,  16, 32, 34, 52, 64,  46,  80,
+                              22, END, 80, 22, 82, 66, 62, 92, 26, 90, END, DONE};
 
-static const struct { const path *way[3]; int ways; } glyphs[10] = {
-    {{zero_a, zero_b}, 2}, {{one_a, one_b, one_c}, 3}, {{two_a, two_b}, 2},     {{three_a, three_b}, 2}, {{four_a, four_b}, 2},
-    {{five_a, five_b}, 2}, {{six_a, six_b}, 2},        {{seven_a, seven_b}, 2}, {{eight_a, eight_b}, 2}, {{nine_a, nine_b}, 2}};
+static const struct {
+    const path *way[3];
+    int ways;
+} glyphs[10] = {{{zero_a, zero_b}, 2},   {{one_a, one_b, one_c}, 3}, {{two_a, two_b}, 2}, {{three_a, three_b}, 2},
+                {{four_a, four_b}, 2},   {{five_a, five_b}, 2},      {{six_a, six_b}, 2}, {{seven_a, seven_b}, 2},
+                {{eight_a, eight_b}, 2}, {{nine_a, nine_b}, 2}};
 
 typedef struct {
     double x, y;
@@ -119,7 +130,8 @@ static void segment(const hand *h, point a, point b, float *ink) {
 static point smooth(const point p[4], double t) {
     double a = t * (-0.5 + t * (1 - 0.5 * t)), b = 1 + t * t * (-2.5 + 1.5 * t);
     double c = t * (0.5 + t * (2 - 1.5 * t)), d = t * t * (-0.5 + 0.5 * t);
-    return (point){a * p[0].x + b * p[1].x + c * p[2].x + d * p[3].x, a * p[0].y + b * p[1].y + c * p[2].y + d * p[3].y};
+    return (point){a * p[0].x + b * p[1].x + c * p[2].x + d * p[3].x,
+                   a * p[0].y + b * p[1].y + c * p[2].y + d * p[3].y};
 }
 
 static void stroke(const hand *h, const point *p, int n, float *ink) {
@@ -136,7 +148,8 @@ static void stroke(const hand *h, const point *p, int n, float *ink) {
 
 static void glyph(hand *h, const path *g, float *ink) {
     point p[POINTS];
-    point corner = {-1, -1}, shaken = corner; // a stroke that starts where the last one ended starts at the same shaken point
+    point corner = {-1, -1},
+          shaken = corner; // a stroke that starts where the last one ended starts at the same shaken point
     while (*g != DONE) {
         int n = 0;
         for (; *g != END; g += 2) {

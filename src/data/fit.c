@@ -27,7 +27,8 @@ static void moments(const nrg_array *a, int64_t D, double *mean, double *var, do
 static nrg_status check(nrg_ctx *c, const nrg_array *a, const double *mean, int64_t D) {
     for (int64_t k = 0; k < D; k++)
         if (!isfinite(mean[k]))
-            return nrg_fail(c, NRG_E055, NRG_NOWHERE, "'%s' holds infinite values in column %lld, so it cannot be standardised", a->name,
+            return nrg_fail(c, NRG_E055, NRG_NOWHERE,
+                            "'%s' holds infinite values in column %lld, so it cannot be standardised", a->name,
                             (long long)k);
     return NRG_OK;
 }
@@ -102,8 +103,8 @@ static void diagonalise(double *B, int64_t D, double trace) {
     }
 }
 
-// sum of f(l) u u' with f(l) = (l + eps)^(-1/2). Directions of eigenvalue zero are not known one by one, only together: all of
-// space has f(0), and each known direction is corrected by f(l) - f(0). With eps = 0 they are left out.
+// sum of f(l) u u' with f(l) = (l + eps)^(-1/2). Directions of eigenvalue zero are not known one by one, only together:
+// all of space has f(0), and each known direction is corrected by f(l) - f(0). With eps = 0 they are left out.
 static void inverse_root(const double *B, int64_t D, double eps, double zero, double *M) {
     double base = eps > 0 ? 1 / sqrt(eps) : 0;
     memset(M, 0, (size_t)(D * D) * sizeof *M);
@@ -121,7 +122,8 @@ static void inverse_root(const double *B, int64_t D, double eps, double zero, do
 nrg_status nrg_fit_whiten(nrg_ctx *c, const nrg_array *a, double ridge, double *mean, double *matrix) {
     int64_t D = nrg_array_width(a);
     nrg_arena work = nrg_arena_make(c);
-    double *B = NRG_NEWS(&work, double, D * D), *row = NRG_NEWS(&work, double, D * BLOCK), *n = NRG_NEWS(&work, double, D);
+    double *B = NRG_NEWS(&work, double, D *D), *row = NRG_NEWS(&work, double, D *BLOCK),
+           *n = NRG_NEWS(&work, double, D);
     nrg_status s = B && row && n ? NRG_OK : NRG_E098;
     if (s == NRG_OK) moments(a, D, mean, NULL, n);
     if (s == NRG_OK) s = check(c, a, mean, D);

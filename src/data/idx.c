@@ -48,7 +48,8 @@ static nrg_status head(nrg_input *in, nrg_array *a, size_t *start) {
     if (!nrg_product(a->dim, a->rank, &bytes) || !nrg_times(bytes, (int64_t)nrg_cell_size(a->type), &bytes))
         return bad(in, "its shape is impossibly large");
     if ((uint64_t)bytes != n - *start) {
-        nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: as IDX: it has %zu bytes of cells, expected %lld", in->file, n - *start, (long long)bytes);
+        nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: as IDX: it has %zu bytes of cells, expected %lld", in->file,
+                 n - *start, (long long)bytes);
         nrg_text t = nrg_text_make(in->ctx);
         for (int i = 0; i < a->rank; i++) nrg_text_put(&t, "%s%lld", i ? " x " : "", (long long)a->dim[i]);
         nrg_fact(in->ctx, "its head says %s cells of %s", t.at ? t.at : "", nrg_cell_name(a->type));

@@ -98,7 +98,8 @@ static nrg_status feature(reader *r, const lines *l, const char *at, size_t n, i
         return NRG_E054;
     }
     if (i <= *last) return bad(r, l, at, n, "an index above the one before");
-    if (!nrg_number(colon + 1, n - (size_t)(colon - at) - 1, &v)) return bad(r, l, at, n, "index:value with a number as value");
+    if (!nrg_number(colon + 1, n - (size_t)(colon - at) - 1, &v))
+        return bad(r, l, at, n, "index:value with a number as value");
     *last = i;
     if (i > r->features) r->features = i;
     if (r->x && i <= r->most_features) r->x[r->row * r->most_features + i - 1] = (float)v;
@@ -112,8 +113,10 @@ static nrg_status read_row(reader *r, lines *l) {
     size_t n;
     int64_t last = 0;
     next_word(l, &at, &n);
-    if (memchr(at, ':', n)) r->several = true, l->row = at;
-    else TRY(labels(r, &whole, at, n));
+    if (memchr(at, ':', n))
+        r->several = true, l->row = at;
+    else
+        TRY(labels(r, &whole, at, n));
     while (next_word(l, &at, &n)) TRY(feature(r, &whole, at, n, &last));
     r->row++;
     if (r->offsets) r->offsets[r->row] = r->label;
@@ -136,19 +139,22 @@ static nrg_status sizes(reader *r) {
     int64_t want = r->features, cells;
     bool number = in->part && nrg_integer(in->part, strlen(in->part), &want);
     if (in->part && !number && strcmp(in->part, "x") != 0 && strcmp(in->part, "y") != 0)
-        return nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s: '%s' is neither x, y nor a number of features", in->file, in->part);
+        return nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s: '%s' is neither x, y nor a number of features", in->file,
+                        in->part);
     if (number && want < r->features)
-        return nrg_fail(in->ctx, NRG_E050, NRG_NOWHERE, "%s: it has feature %lld, but %lld features were asked for", in->file,
-                        (long long)r->features, (long long)want);
+        return nrg_fail(in->ctx, NRG_E050, NRG_NOWHERE, "%s: it has feature %lld, but %lld features were asked for",
+                        in->file, (long long)r->features, (long long)want);
     if (in->name && (!in->part || number)) {
-        nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s has two arrays, x and y, so '%s' does not say which one it names", in->file, in->name);
+        nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s has two arrays, x and y, so '%s' does not say which one it names",
+                 in->file, in->name);
         nrg_help(in->ctx, "write %s=%s:x or %s=%s:y", in->name, in->file, in->name, in->file);
         return NRG_E090;
     }
-    int64_t most = CELLS_FREE + (int64_t)(in->blob->n < (size_t)CELLS_MOST ? in->blob->n : (size_t)CELLS_MOST) * CELLS_PER_BYTE;
+    int64_t most =
+        CELLS_FREE + (int64_t)(in->blob->n < (size_t)CELLS_MOST ? in->blob->n : (size_t)CELLS_MOST) * CELLS_PER_BYTE;
     if (!nrg_times(r->rows, want, &cells) || cells > CELLS_MOST || (!number && cells > most)) {
-        nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: %lld rows of %lld features are too many for a dense array", in->file,
-                 (long long)r->rows, (long long)want);
+        nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: %lld rows of %lld features are too many for a dense array",
+                 in->file, (long long)r->rows, (long long)want);
         nrg_help(in->ctx, "check the largest index, or keep fewer features");
         return NRG_E054;
     }
@@ -157,7 +163,8 @@ static nrg_status sizes(reader *r) {
 }
 
 static nrg_status add_y(reader *r, nrg_arena *arena, const char *name) {
-    nrg_array a = {.name = name, .type = NRG_CELL_F64, .rank = 1, .dim = {r->labels}, .data = r->y, .file = r->in->file};
+    nrg_array a = {
+        .name = name, .type = NRG_CELL_F64, .rank = 1, .dim = {r->labels}, .data = r->y, .file = r->in->file};
     if (r->whole || r->texts) {
         int64_t *y = NRG_NEWS(arena, int64_t, r->labels);
         if (!y) return NRG_E098;
@@ -182,8 +189,12 @@ static nrg_status fill(reader *r) {
     if ((want_x && !r->x) || (want_y && !r->y) || (r->several && !r->offsets)) return NRG_E098;
     if (r->texts) r->words = &words;
     TRY(all_rows(r));
-    nrg_array x = {.name = in->name ? in->name : "x", .type = NRG_CELL_F32, .rank = 2, .dim = {r->rows, r->most_features},
-                   .data = r->x, .file = in->file};
+    nrg_array x = {.name = in->name ? in->name : "x",
+                   .type = NRG_CELL_F32,
+                   .rank = 2,
+                   .dim = {r->rows, r->most_features},
+                   .data = r->x,
+                   .file = in->file};
     if (want_x) TRY(nrg_table_add(in->table, &x));
     return want_y ? add_y(r, arena, in->name ? in->name : "y") : NRG_OK;
 }
@@ -196,7 +207,8 @@ bool nrg_libsvm_applies(const nrg_input *in) {
     size_t n;
     int64_t i;
     double v;
-    if (!next_line(&l) || !next_word(&l, &at, &n) || !next_word(&l, &at, &n) || !(colon = memchr(at, ':', n))) return false;
+    if (!next_line(&l) || !next_word(&l, &at, &n) || !next_word(&l, &at, &n) || !(colon = memchr(at, ':', n)))
+        return false;
     return nrg_integer(at, (size_t)(colon - at), &i) && nrg_number(colon + 1, n - (size_t)(colon - at) - 1, &v);
 }
 

@@ -1,5 +1,5 @@
-// Data without files: the curves of the lectures and small clouds. Sample i is a pure function of (name, seed, i), so a longer
-// set starts with the shorter one.
+// Data without files: the curves of the lectures and small clouds. Sample i is a pure function of (name, seed, i), so
+// a longer set starts with the shorter one.
 #include "data/data.h"
 #include <math.h>
 #include <string.h>
@@ -114,11 +114,14 @@ static nrg_status fill(nrg_table *t, const maker *m, int64_t n, uint64_t seed) {
 nrg_status nrg_data_make(nrg_ctx *c, const char *name, int64_t n, uint64_t seed, nrg_table **out) {
     const maker *m = find(c, name);
     if (!m) return NRG_E011;
-    if (n < 1) return nrg_fail(c, NRG_E090, NRG_NOWHERE, "%lld samples were asked for, expected at least 1", (long long)n);
+    if (n < 1)
+        return nrg_fail(c, NRG_E090, NRG_NOWHERE, "%lld samples were asked for, expected at least 1", (long long)n);
     nrg_table *t;
     TRY(nrg_table_new(c, &t));
     nrg_status s = m->sample ? fill(t, m, n, seed) : nrg_digits_make(t, n, seed);
-    if (s == NRG_OK) *out = t;
-    else nrg_table_free(t);
+    if (s == NRG_OK)
+        *out = t;
+    else
+        nrg_table_free(t);
     return s;
 }

@@ -5,8 +5,8 @@
 #include <string.h>
 
 typedef struct {
-    char order;  // < > | =
-    char kind;   // b i u f S U ...
+    char order;   // < > | =
+    char kind;    // b i u f S U ...
     int64_t size; // bytes of a cell
     bool fortran;
     int32_t rank;
@@ -91,7 +91,8 @@ static const char *parse(const char *p, size_t n, header *h) {
         if (!quoted(&c, &key, &len) || !eat(&c, ':')) return "the header is not a dictionary";
         if (len == 5 && memcmp(key, "descr", 5) == 0) {
             spaces(&c);
-            if (c.p < c.end && *c.p == '[') return "it holds records with fields; save each field as an array of its own";
+            if (c.p < c.end && *c.p == '[')
+                return "it holds records with fields; save each field as an array of its own";
             if (!descr(&c, h)) return "its type cannot be read";
             seen |= 1;
         } else if (len == 13 && memcmp(key, "fortran_order", 13) == 0) {
@@ -101,7 +102,8 @@ static const char *parse(const char *p, size_t n, header *h) {
         } else if (len == 5 && memcmp(key, "shape", 5) == 0) {
             if (seen & 4 || !shape(&c, h)) return "its shape cannot be read, or has more than 8 axes";
             seen |= 4;
-        } else return "the header has an unknown key";
+        } else
+            return "the header has an unknown key";
         if (!eat(&c, ',') && !(c.p < c.end && *c.p == '}')) return "the header is not a dictionary";
     }
     return seen == 7 ? NULL : "the header lacks descr, fortran_order or shape";
@@ -162,7 +164,8 @@ static size_t utf8(uint32_t ch, char *out) {
     if (ch < 0x800) return out[0] = (char)(0xc0 | ch >> 6), out[1] = (char)(0x80 | (ch & 63)), 2;
     if (ch > 0x10ffff || (ch >= 0xd800 && ch < 0xe000)) ch = 0xfffd;
     if (ch < 0x10000)
-        return out[0] = (char)(0xe0 | ch >> 12), out[1] = (char)(0x80 | (ch >> 6 & 63)), out[2] = (char)(0x80 | (ch & 63)), 3;
+        return out[0] = (char)(0xe0 | ch >> 12), out[1] = (char)(0x80 | (ch >> 6 & 63)),
+               out[2] = (char)(0x80 | (ch & 63)), 3;
     out[0] = (char)(0xf0 | ch >> 18), out[1] = (char)(0x80 | (ch >> 12 & 63));
     out[2] = (char)(0x80 | (ch >> 6 & 63)), out[3] = (char)(0x80 | (ch & 63));
     return 4;
@@ -183,25 +186,37 @@ static nrg_status from_texts(nrg_input *in, nrg_array *a, const header *h, const
             char bytes[4];
             if (h->kind == 'U') memcpy(&ch, p + k, 4);
             if (ch == 0) break;
-            if (h->kind == 'S') nrg_text_bytes(&t, p + k, 1);
-            else nrg_text_bytes(&t, bytes, utf8(ch, bytes));
+            if (h->kind == 'S')
+                nrg_text_bytes(&t, p + k, 1);
+            else
+                nrg_text_bytes(&t, bytes, utf8(ch, bytes));
         }
         int64_t label = t.bad ? -1 : nrg_labels_put(&labels, t.at, t.n);
-        if (label < 0) s = NRG_E098;
-        else y[i] = (int32_t)label;
+        if (label < 0)
+            s = NRG_E098;
+        else
+            y[i] = (int32_t)label;
     }
     nrg_text_free(&t);
-    *a = (nrg_array){.name = a->name, .type = NRG_CELL_I32, .rank = a->rank, .data = y, .labels = labels.words.at,
-                     .labels_n = labels.words.n, .file = a->file};
+    *a = (nrg_array){.name = a->name,
+                     .type = NRG_CELL_I32,
+                     .rank = a->rank,
+                     .data = y,
+                     .labels = labels.words.at,
+                     .labels_n = labels.words.n,
+                     .file = a->file};
     memcpy(a->dim, h->dim, sizeof h->dim);
     return s;
 }
 
 static bool type_of(const header *h, nrg_cell *t) {
-    static const struct { char kind; int size; nrg_cell type; } map[] = {
-        {'f', 4, NRG_CELL_F32}, {'f', 8, NRG_CELL_F64}, {'u', 1, NRG_CELL_U8},  {'i', 1, NRG_CELL_I8},
-        {'i', 2, NRG_CELL_I16}, {'i', 4, NRG_CELL_I32}, {'i', 8, NRG_CELL_I64}, {'u', 2, NRG_CELL_U16},
-        {'u', 4, NRG_CELL_U32}, {'b', 1, NRG_CELL_BOOL}, {'u', 8, NRG_CELL_I64}};
+    static const struct {
+        char kind;
+        int size;
+        nrg_cell type;
+    } map[] = {{'f', 4, NRG_CELL_F32}, {'f', 8, NRG_CELL_F64},  {'u', 1, NRG_CELL_U8},  {'i', 1, NRG_CELL_I8},
+               {'i', 2, NRG_CELL_I16}, {'i', 4, NRG_CELL_I32},  {'i', 8, NRG_CELL_I64}, {'u', 2, NRG_CELL_U16},
+               {'u', 4, NRG_CELL_U32}, {'b', 1, NRG_CELL_BOOL}, {'u', 8, NRG_CELL_I64}};
     for (size_t i = 0; i < sizeof map / sizeof *map; i++)
         if (map[i].kind == h->kind && map[i].size == h->size) {
             *t = map[i].type;
@@ -216,12 +231,15 @@ static nrg_status bad(nrg_input *in, const char *name, const char *what) {
 
 static nrg_status bad_type(nrg_input *in, const char *name, const header *h) {
     if (h->kind == 'O') {
-        nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: array '%s' holds Python objects (pickle), which nrg does not run", in->file, name);
-        nrg_help(in->ctx, "save it with a plain type: np.save(..., a.astype(np.float32)), or a flat array with offsets when it is ragged");
+        nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: array '%s' holds Python objects (pickle), which nrg does not run",
+                 in->file, name);
+        nrg_help(in->ctx, "save it with a plain type: np.save(..., a.astype(np.float32)), or a flat array with offsets "
+                          "when it is ragged");
         return NRG_E054;
     }
-    return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: array '%s' has the type %c%lld, expected bool, int, uint, float or text",
-                    in->file, name, h->kind, (long long)h->size);
+    return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE,
+                    "%s: array '%s' has the type %c%lld, expected bool, int, uint, float or text", in->file, name,
+                    h->kind, (long long)h->size);
 }
 
 // Two bytes of magic number and version give the header's length: 2 bytes in version 1, 4 in 2 and 3.
@@ -243,8 +261,10 @@ static nrg_status place(nrg_input *in, nrg_array *a, const header *h, unsigned c
     if (keep && !turn && aligned) return NRG_OK;
     a->data = nrg_arena_get(nrg_table_arena(in->table), (size_t)bytes);
     if (!a->data) return NRG_E098;
-    if (turn) transpose(h, p, a->data, cells);
-    else if (bytes) memcpy(a->data, p, (size_t)bytes);
+    if (turn)
+        transpose(h, p, a->data, cells);
+    else if (bytes)
+        memcpy(a->data, p, (size_t)bytes);
     return NRG_OK;
 }
 
@@ -260,10 +280,12 @@ static nrg_status sizes(nrg_input *in, const char *name, const header *h, size_t
     bool hollow = false; // rows of no cells: any number of them fits any file
     for (int i = 1; i < h->rank; i++) hollow |= h->dim[i] == 0;
     if (hollow && h->dim[0] > 0) return bad(in, name, "its rows have no cells");
-    if (!nrg_product(h->dim, h->rank, cells) || !nrg_times(*cells, h->size, &bytes)) return bad(in, name, "its shape is impossibly large");
+    if (!nrg_product(h->dim, h->rank, cells) || !nrg_times(*cells, h->size, &bytes))
+        return bad(in, name, "its shape is impossibly large");
     if ((uint64_t)bytes > n) {
         nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: array '%s' ends too early", in->file, name);
-        nrg_fact(in->ctx, "found %zu bytes of cells, expected %lld cells of %lld bytes", n, (long long)*cells, (long long)h->size);
+        nrg_fact(in->ctx, "found %zu bytes of cells, expected %lld cells of %lld bytes", n, (long long)*cells,
+                 (long long)h->size);
         return NRG_E054;
     }
     return NRG_OK;
@@ -279,7 +301,8 @@ nrg_status nrg_npy_parse(nrg_input *in, const char *name, unsigned char *at, siz
     *skip = h.rank == 0;
     if (*skip) return NRG_OK;
     nrg_cell type = NRG_CELL_U8;
-    bool half = h.kind == 'f' && h.size == 2, text = (h.kind == 'S' && h.size > 0) || (h.kind == 'U' && h.size > 0 && h.size <= 1 << 28);
+    bool half = h.kind == 'f' && h.size == 2,
+         text = (h.kind == 'S' && h.size > 0) || (h.kind == 'U' && h.size > 0 && h.size <= 1 << 28);
     if (h.kind == 'U') h.size *= 4;
     if (!half && !text && !type_of(&h, &type)) return bad_type(in, name, &h);
     unsigned char *p = at + start + len;
@@ -288,13 +311,17 @@ nrg_status nrg_npy_parse(nrg_input *in, const char *name, unsigned char *at, siz
     memcpy(a.dim, h.dim, sizeof h.dim);
     if (h.order == '=') h.order = little() ? '<' : '>';
     bool turned = h.size > 1 && h.kind != 'S' && h.order == (little() ? '>' : '<');
-    if (turned && h.kind == 'U') swap(p, cells * (h.size / 4), 4);
-    else if (turned) swap(p, cells, h.size);
+    if (turned && h.kind == 'U')
+        swap(p, cells * (h.size / 4), 4);
+    else if (turned)
+        swap(p, cells, h.size);
     if (h.fortran && h.rank > 1) keep = false;
     if (half || text) {
-        if (h.fortran && h.rank > 1) return bad(in, name, "float16 and texts in Fortran order are not read; save np.ascontiguousarray(a)");
+        if (h.fortran && h.rank > 1)
+            return bad(in, name, "float16 and texts in Fortran order are not read; save np.ascontiguousarray(a)");
         TRY(half ? from_halves(in, &a, p, cells) : from_texts(in, &a, &h, p, cells));
-    } else TRY(place(in, &a, &h, p, cells, keep));
+    } else
+        TRY(place(in, &a, &h, p, cells, keep));
     if (h.kind == 'u' && h.size == 8) TRY(check_unsigned(in, &a, cells));
     return nrg_table_add(in->table, &a);
 }
@@ -308,10 +335,13 @@ void nrg_npy_head(const nrg_array *a, nrg_text *out) {
     nrg_text_put(&d, "), }");
     while ((d.n + 11) % 64 && !d.bad) nrg_text_put(&d, " "); // cells start at a multiple of 64
     nrg_text_put(&d, "\n");
-    unsigned char head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(d.n & 255), (unsigned char)(d.n >> 8)};
+    unsigned char head[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(d.n & 255), (unsigned char)(d.n >> 8)};
     nrg_text_bytes(out, head, sizeof head);
-    if (d.bad) out->bad = true;
-    else nrg_text_bytes(out, d.at, d.n);
+    if (d.bad)
+        out->bad = true;
+    else
+        nrg_text_bytes(out, d.at, d.n);
     nrg_text_free(&d);
 }
 

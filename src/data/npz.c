@@ -98,22 +98,25 @@ static nrg_status expand(archive *a, uint64_t i, const zip_stat_t *st, nrg_blob 
     nrg_status s = out->at ? NRG_OK : NRG_E098;
     while (s == NRG_OK && out->n < st->size) {
         zip_int64_t did = zip_fread(f, out->at + out->n, st->size - out->n);
-        if (did <= 0) s = bad(in, st->name, did < 0 ? zip_file_strerror(f) : "it ends too early");
-        else out->n += (size_t)did;
+        if (did <= 0)
+            s = bad(in, st->name, did < 0 ? zip_file_strerror(f) : "it ends too early");
+        else
+            out->n += (size_t)did;
     }
     char more;
-    if (s == NRG_OK && zip_fread(f, &more, 1) != 0) s = bad(in, st->name, "its checksum or its size is wrong"); // checks the CRC
+    if (s == NRG_OK && zip_fread(f, &more, 1) != 0)
+        s = bad(in, st->name, "its checksum or its size is wrong"); // checks the CRC
     zip_fclose(f);
     if (s != NRG_OK) nrg_blob_free(out);
     return s;
 }
 
-static nrg_status read_member(archive *a, uint64_t i, const zip_stat_t *st, const unsigned char *stored, const char *name) {
+static nrg_status read_member(archive *a, uint64_t i, const zip_stat_t *st, const unsigned char *stored,
+                              const char *name) {
     nrg_input *in = a->in;
     bool skip = false;
     a->taken += st->size;
-    if (a->taken / RATIO_MOST > a->n)
-        return bad(in, st->name, "the members together are impossibly large");
+    if (a->taken / RATIO_MOST > a->n) return bad(in, st->name, "the members together are impossibly large");
     unsigned char *at = a->at + (stored ? stored - a->at : 0);
     size_t n = (size_t)st->size;
     if (!stored) {
@@ -173,8 +176,8 @@ static nrg_status members(archive *a) {
         arrays += name && npy_name(name, &len);
     }
     if (in->name && !in->part && arrays != 1) {
-        nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s has %lld arrays, so '%s' does not say which one it names", in->file,
-                 (long long)arrays, in->name);
+        nrg_fail(in->ctx, NRG_E090, NRG_NOWHERE, "%s has %lld arrays, so '%s' does not say which one it names",
+                 in->file, (long long)arrays, in->name);
         nrg_help(in->ctx, "write %s=%s:MEMBER", in->name, in->file);
         return NRG_E090;
     }
@@ -200,7 +203,8 @@ nrg_status nrg_npz_read(nrg_input *in) {
         s = members(&a);
         zip_discard(a.zip); // frees src
     } else {
-        s = nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: cannot be read as .npz: %s", in->file, zip_error_strerror(&e));
+        s = nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: cannot be read as .npz: %s", in->file,
+                     zip_error_strerror(&e));
         if (src) zip_source_free(src);
     }
     zip_error_fini(&e);

@@ -49,8 +49,10 @@ bool nrg_number(const char *p, size_t n, double *out) {
             continue;
         }
         seen++;
-        if (kept < 19) m = m * 10 + (uint64_t)(*q - '0'), kept += m > 0, scale -= point;
-        else scale += !point; // too many digits for the fast way; `kept` says so below
+        if (kept < 19)
+            m = m * 10 + (uint64_t)(*q - '0'), kept += m > 0, scale -= point;
+        else
+            scale += !point; // too many digits for the fast way; `kept` says so below
     }
     if (!seen) return false;
     if (q < end && (*q == 'e' || *q == 'E')) {
@@ -111,11 +113,13 @@ const char *nrg_name_clean(nrg_arena *a, const char *p, size_t n) {
     char *s = nrg_arena_get(a, n + 6), *q = s;
     if (!s) return NULL;
     for (size_t i = 0; i < n; i++) {
-        if (letter(p[i])) *q++ = p[i];
+        if (letter(p[i]))
+            *q++ = p[i];
         else if (digit(p[i])) {
             if (q == s) *q++ = 'c'; // a name starts with a letter
             *q++ = p[i];
-        } else if (q > s && q[-1] != '_') *q++ = '_';
+        } else if (q > s && q[-1] != '_')
+            *q++ = '_';
     }
     while (q > s + 1 && q[-1] == '_') q--;
     *q = 0;

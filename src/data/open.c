@@ -42,8 +42,15 @@ static bool is_text(const nrg_blob *b) {
 
 static nrg_status read_blob(nrg_table *t, const char *file, const char *name, const char *part, nrg_blob *b) {
     nrg_arena *a = nrg_table_arena(t);
-    nrg_input in = {.table = t, .ctx = nrg_table_ctx(t), .file = nrg_arena_copy(a, file, strlen(file)), .stem = stem(a, file), .name = name, .part = part, .blob = b,
-                    .text = is_text(b), .ext = extension(a, file)};
+    nrg_input in = {.table = t,
+                    .ctx = nrg_table_ctx(t),
+                    .file = nrg_arena_copy(a, file, strlen(file)),
+                    .stem = stem(a, file),
+                    .name = name,
+                    .part = part,
+                    .blob = b,
+                    .text = is_text(b),
+                    .ext = extension(a, file)};
     if (!in.file || !in.stem || !in.ext) return NRG_E098;
     if (b->n == 0) return nrg_fail(in.ctx, NRG_E054, NRG_NOWHERE, "%s: the file is empty", file);
     for (int i = 0; i < NREADERS; i++)
@@ -51,7 +58,8 @@ static nrg_status read_blob(nrg_table *t, const char *file, const char *name, co
     return nrg_fail(in.ctx, NRG_E054, NRG_NOWHERE, "%s: no reader knows this format", file);
 }
 
-nrg_status nrg_data_read(nrg_table *t, const char *file, const void *bytes, size_t n, const char *name, const char *part) {
+nrg_status nrg_data_read(nrg_table *t, const char *file, const void *bytes, size_t n, const char *name,
+                         const char *part) {
     nrg_blob b;
     TRY(nrg_blob_copy(nrg_table_ctx(t), file, bytes, n, &b));
     nrg_status s = read_blob(t, file, name, part, &b);
@@ -107,7 +115,9 @@ nrg_status nrg_data_load(nrg_ctx *c, const char *const *specs, int n, nrg_table 
     nrg_status s = NRG_OK;
     for (int i = 0; i < n && s == NRG_OK; i++) s = nrg_data_open(t, specs[i]);
     if (s == NRG_OK) s = nrg_table_check(t);
-    if (s == NRG_OK) *out = t;
-    else nrg_table_free(t);
+    if (s == NRG_OK)
+        *out = t;
+    else
+        nrg_table_free(t);
     return s;
 }

@@ -1,4 +1,4 @@
-// safetensors: 8 bytes of header length (little-endian), a JSON header, raw little-endian cells. Nothing in it is ever run.
+// safetensors: 8 bytes of header length (little-endian), a JSON header, raw little-endian cells. Nothing in it is run.
 //   {"__metadata__": {"key": "text"}, "W": {"dtype": "F32", "shape": [3, 4], "data_offsets": [0, 48]}}
 // The reader accepts only files whose tensors fill the bytes without holes or overlaps, as the format asks.
 #include "data/data.h"
@@ -53,7 +53,8 @@ static void write_tensor(const nrg_tensor *t, size_t at, nrg_text *out) {
     nrg_text_put(out, "],\"data_offsets\":[%zu,%zu]}", at, at + bytes_of(t));
 }
 
-nrg_status nrg_tensors_write(nrg_ctx *c, const char *path, const nrg_tensor *t, int n, const nrg_meta *meta, int meta_n) {
+nrg_status nrg_tensors_write(nrg_ctx *c, const char *path, const nrg_tensor *t, int n, const nrg_meta *meta,
+                             int meta_n) {
     nrg_text head = nrg_text_make(c);
     nrg_arena arena = nrg_arena_make(c);
     nrg_part *parts = NRG_NEWS(&arena, nrg_part, n + 2);
@@ -84,8 +85,8 @@ nrg_status nrg_tensors_write(nrg_ctx *c, const char *path, const nrg_tensor *t, 
 // ---- reading ----
 
 static nrg_status bad(nrg_tensors *t, const char *name, const char *what) {
-    nrg_fail(t->ctx, NRG_E054, NRG_NOWHERE, "%s: as safetensors: %s%s%s", t->file, name ? nrg_snip(name, strlen(name)).at : "",
-             name ? " " : "", what);
+    nrg_fail(t->ctx, NRG_E054, NRG_NOWHERE, "%s: as safetensors: %s%s%s", t->file,
+             name ? nrg_snip(name, strlen(name)).at : "", name ? " " : "", what);
     return NRG_E054;
 }
 
@@ -101,21 +102,26 @@ static nrg_status read_type(nrg_tensors *t, const char *name, const json_t *j, n
         if (strcmp(dtype, names[i]) == 0) return out->type = (nrg_cell)i, NRG_OK;
     if (!dtype) return bad(t, name, "has no dtype");
     bad(t, name, "has a dtype that nrg does not read");
-    nrg_fact(t->ctx, "found %s, expected one of F32 F64 U8 I8 I16 I32 I64 U16 U32 BOOL", nrg_snip(dtype, strlen(dtype)).at);
+    nrg_fact(t->ctx, "found %s, expected one of F32 F64 U8 I8 I16 I32 I64 U16 U32 BOOL",
+             nrg_snip(dtype, strlen(dtype)).at);
     return NRG_E054;
 }
 
 // One entry of the header; `most` bytes of cells follow it.
-static nrg_status read_tensor(nrg_tensors *t, const char *name, const json_t *j, size_t most, nrg_tensor *out, int64_t *from) {
+static nrg_status read_tensor(nrg_tensors *t, const char *name, const json_t *j, size_t most, nrg_tensor *out,
+                              int64_t *from) {
     if (!json_is_object(j)) return bad(t, name, "is not described by an object");
     TRY(read_type(t, name, j, out));
     const json_t *shape = json_object_get(j, "shape"), *span = json_object_get(j, "data_offsets");
-    if (!json_is_array(shape) || json_array_size(shape) > NRG_ARRAY_RANK) return bad(t, name, "has no shape of at most 8 axes");
+    if (!json_is_array(shape) || json_array_size(shape) > NRG_ARRAY_RANK)
+        return bad(t, name, "has no shape of at most 8 axes");
     out->rank = (int32_t)json_array_size(shape);
     for (int i = 0; i < out->rank; i++)
-        if (!whole(json_array_get(shape, (size_t)i), &out->dim[i])) return bad(t, name, "has a size that is not a whole number");
+        if (!whole(json_array_get(shape, (size_t)i), &out->dim[i]))
+            return bad(t, name, "has a size that is not a whole number");
     int64_t to, cells, bytes;
-    if (json_array_size(span) != 2 || !whole(json_array_get(span, 0), from) || !whole(json_array_get(span, 1), &to) || *from > to)
+    if (json_array_size(span) != 2 || !whole(json_array_get(span, 0), from) || !whole(json_array_get(span, 1), &to) ||
+        *from > to)
         return bad(t, name, "has no two rising data_offsets");
     if (!nrg_product(out->dim, out->rank, &cells) || !nrg_times(cells, (int64_t)nrg_cell_size(out->type), &bytes))
         return bad(t, name, "has an impossibly large shape");
@@ -155,7 +161,8 @@ static nrg_status no_holes(nrg_tensors *t, stretch *at, size_t n, size_t most) {
     int64_t end = 0;
     qsort(at, n, sizeof *at, by_start);
     for (size_t i = 0; i < n; i++) {
-        if (at[i].from != end) return bad(t, NULL, at[i].from < end ? "two tensors overlap" : "there is a hole between two tensors");
+        if (at[i].from != end)
+            return bad(t, NULL, at[i].from < end ? "two tensors overlap" : "there is a hole between two tensors");
         end = at[i].to;
     }
     return (uint64_t)end == most ? NRG_OK : bad(t, NULL, "bytes are left over after the last tensor");
@@ -221,8 +228,10 @@ static nrg_status read_blob(nrg_ctx *c, const char *file, nrg_blob *b, nrg_tenso
     *t = (nrg_tensors){.ctx = c, .arena = nrg_arena_make(c), .blob = *b};
     t->file = nrg_arena_copy(&t->arena, file, strlen(file));
     nrg_status s = t->file ? read_head(t) : NRG_E098;
-    if (s == NRG_OK) *out = t;
-    else nrg_tensors_free(t);
+    if (s == NRG_OK)
+        *out = t;
+    else
+        nrg_tensors_free(t);
     return s;
 }
 
@@ -231,8 +240,10 @@ nrg_status nrg_tensors_open(nrg_ctx *c, const char *path, nrg_tensors **out) {
     nrg_text t = nrg_text_make(c);
     nrg_blob b = {.ctx = c};
     nrg_status s = nrg_file_read(c, path, &t);
-    if (s == NRG_OK) b = (nrg_blob){.ctx = c, .at = (unsigned char *)t.at, .n = t.n, .cap = t.cap}; // same memory, new owner
-    else nrg_text_free(&t);
+    if (s == NRG_OK)
+        b = (nrg_blob){.ctx = c, .at = (unsigned char *)t.at, .n = t.n, .cap = t.cap}; // same memory, new owner
+    else
+        nrg_text_free(&t);
     return s == NRG_OK ? read_blob(c, path, &b, out) : s;
 }
 
@@ -253,7 +264,9 @@ void nrg_tensors_free(nrg_tensors *t) {
 
 int nrg_tensors_count(const nrg_tensors *t) { return (int)t->n; }
 const nrg_tensor *nrg_tensors_at(const nrg_tensors *t, int i) { return &t->at[i]; }
-const nrg_meta *nrg_tensors_meta_at(const nrg_tensors *t, int i) { return i >= 0 && (size_t)i < t->meta_n ? &t->meta[i] : NULL; }
+const nrg_meta *nrg_tensors_meta_at(const nrg_tensors *t, int i) {
+    return i >= 0 && (size_t)i < t->meta_n ? &t->meta[i] : NULL;
+}
 
 const nrg_tensor *nrg_tensors_find(const nrg_tensors *t, const char *name) {
     for (size_t i = 0; i < t->n; i++)

@@ -6,8 +6,14 @@
 struct nrg_table {
     nrg_ctx *ctx;
     nrg_arena arena;
-    struct { nrg_array **at; uint32_t n, cap; } arrays;
-    struct { nrg_blob *at; uint32_t n, cap; } blobs;
+    struct {
+        nrg_array **at;
+        uint32_t n, cap;
+    } arrays;
+    struct {
+        nrg_blob *at;
+        uint32_t n, cap;
+    } blobs;
 };
 
 nrg_status nrg_table_new(nrg_ctx *c, nrg_table **out) {
@@ -82,7 +88,8 @@ nrg_status nrg_table_add(nrg_table *t, const nrg_array *a) {
     return add(t, a, &made);
 }
 
-nrg_status nrg_table_make(nrg_table *t, const char *name, nrg_cell type, int32_t rank, const int64_t *dim, nrg_array **out) {
+nrg_status nrg_table_make(nrg_table *t, const char *name, nrg_cell type, int32_t rank, const int64_t *dim,
+                          nrg_array **out) {
     nrg_array a = {.name = name, .type = type, .rank = rank};
     memcpy(a.dim, dim, (size_t)rank * sizeof *dim);
     int64_t bytes;
@@ -103,21 +110,24 @@ static nrg_status offsets_of(nrg_table *t, const char *name, const char **out) {
     return *out ? NRG_OK : NRG_E098;
 }
 
-static bool whole_numbers(const nrg_array *a) { return a->type != NRG_CELL_F32 && a->type != NRG_CELL_F64 && !a->labels; }
+static bool whole_numbers(const nrg_array *a) {
+    return a->type != NRG_CELL_F32 && a->type != NRG_CELL_F64 && !a->labels;
+}
 
 // Offsets as int64: 0 first, never falling.
 static nrg_status read_offsets(nrg_table *t, const nrg_array *o, const int64_t **out) {
     nrg_ctx *c = t->ctx;
     if (o->rank != 1 || o->dim[0] < 1 || !whole_numbers(o))
-        return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s: offsets '%s' must be whole numbers [samples + 1]", o->file, o->name);
+        return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s: offsets '%s' must be whole numbers [samples + 1]", o->file,
+                        o->name);
     int64_t *at = NRG_NEWS(&t->arena, int64_t, o->dim[0]);
     if (!at) return NRG_E098;
     for (int64_t i = 0; i < o->dim[0]; i++) {
         at[i] = (int64_t)nrg_array_value(o, i);
         int64_t least = i ? at[i - 1] : 0;
         if (at[i] < least || (i == 0 && at[i] != 0))
-            return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s: %s[%lld] is %lld, expected %s%lld", o->file, o->name, (long long)i,
-                            (long long)at[i], i ? "at least " : "", (long long)least);
+            return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s: %s[%lld] is %lld, expected %s%lld", o->file, o->name,
+                            (long long)i, (long long)at[i], i ? "at least " : "", (long long)least);
     }
     *out = at;
     return NRG_OK;
@@ -143,7 +153,8 @@ static nrg_status use_offsets(nrg_table *t, const nrg_array *o, const char *targ
     *used = true;
     if (one) return make_ragged(t, one, o, at);
     if (last == o->dim[0] - 1) {
-        nrg_fail(t->ctx, NRG_E056, NRG_NOWHERE, "'offsets' fits flat arrays and arrays of samples alike: both have %lld rows", (long long)last);
+        nrg_fail(t->ctx, NRG_E056, NRG_NOWHERE,
+                 "'offsets' fits flat arrays and arrays of samples alike: both have %lld rows", (long long)last);
         nrg_help(t->ctx, "call it NAME_offsets after the flat array");
         return NRG_E056;
     }
@@ -160,8 +171,10 @@ static nrg_status ragged(nrg_table *t) {
         bool used = false;
         TRY(offsets_of(t, t->arrays.at[i]->name, &target));
         if (target) TRY(use_offsets(t, t->arrays.at[i], target, &used));
-        if (used) memmove(t->arrays.at + i, t->arrays.at + i + 1, (--t->arrays.n - i) * sizeof *t->arrays.at);
-        else i++;
+        if (used)
+            memmove(t->arrays.at + i, t->arrays.at + i + 1, (--t->arrays.n - i) * sizeof *t->arrays.at);
+        else
+            i++;
     }
     return NRG_OK;
 }
@@ -171,8 +184,8 @@ nrg_status nrg_table_check(nrg_table *t) {
     for (uint32_t i = 1; i < t->arrays.n; i++) {
         const nrg_array *a = t->arrays.at[0], *b = t->arrays.at[i];
         if (a->samples == b->samples) continue;
-        nrg_fail(t->ctx, NRG_E056, NRG_NOWHERE, "'%s' has %lld samples, but '%s' has %lld", a->name, (long long)a->samples, b->name,
-                 (long long)b->samples);
+        nrg_fail(t->ctx, NRG_E056, NRG_NOWHERE, "'%s' has %lld samples, but '%s' has %lld", a->name,
+                 (long long)a->samples, b->name, (long long)b->samples);
         nrg_fact(t->ctx, "%s : %s", a->name, a->file);
         nrg_fact(t->ctx, "%s : %s", b->name, b->file);
         nrg_help(t->ctx, "all arrays of one data set have one row per sample; take the files of one split");

@@ -1,4 +1,5 @@
-// Tables to files: .npz and .npy for programs, .csv and .tsv for people. Ragged arrays become a flat array and its offsets.
+// Tables to files: .npz and .npy for programs, .csv and .tsv for people. Ragged arrays become a flat array and its
+// offsets.
 #include "data/data.h"
 #include <math.h>
 #include <string.h>
@@ -58,8 +59,11 @@ static nrg_status put_members(zip_t *zip, const nrg_table *t, const char *path, 
         const nrg_array *a = nrg_table_at(t, i);
         TRY(put_member(zip, t, path, arena, a));
         if (!a->offsets) continue;
-        nrg_array o = {.name = nrg_arena_print(arena, "%s_offsets", a->name), .type = NRG_CELL_I64, .rank = 1,
-                       .dim = {a->samples + 1}, .data = (void *)(uintptr_t)a->offsets};
+        nrg_array o = {.name = nrg_arena_print(arena, "%s_offsets", a->name),
+                       .type = NRG_CELL_I64,
+                       .rank = 1,
+                       .dim = {a->samples + 1},
+                       .data = (void *)(uintptr_t)a->offsets};
         if (!o.name) return NRG_E098;
         TRY(put_member(zip, t, path, arena, &o));
     }
@@ -79,8 +83,10 @@ static nrg_status write_npz(const nrg_table *t, const char *path) {
     }
     nrg_arena arena = nrg_arena_make(nrg_table_ctx(t));
     nrg_status s = put_members(zip, t, path, &arena);
-    if (s == NRG_OK && zip_close(zip) != 0) s = bad(t, path, zip_strerror(zip));
-    else if (s == NRG_OK) zip = NULL;
+    if (s == NRG_OK && zip_close(zip) != 0)
+        s = bad(t, path, zip_strerror(zip));
+    else if (s == NRG_OK)
+        zip = NULL;
     if (zip) zip_discard(zip);
     nrg_arena_free(&arena);
     return s;
@@ -103,10 +109,14 @@ static void put_text(const char *s, char delim, nrg_text *out) {
 static void put_cell(const nrg_array *a, int64_t i, char delim, nrg_text *out) {
     if (nrg_array_missing(a, i)) return; // an empty cell
     double v = nrg_array_value(a, i);
-    if (a->labels && v >= 0 && v < (double)a->labels_n) put_text(a->labels[(int64_t)v], delim, out);
-    else if (a->type == NRG_CELL_I64) nrg_text_put(out, "%lld", (long long)((const int64_t *)a->data)[i]);
-    else if (a->type == NRG_CELL_F64) nrg_text_put(out, "%.17g", v);
-    else nrg_text_put(out, "%.9g", v);
+    if (a->labels && v >= 0 && v < (double)a->labels_n)
+        put_text(a->labels[(int64_t)v], delim, out);
+    else if (a->type == NRG_CELL_I64)
+        nrg_text_put(out, "%lld", (long long)((const int64_t *)a->data)[i]);
+    else if (a->type == NRG_CELL_F64)
+        nrg_text_put(out, "%.17g", v);
+    else
+        nrg_text_put(out, "%.9g", v);
 }
 
 static void put_names(const nrg_table *t, char delim, nrg_text *out) {

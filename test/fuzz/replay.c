@@ -34,8 +34,10 @@ int main(int argc, char **argv) {
             bad += one(path);
             n++;
         }
-        if (d) closedir(d);
-        else printf("no folder %s\n", argv[i]);
+        if (d)
+            closedir(d);
+        else
+            printf("no folder %s\n", argv[i]);
     }
     printf("%d inputs\n", n);
     return bad || n == 0;

@@ -60,7 +60,10 @@ static void arena_gives_zeroed_aligned_memory(void **state) {
     assert_string_equal(nrg_arena_print(&a, "%d-%s", 12, "ab"), "12-ab");
     assert_string_equal(nrg_arena_copy(&a, "hello", 4), "hell");
     assert_null(nrg_arena_get(&a, SIZE_MAX - 8));
-    struct { int *at; uint32_t n, cap; } v = {0};
+    struct {
+        int *at;
+        uint32_t n, cap;
+    } v = {0};
     for (int i = 0; i < 1000; i++) assert_int_equal(NRG_PUSH(&a, v, i * i), NRG_OK);
     for (int i = 0; i < 1000; i++) assert_int_equal(v.at[i], i * i);
     nrg_arena_free(&a);
@@ -121,9 +124,10 @@ static void diagnostics_print_with_carets(void **state) {
     assert_int_equal(nrg_diag_errors(c), 3);
     nrg_text_free(&t);
     nrg_diag_json(c, 0, &t);
-    assert_string_equal(t.at, "{\"file\":\"m.nrg\",\"line\":3,\"col\":14,\"length\":3,\"severity\":\"error\",\"code\":\"E036\","
-                              "\"message\":\"index 1 is wrong\",\"facts\":[\"f(w) : real[T]\",\"tag : Tag\"],"
-                              "\"help\":\"swap them\"}\n");
+    assert_string_equal(
+        t.at, "{\"file\":\"m.nrg\",\"line\":3,\"col\":14,\"length\":3,\"severity\":\"error\",\"code\":\"E036\","
+              "\"message\":\"index 1 is wrong\",\"facts\":[\"f(w) : real[T]\",\"tag : Tag\"],"
+              "\"help\":\"swap them\"}\n");
     nrg_text_free(&t);
     nrg_diag_json(c, 3, &t);
     assert_non_null(strstr(t.at, "{\"file\":null,\"line\":0"));
@@ -210,11 +214,10 @@ static void nearest_word(void **state) {
 // Known answers published with Random123 (kat_vectors).
 static void philox_known_answers(void **state) {
     (void)state;
-    static const uint32_t kat[3][10] = {
-        {0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
-        {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
-        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0, 0xd16cfe09, 0x94fdcceb, 0x5001e420,
-         0x24126ea1}};
+    static const uint32_t kat[3][10] = {{0, 0, 0, 0, 0, 0, 0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8},
+                                        {~0u, ~0u, ~0u, ~0u, ~0u, ~0u, 0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd},
+                                        {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344, 0xa4093822, 0x299f31d0,
+                                         0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}};
     for (int i = 0; i < 3; i++) {
         uint32_t out[4];
         nrg_philox(kat[i], kat[i] + 4, out);
@@ -300,18 +303,12 @@ static void files_come_back(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(memory_is_counted),
-        cmocka_unit_test(arena_gives_zeroed_aligned_memory),
-        cmocka_unit_test(texts_grow_and_quote),
-        cmocka_unit_test(diagnostics_print_with_carets),
-        cmocka_unit_test(long_messages_are_whole),
-        cmocka_unit_test(every_refusal_is_a_status),
-        cmocka_unit_test(statuses_are_listed),
-        cmocka_unit_test(nearest_word),
-        cmocka_unit_test(philox_known_answers),
-        cmocka_unit_test(random_numbers_have_their_moments),
-        cmocka_unit_test(shuffles_are_permutations),
-        cmocka_unit_test(files_come_back),
+        cmocka_unit_test(memory_is_counted),         cmocka_unit_test(arena_gives_zeroed_aligned_memory),
+        cmocka_unit_test(texts_grow_and_quote),      cmocka_unit_test(diagnostics_print_with_carets),
+        cmocka_unit_test(long_messages_are_whole),   cmocka_unit_test(every_refusal_is_a_status),
+        cmocka_unit_test(statuses_are_listed),       cmocka_unit_test(nearest_word),
+        cmocka_unit_test(philox_known_answers),      cmocka_unit_test(random_numbers_have_their_moments),
+        cmocka_unit_test(shuffles_are_permutations), cmocka_unit_test(files_come_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-// data: readers on small files and on the real sets beside the checkout, messages, writers, generators, fitted transforms.
+// data: readers on small files and on the real sets beside the checkout, messages, writers, generators, transforms.
 #include "data/data.h"
 #include <math.h>
 #include <setjmp.h>
@@ -95,20 +95,35 @@ static void values(const char *name, int64_t n, const double *want) {
     assert_int_equal(nrg_array_cells(a), n);
     for (int64_t i = 0; i < n; i++) {
         double v = nrg_array_value(a, i);
-        if (!(v == want[i] || (isnan(v) && isnan(want[i])))) fail_msg("%s[%d] is %.17g, not %.17g", name, (int)i, v, want[i]);
+        if (!(v == want[i] || (isnan(v) && isnan(want[i]))))
+            fail_msg("%s[%d] is %.17g, not %.17g", name, (int)i, v, want[i]);
     }
 }
 
-#define VALUES(name, ...)                                                                                              \
-    values(name, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__})
+#define VALUES(name, ...) values(name, sizeof((double[]){__VA_ARGS__}) / sizeof(double), (double[]){__VA_ARGS__})
 
 // ---- numbers ----
 
 static void numbers_are_exact(void **state) {
     (void)state;
-    static const char *const good[] = {"0", "-0.0", "1e22", "123456789012345678", "0.1", "-2.5e-7", "1.7976931348623157e308",
-                                       "5e-324", "0.30000000000000004", "9007199254740993", "3.", ".5", "+7", "1E5", "00012.50",
-                                       "0.000000000000000000000000000001234567890123456789", "1e-400", "1e400"};
+    static const char *const good[] = {"0",
+                                       "-0.0",
+                                       "1e22",
+                                       "123456789012345678",
+                                       "0.1",
+                                       "-2.5e-7",
+                                       "1.7976931348623157e308",
+                                       "5e-324",
+                                       "0.30000000000000004",
+                                       "9007199254740993",
+                                       "3.",
+                                       ".5",
+                                       "+7",
+                                       "1E5",
+                                       "00012.50",
+                                       "0.000000000000000000000000000001234567890123456789",
+                                       "1e-400",
+                                       "1e400"};
     double v;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         assert_true(nrg_number(good[i], strlen(good[i]), &v));
@@ -297,8 +312,9 @@ static void csv_columns(void **state) {
     assert_int_equal(read_text("t.csv", text, "m", "1,0"), NRG_OK);
     VALUES("m", 2, 1, 4, 3);
     assert_int_equal(read_text("t.csv", text, "m", NULL), NRG_E054);
-    assert_string_equal(story(0), "error[E054]: t.csv: column 3 (name) holds texts such as 'ann', but 'm' takes columns of numbers\n"
-                                  "   help: choose columns: m=t.csv:0..1\n");
+    assert_string_equal(
+        story(0), "error[E054]: t.csv: column 3 (name) holds texts such as 'ann', but 'm' takes columns of numbers\n"
+                  "   help: choose columns: m=t.csv:0..1\n");
     assert_int_equal(read_text("t.csv", text, "m", "weight"), NRG_E051);
     assert_non_null(strstr(story(0), "no column 'weight'\n   = its 3 columns are age, height ... name\n"));
 }
@@ -338,7 +354,8 @@ static void libsvm_files(void **state) {
     assert_int_equal(read_text("t.svm", "1 4:1\n", NULL, "3"), NRG_E050);
     assert_int_equal(read_text("t.svm", "1 1:1\n", "x", NULL), NRG_E090);
     assert_int_equal(read_text("t.svm", "1 1:1\n1 3:1 2:1\n", NULL, NULL), NRG_E054);
-    assert_string_equal(story(0), "error[E054]: t.svm: line 2, column 7 is '2:1', expected an index above the one before\n");
+    assert_string_equal(story(0),
+                        "error[E054]: t.svm: line 2, column 7 is '2:1', expected an index above the one before\n");
     assert_int_equal(read_text("t.svm", "1 0:1\n", NULL, NULL), NRG_E054);
     assert_int_equal(read_text("t.svm", "1 1:x\n", NULL, NULL), NRG_E054);
     assert_int_equal(read_text("t.svm", "1 1000000000:1\n", NULL, NULL), NRG_E054);
@@ -400,7 +417,8 @@ static void safetensors_come_back(void **state) {
     double W[6] = {1, 2, 3, 4, 5, 6};
     float b[1] = {0.5f};
     uint8_t mask[3] = {1, 0, 1};
-    nrg_tensor t[] = {{"mask", NRG_CELL_BOOL, 1, {3}, mask}, {"b", NRG_CELL_F32, 0, {0}, b}, {"W", NRG_CELL_F64, 2, {2, 3}, W}};
+    nrg_tensor t[] = {
+        {"mask", NRG_CELL_BOOL, 1, {3}, mask}, {"b", NRG_CELL_F32, 0, {0}, b}, {"W", NRG_CELL_F64, 2, {2, 3}, W}};
     nrg_meta meta[] = {{"model", "given x : real\n\"quoted\" \xce\xb1"}, {"version", "1"}};
     const char *path = in_folder("w.safetensors");
     assert_int_equal(nrg_tensors_write(ctx, path, t, 3, meta, 2), NRG_OK);
@@ -517,7 +535,8 @@ static void transforms_whiten(void **state) {
     enum { N = 300, D = 5 };
     double data[N * D], mean[D], sd[D], M[D * D];
     for (int i = 0; i < N; i++) { // correlated, one constant column, one that repeats another
-        double u = nrg_random_normal(1, NRG_FOR_DATA, (uint64_t)i, 0, 0), v = nrg_random_normal(1, NRG_FOR_DATA, (uint64_t)i, 0, 1);
+        double u = nrg_random_normal(1, NRG_FOR_DATA, (uint64_t)i, 0, 0),
+               v = nrg_random_normal(1, NRG_FOR_DATA, (uint64_t)i, 0, 1);
         double row[D] = {3 + u, 2 * u + 0.5 * v, -v, 7, 3 + u};
         memcpy(data + i * D, row, sizeof row);
     }
@@ -533,7 +552,9 @@ static void transforms_whiten(void **state) {
     // Three plain columns: the covariance of the whitened rows is the identity, and the matrix is symmetric.
     nrg_array b = {.name = "b", .type = NRG_CELL_F64, .rank = 2, .dim = {N, 3}, .data = data, .samples = N};
     for (int i = 0; i < N; i++)
-        for (int k = 0; k < 3; k++) data[i * 3 + k] = nrg_random_normal(2, NRG_FOR_DATA, (uint64_t)i, 0, (uint32_t)k) * (k + 1) + (k ? data[i * 3] : 0);
+        for (int k = 0; k < 3; k++)
+            data[i * 3 + k] =
+                nrg_random_normal(2, NRG_FOR_DATA, (uint64_t)i, 0, (uint32_t)k) * (k + 1) + (k ? data[i * 3] : 0);
     assert_int_equal(nrg_fit_whiten(ctx, &b, 0, mean, M), NRG_OK);
     double C[9] = {0};
     for (int i = 0; i < N; i++) {
@@ -542,7 +563,8 @@ static void transforms_whiten(void **state) {
             for (int q = 0; q < 3; q++) w[p] += M[p * 3 + q] * (data[i * 3 + q] - mean[q]);
         for (int p = 0; p < 9; p++) C[p] += w[p / 3] * w[p % 3] / N;
     }
-    for (int p = 0; p < 9; p++) assert_true(fabs(C[p] - (p % 4 == 0)) < 1e-10 && fabs(M[p] - M[p % 3 * 3 + p / 3]) < 1e-12);
+    for (int p = 0; p < 9; p++)
+        assert_true(fabs(C[p] - (p % 4 == 0)) < 1e-10 && fabs(M[p] - M[p % 3 * 3 + p / 3]) < 1e-12);
 }
 
 // (C + eps I) M M = I even when C is singular.
@@ -550,12 +572,14 @@ static void transforms_whiten_singular(void **state) {
     (void)state;
     enum { N = 50, D = 12 };
     double data[N * D], mean[D], M[D * D], C[D * D] = {0};
-    for (int i = 0; i < N * D; i++) data[i] = i % D < 3 ? nrg_random_normal(4, NRG_FOR_DATA, (uint64_t)i, 0, 0) : data[i - 3];
+    for (int i = 0; i < N * D; i++)
+        data[i] = i % D < 3 ? nrg_random_normal(4, NRG_FOR_DATA, (uint64_t)i, 0, 0) : data[i - 3];
     nrg_array a = {.name = "a", .type = NRG_CELL_F64, .rank = 2, .dim = {N, D}, .data = data, .samples = N};
     assert_int_equal(nrg_fit_whiten(ctx, &a, 0.1, mean, M), NRG_OK);
     double trace = 0;
     for (int i = 0; i < N; i++)
-        for (int p = 0; p < D * D; p++) C[p] += (data[i * D + p / D] - mean[p / D]) * (data[i * D + p % D] - mean[p % D]) / N;
+        for (int p = 0; p < D * D; p++)
+            C[p] += (data[i * D + p / D] - mean[p / D]) * (data[i * D + p % D] - mean[p % D]) / N;
     for (int p = 0; p < D; p++) trace += C[p * D + p];
     for (int p = 0; p < D; p++) C[p * D + p] += 0.1 * trace / D;
     for (int p = 0; p < D; p++)
@@ -587,8 +611,9 @@ static void info_is_printed(void **state) {
 // ---- every refused allocation is a status ----
 
 static nrg_status everything(nrg_ctx *c) {
-    static const char *const files[] = {SEEDS "data_npy/text.npy", SEEDS "data_npz/ragged.npz", SEEDS "data_npz/packed.npz",
-                                        SEEDS "data_idx/images.gz", SEEDS "data_libsvm/several", SEEDS "data_libsvm/texts"};
+    static const char *const files[] = {SEEDS "data_npy/text.npy",   SEEDS "data_npz/ragged.npz",
+                                        SEEDS "data_npz/packed.npz", SEEDS "data_idx/images.gz",
+                                        SEEDS "data_libsvm/several", SEEDS "data_libsvm/texts"};
     nrg_status s = NRG_OK;
     nrg_table *t;
     for (int i = 0; i < 6 && s == NRG_OK; i++) {
@@ -613,7 +638,8 @@ static nrg_status everything(nrg_ctx *c) {
     }
     nrg_tensors *r;
     if (s == NRG_OK && (s = nrg_tensors_open(c, SEEDS "data_safetensors/two", &r)) == NRG_OK) {
-        s = nrg_tensors_write(c, in_folder("all.st"), nrg_tensors_at(r, 0), nrg_tensors_count(r), nrg_tensors_meta_at(r, 0), 1);
+        s = nrg_tensors_write(c, in_folder("all.st"), nrg_tensors_at(r, 0), nrg_tensors_count(r),
+                              nrg_tensors_meta_at(r, 0), 1);
         nrg_tensors_free(r);
     }
     return s;
@@ -644,7 +670,8 @@ static void every_refusal_is_a_status(void **state) {
 static bool real(const char *spec) {
     const char *path = strchr(spec, '=') ? strchr(spec, '=') + 1 : spec;
     char file[600];
-    snprintf(file, sizeof file, "%.*s", (int)(strrchr(path, ':') ? strrchr(path, ':') - path : (long)strlen(path)), path);
+    snprintf(file, sizeof file, "%.*s", (int)(strrchr(path, ':') ? strrchr(path, ':') - path : (long)strlen(path)),
+             path);
     if (!nrg_file_exists(file)) {
         printf("skipped: no %s\n", file);
         return false;
@@ -661,7 +688,8 @@ static void real_images(void **state) {
     }
     if (real(REAL "mnist/t10k-labels-idx1-ubyte.gz"))
         assert_string_equal(line("t10k_labels_idx1_ubyte"), "t10k_labels_idx1_ubyte : 10000 samples, uint8 0..9");
-    if (real("y=" REAL "frey_faces/frey_faces_u8.npy.gz")) assert_non_null(strstr(line("y"), "y : 1965 samples of 28 x 20, uint8 "));
+    if (real("y=" REAL "frey_faces/frey_faces_u8.npy.gz"))
+        assert_non_null(strstr(line("y"), "y : 1965 samples of 28 x 20, uint8 "));
 }
 
 static void real_sparse_rows(void **state) {
@@ -678,7 +706,8 @@ static void real_sparse_rows(void **state) {
         for (int i = 0; i < 32561; i++) plus += nrg_array_value(get("y"), i) == 1;
         assert_int_equal(plus, 7841);
     }
-    if (real(REAL "libsvm/a9a.test.libsvm.gz:123")) assert_string_equal(line("x"), "x : 16281 samples of 123, float32 0..1");
+    if (real(REAL "libsvm/a9a.test.libsvm.gz:123"))
+        assert_string_equal(line("x"), "x : 16281 samples of 123, float32 0..1");
     if (real(REAL "bibtex/bibtex_train.libsvm.gz")) {
         assert_string_equal(line("x"), "x : 4880 samples of 1836, float32 0..1");
         assert_int_equal(get("y")->samples, 4880);
@@ -696,7 +725,8 @@ static void real_tables(void **state) {
         assert_string_equal(line("c4"), "c4 : 150 samples, 3 labels: Iris-setosa, Iris-versicolor, Iris-virginica");
         assert_non_null(strstr(line("table"), "table : 150 samples of 4,"));
     }
-    if (real("x=" REAL "uci_regression/boston/data.csv:0..12")) assert_non_null(strstr(line("x"), "x : 506 samples of 13,"));
+    if (real("x=" REAL "uci_regression/boston/data.csv:0..12"))
+        assert_non_null(strstr(line("x"), "x : 506 samples of 13,"));
     if (real(REAL "sachs/sachs_discretized.csv.gz")) assert_string_equal(line("raf"), "raf : 5400 samples, int64 1..3");
     if (real(REAL "mocap_accad/run1.csv.gz")) assert_int_equal(nrg_table_count(table), 125);
 }
@@ -715,11 +745,29 @@ static int remove_folder(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(numbers_are_exact), TEST(npy_files), TEST(npy_mistakes), TEST(npz_files), TEST(ragged_arrays), TEST(idx_files),
-        TEST(cut_gzip), TEST(csv_files), TEST(csv_columns), TEST(csv_mistakes), TEST(libsvm_files), TEST(specs),
-        TEST(written_files_come_back), TEST(safetensors_come_back), TEST(makers_are_pure), TEST(makers_draw_what_they_say),
-        TEST(transforms_whiten), TEST(transforms_whiten_singular), TEST(info_is_printed), TEST(every_refusal_is_a_status),
-        TEST(real_images), TEST(real_sparse_rows), TEST(real_tables),
+        TEST(numbers_are_exact),
+        TEST(npy_files),
+        TEST(npy_mistakes),
+        TEST(npz_files),
+        TEST(ragged_arrays),
+        TEST(idx_files),
+        TEST(cut_gzip),
+        TEST(csv_files),
+        TEST(csv_columns),
+        TEST(csv_mistakes),
+        TEST(libsvm_files),
+        TEST(specs),
+        TEST(written_files_come_back),
+        TEST(safetensors_come_back),
+        TEST(makers_are_pure),
+        TEST(makers_draw_what_they_say),
+        TEST(transforms_whiten),
+        TEST(transforms_whiten_singular),
+        TEST(info_is_printed),
+        TEST(every_refusal_is_a_status),
+        TEST(real_images),
+        TEST(real_sparse_rows),
+        TEST(real_tables),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
