@@ -190,6 +190,8 @@ nrg_status nrg_infer_declare(checker *k, stmt *s) {
         st.reason = st.method ? "as written" : "a proposer";
     } else choose(m, &st, first);
     if (s->from) TRY(start_point(k, s->from));
+    if (s->by) TRY(nrg_weigh(k, s->by, st.by_span, NULL));
+    if (s->from) TRY(nrg_weigh(k, s->from, s->from->span, NULL));
     return NRG_PUSH(&m->arena, m->infers, st);
 }
 

@@ -244,19 +244,26 @@ static nrg_status module(checker *k, stmt *s) {
             nrg_help(k->c, "pick another name");
             return st;
         }
-        TRY(NRG_PUSH(&k->m->arena, k->locals, s->given[i]));
+        TRY(nrg_names_local(k, s->given[i]));
     }
     k->module = g.name;
+    nrg_bulk w;
     nrg_status st = nrg_resolve(k, g.body, 0);
+    if (st == NRG_OK) st = nrg_weigh(k, g.body, g.span, &w);
     k->module = NULL;
     k->locals.n = 0;
-    return st ? st : NRG_PUSH(&k->m->arena, k->m->modules, g);
+    TRY(st);
+    TRY(NRG_PUSH(&k->m->arena, k->module_weights, w));
+    return NRG_PUSH(&k->m->arena, k->m->modules, g);
 }
 
 static nrg_status let(checker *k, stmt *s) {
     nrg_let l = {.name = s->names[0], .span = s->spans[0], .body = s->expr};
     TRY(nrg_names_declare(k, l.name, l.span, false));
     TRY(nrg_resolve(k, l.body, SEE_VARS));
+    nrg_bulk w;
+    TRY(nrg_weigh(k, l.body, l.span, &w));
+    TRY(NRG_PUSH(&k->m->arena, k->let_weights, w));
     return NRG_PUSH(&k->m->arena, k->m->lets, l);
 }
 

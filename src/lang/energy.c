@@ -26,6 +26,7 @@ nrg_status nrg_energy_declare(checker *k, stmt *s) {
     TRY(nrg_names_declare(k, s->names[0], s->spans[0], false));
     for (uint32_t i = 0; i < s->givens; i++) TRY(list_one(k, s, i));
     TRY(nrg_resolve(k, s->expr, SEE_VARS));
+    TRY(nrg_weigh(k, s->expr, s->spans[0], NULL));
     m->energy.name = s->names[0];
     m->energy.span = s->spans[0];
     m->energy.body = s->expr;

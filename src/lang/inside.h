@@ -72,15 +72,22 @@ nrg_expr *nrg_parse_row(nrg_model *m, const char *text);
 
 // ---- load.c and the files it calls ----
 typedef struct {
+    double size;     // operations, lets and modules unfolded
+    uint32_t levels;
+} nrg_bulk;
+typedef NRG_LIST(nrg_bulk) weight_list;
+
+typedef struct {
     nrg_ctx *c;
     nrg_model *m;
     stmt_list list;
     name_list lost;    // names of broken statements: unknown names among them are not reported
     name_list locals;  // module parameters and indices in scope
+    name_list letters; // all that ever were: a later declaration may not hide them
     const nrg_overrides *o;
     bool *set_used;    // which --set were used
+    weight_list let_weights, module_weights; // of model's lets and modules, in order
     const char *module; // the module being resolved, or NULL
-    nrg_span expanding; // learn: place of the loss being expanded
     const char *file;   // of the main text, for paths in `use`
     int depth;          // of models used by models
     int errors;         // in the list when the load began
@@ -107,6 +114,7 @@ const char *nrg_names_var(const checker *k, nrg_vars set, const char *between); 
 const char *nrg_var_text(checker *k, int32_t var);    // "real[D]" in the arena; "" when refused
 const char *nrg_source_part(checker *k, const nrg_expr *e); // as written, or printed
 
+nrg_status nrg_names_local(checker *k, const char *name); // brings an index or parameter into scope
 // resolve.c: names inside expressions
 enum {
     SEE_VARS = 1,   // variables may be read
@@ -120,6 +128,8 @@ nrg_status nrg_resolve(checker *k, const nrg_expr *e, unsigned see);
 nrg_status nrg_check_args(checker *k, const nrg_expr *call, const char *args, const char *name, uint32_t free, unsigned see);
 bool nrg_arg_at(const char *args, int i, char *name, size_t size, const char **value, int *value_n); // i-th of a row
 
+// weigh.c: E002 when an expression unfolds to too much
+nrg_status nrg_weigh(checker *k, const nrg_expr *e, nrg_span at, nrg_bulk *out);
 // declare.c
 nrg_status nrg_declare(checker *k, stmt *s); // dims, hypers, variables, modules, lets, uses
 // energy.c
@@ -139,6 +149,8 @@ nrg_status nrg_optimize_declare(checker *k, stmt *s);
 nrg_status nrg_bind_declare(checker *k, stmt *s); // hide, data, answer, expect, report
 // warn.c
 void nrg_warn_collapse(checker *k);
+// print.c
+void nrg_lang_print_var(const nrg_model *m, const nrg_var *v, nrg_text *out); // one line
 // override.c
 nrg_status nrg_override_statements(checker *k); // --stmt
 nrg_status nrg_override_size(checker *k, const char *name, int64_t *size, bool *found);

@@ -164,6 +164,7 @@ nrg_status nrg_learn_declare(checker *k, stmt *s) {
     nrg_model *m = k->m;
     nrg_learn l = {.written = s->expr, .against = s->from, .span = s->expr->span};
     TRY(nrg_resolve(k, s->expr, SEE_VARS | SEE_ATOMS | SEE_ENERGY | SEE_LOSSES));
+    TRY(nrg_weigh(k, s->expr, s->expr->span, NULL));
     if (s->from) TRY(against(k, s->from));
     nrg_vars seen = not_latent(m);
     expansion x = {.k = k, .l = &l, .span = s->expr->span, .on = seen & nrg_model_role(m, NRG_PREDICT), .given = seen & nrg_model_role(m, NRG_GIVEN)};

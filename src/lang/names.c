@@ -41,12 +41,28 @@ static nrg_span place_of(const checker *k, name_kind kind, const char *name, int
     }
 }
 
+static bool was_local(const checker *k, const char *name) {
+    for (uint32_t i = 0; i < k->letters.n; i++)
+        if (nrg_same(k->letters.at[i], name)) return true;
+    return false;
+}
+
+nrg_status nrg_names_local(checker *k, const char *name) {
+    if (!was_local(k, name)) TRY(NRG_PUSH(&k->m->arena, k->letters, name));
+    return NRG_PUSH(&k->m->arena, k->locals, name);
+}
+
 nrg_status nrg_names_declare(checker *k, const char *name, nrg_span span, bool hyper) {
     static const char *const kinds[] = {"", "dim", "hyper-parameter", "variable", "module", "let", "used model", "energy", "index"};
     int32_t at;
     for (int i = 0; reserved[i]; i++) {
         if (!nrg_same(reserved[i], name) || (hyper && nrg_same(name, "beta"))) continue;
         nrg_status s = nrg_fail(k->c, NRG_E016, span, "'%s' is a reserved name: %s", name, meanings[i]);
+        nrg_help(k->c, "pick another name");
+        return s;
+    }
+    if (was_local(k, name)) {
+        nrg_status s = nrg_fail(k->c, NRG_E014, span, "'%s' is an index or parameter further up; nothing may be hidden", name);
         nrg_help(k->c, "pick another name");
         return s;
     }

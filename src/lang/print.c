@@ -85,7 +85,7 @@ static void domain(const nrg_model *m, const nrg_domain *d, nrg_text *out) {
     }
 }
 
-static void variable(const nrg_model *m, const nrg_var *v, nrg_text *out) {
+void nrg_lang_print_var(const nrg_model *m, const nrg_var *v, nrg_text *out) {
     static const char *const roles[] = {"given", "predict", "latent", "weight"}, *const elements[] = {"real", "bit", "sign", "int"};
     nrg_text_put(out, "%s %s : %s", roles[v->role], v->name, v->elem == NRG_CATEGORY ? m->dims.at[v->category].name : elements[v->elem]);
     for (uint32_t i = 0; i < v->rank; i++) {
@@ -206,7 +206,7 @@ void nrg_lang_print(const nrg_model *m, nrg_text *out) {
         string(m->uses.at[i].path, out);
         nrg_text_put(out, " as %s\n", m->uses.at[i].name);
     }
-    for (uint32_t i = 0; i < m->vars.n; i++) variable(m, &m->vars.at[i], out);
+    for (uint32_t i = 0; i < m->vars.n; i++) nrg_lang_print_var(m, &m->vars.at[i], out);
     helpers(m, out);
     energy(m, out);
     inference(m, out);

@@ -20,6 +20,11 @@ static nrg_status name(checker *k, const nrg_expr *e, unsigned see) {
                  k->module ? k->module : "G", e->text);
         return s;
     }
+    if (kind == N_LET && k->module) {
+        nrg_status s = nrg_fail(k->c, NRG_E011, e->span, "module %s cannot see the let '%s'", k->module, e->text);
+        nrg_help(k->c, "modules are closed: they see parameters, dims, hyper-parameters, weights and modules");
+        return s;
+    }
     if (kind == N_ENERGY && !(see & SEE_ENERGY)) {
         nrg_status s = nrg_fail(k->c, NRG_E011, e->span, "the energy '%s' has no value here", e->text);
         nrg_help(k->c, "helpers of an energy are `let` and `module`");
@@ -115,7 +120,7 @@ static nrg_status reduce(checker *k, const nrg_expr *e, unsigned see) {
         s = over(k, b->over, see);
         for (uint32_t j = 0; j < b->n && s == NRG_OK; j++) {
             s = hides(k, b->names[j], b->spans[j]);
-            if (s == NRG_OK) s = NRG_PUSH(&k->m->arena, k->locals, b->names[j]);
+            if (s == NRG_OK) s = nrg_names_local(k, b->names[j]);
         }
     }
     if (s == NRG_OK && e->kid[1]) s = nrg_resolve(k, e->kid[1], see);
@@ -165,6 +170,16 @@ static bool row_has(const char *args, const char *name) {
     return false;
 }
 
+// The name before `=` of a named argument, for the caret.
+static nrg_span name_before(const checker *k, nrg_span value, const char *name) {
+    size_t n, len = strlen(name), at = value.start;
+    const char *text = nrg_source_text(k->c, value.file, &n);
+    if (!text || at > n) return value;
+    while (at > 0 && (text[at - 1] == ' ' || text[at - 1] == '(' || text[at - 1] == '=')) at--;
+    if (at < len || memcmp(text + at - len, name, len) != 0) return value;
+    return (nrg_span){value.file, (uint32_t)(at - len), (uint32_t)at};
+}
+
 static nrg_status wrong_arg(checker *k, nrg_span at, const char *arg, const char *args, const char *name) {
     const char *list[24];
     char word[24][40];
@@ -192,7 +207,7 @@ nrg_status nrg_check_args(checker *k, const nrg_expr *call, const char *args, co
     for (uint32_t i = 1; i < call->n; i++) {
         const nrg_expr *a = call->kid[i];
         const char *its = call->names ? call->names[i] : NULL;
-        if (its && !row_has(args, its)) return wrong_arg(k, a->span, its, args, name);
+        if (its && !row_has(args, its)) return wrong_arg(k, name_before(k, a->span, its), its, args, name);
         if (!its && a->kind == NRG_X_NAME && row_has(args, a->text) && !nrg_names_find(k, a->text, NULL)) continue; // a flag: unroll
         if (!its && unnamed++ >= most) {
             nrg_status s = nrg_fail(k->c, NRG_E037, a->span, "%s takes at most %u argument%s", name, most, most == 1 ? "" : "s");
