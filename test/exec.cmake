@@ -1,1 +1,7 @@
 nrg_test(exec unit/exec.c exec plan graph base)
+
+# Not a test: prints speeds. cmake --build ... --target bench_exec
+if(TARGET nrg_exec)
+  add_executable(bench_exec EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/exec.c)
+  target_link_libraries(bench_exec PRIVATE nrg_exec m)
+endif()
