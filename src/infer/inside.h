@@ -169,4 +169,7 @@ nrg_status nrg_quad_make(nrg_chain *c, int k, nrg_quad *q);
 nrg_status nrg_quad_attr(nrg_chain *c, int k, nrg_quad *q);
 nrg_status nrg_exact_variance(nrg_chain *c, int k, int32_t var, nrg_node *out); // exact.c: diagonal of inv(beta H), as `var` lies
 void nrg_quad_split(nrg_inference *i, const nrg_quad *q, nrg_node z, nrg_node *value); // [S, B] -> variables
+
+// ---- solve.c
+void nrg_solve_block(const double *A, const double *b, int64_t n, double *work, double *x); // work: n * n + n
 #endif

@@ -4,8 +4,7 @@
 
 // ---- how a loss moves when the same number is added to all its energies: 0 not at all, else it pins levels
 
-typedef struct env {
-    const struct env *up;
+typedef struct {
     const char **params;
     const double *moves;
     uint32_t n;
@@ -23,7 +22,7 @@ static double call_moves(const nrg_model *m, const nrg_expr *e, const env *in, i
     }
     if (mod < 0 || e->n > 17 || m->modules.at[mod].n != e->n - 1) return any; // a curve of what moves, moves
     const nrg_module *mm = &m->modules.at[mod];
-    env inner = {NULL, mm->params, moves, mm->n};
+    env inner = {mm->params, moves, mm->n};
     return moves_of(m, mm->body, &inner, depth + 1);
 }
 
