@@ -141,10 +141,14 @@ typedef struct {
     int64_t dim[NRG_MAX_RANK];
 } nrg_shape;
 
-/* Builds an energy: one number a sample (event rank 0), from the nodes of the listed variables and weights, in the order of the
- * list. It is called several times for one model, each time with nodes of another graph. Categories come as their index. */
+/* Builds an energy: one number a sample (event rank 0), from the nodes of the listed variables, in the order of the list; weights
+ * and modules of the text are had by name with nrg_weight_node and nrg_apply_module. It is called several times for one model, each time with nodes of another graph. Categories come as their index. */
 typedef nrg_node (*nrg_energy_fn)(void *ud, nrg_graph *g, const nrg_node *vars, int n);
 
+/* A `weight` of the model, and a `module` applied to n inputs: with the weights that the module has everywhere else. Only inside
+ * the energy function. */
+NRG_API nrg_node nrg_weight_node(nrg_graph *g, const char *name);
+NRG_API nrg_node nrg_apply_module(nrg_graph *g, const char *module, const nrg_node *in, int n);
 NRG_API nrg_shape nrg_shape_of(int rank, const int64_t *dim);
 NRG_API nrg_shape nrg_node_shape(const nrg_graph *g, nrg_node n); /* event shape; rank 0 for the bad node */
 NRG_API nrg_node nrg_const(nrg_graph *g, double value);
@@ -224,8 +228,8 @@ typedef struct {
 NRG_API nrg_status nrg_ebm_load(nrg_ctx *c, const char *path, const nrg_options *o, nrg_ebm **out);
 /* From a text of n bytes in memory; `name` is for messages. */
 NRG_API nrg_status nrg_ebm_load_text(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, nrg_ebm **out);
-/* The energy is given in C: the text has every statement but `energy`; `vars` lists what it reads, variables and weights alike:
- * "x, y, W". All inference, losses, optimisers and questions work as for an energy in the language. */
+/* The energy is given in C: the text has every statement but `energy`; `vars` lists the variables it reads: "x, y".
+ * All inference, losses, optimisers and questions work as for an energy in the language. */
 NRG_API nrg_status nrg_ebm_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, const char *vars,
                                    nrg_energy_fn fn, void *ud, nrg_ebm **out);
 NRG_API void nrg_ebm_free(nrg_ebm *m);

@@ -42,6 +42,8 @@ void nrg_graph_free(nrg_graph *g) {
 }
 
 nrg_ctx *nrg_graph_ctx(const nrg_graph *g) { return g->ctx; }
+void nrg_graph_owner_set(nrg_graph *g, void *owner) { g->owner = owner; }
+void *nrg_graph_owner(const nrg_graph *g) { return g->owner; }
 nrg_dtype nrg_graph_type(const nrg_graph *g) { return g->type; }
 uint32_t nrg_graph_size(const nrg_graph *g) { return g->nodes.n - 1; }
 void nrg_graph_span(nrg_graph *g, nrg_span s) { g->span = s; }

@@ -71,6 +71,9 @@ typedef struct {
 nrg_status nrg_graph_new(nrg_ctx *c, nrg_dtype type, nrg_graph **out);
 void nrg_graph_free(nrg_graph *g);
 nrg_ctx *nrg_graph_ctx(const nrg_graph *g);
+// A pointer that the graph only keeps: model puts its scope there while an energy written in C builds nodes.
+void nrg_graph_owner_set(nrg_graph *g, void *owner);
+void *nrg_graph_owner(const nrg_graph *g);
 nrg_dtype nrg_graph_type(const nrg_graph *g);
 uint32_t nrg_graph_size(const nrg_graph *g);                     // nodes are 1 .. size
 const nrg_node_info *nrg_graph_node(const nrg_graph *g, nrg_node n); // never NULL (op bad for 0)

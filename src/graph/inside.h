@@ -17,6 +17,7 @@ typedef struct {
 struct nrg_graph {
     nrg_arena arena;
     nrg_ctx *ctx;
+    void *owner;   // what builds it just now, for energies written in C; see graph.h
     nrg_dtype type;
     nrg_span span; // of the nodes built from now on
     struct { nrg_node_info *at; uint32_t n, cap; } nodes; // nodes.at[0] is the bad node

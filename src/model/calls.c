@@ -223,7 +223,7 @@ static nrg_status module_body(nrg_scope *s, const nrg_module *m, const nrg_value
 }
 
 // The module k on these inputs, with its own weights, or with weights of the copy it is met in.
-static nrg_status run_module(nrg_scope *s, int32_t k, nrg_span at, const nrg_value *in, int n, nrg_value *out) {
+nrg_status nrg_module_run(nrg_scope *s, int32_t k, nrg_span at, const nrg_value *in, int n, nrg_value *out) {
     const nrg_module *m = &s->m->modules.at[k];
     TRY(module_inputs(s, m, at, n));
     nrg_owner own = s->own;
@@ -344,7 +344,7 @@ nrg_status nrg_value_apply(nrg_scope *s, const nrg_expr *e, const nrg_value *in,
         nrg_value all[NRG_MAX_INPUTS];
         int count;
         TRY(with_args(s, e, in, n, all, &count));
-        return run_module(s, k, callee->span, all, count, out);
+        return nrg_module_run(s, k, callee->span, all, count, out);
     }
     if (e->kind == NRG_X_CALL && nrg_same(callee->text, "copy")) return apply_copy(s, e, false, in, n, out);
     if (e->kind == NRG_X_CALL && nrg_same(callee->text, "ema")) return apply_copy(s, e, true, in, n, out);

@@ -350,7 +350,10 @@ nrg_status nrg_eval(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
 static nrg_status energy_fn(nrg_scope *s, nrg_node *out) {
     nrg_node in[NRG_MAX_VARS];
     for (int32_t i = 0; i < s->m->energy.n; i++) in[i] = s->bound[s->m->energy.order[i]];
+    void *before = nrg_graph_owner(s->g);
+    nrg_graph_owner_set(s->g, s); // nrg_weight_node and nrg_apply_module look there
     *out = s->m->energy.fn(s->m->energy.ud, s->g, in, s->m->energy.n);
+    nrg_graph_owner_set(s->g, before);
     nrg_value v = {nrg_type_of(NRG_REAL, 0, NULL), *out};
     if (v.node.i && nrg_graph_node(s->g, v.node)->shape.rank)
         return nrg_fail(s->c, NRG_E022, s->m->energy.span, "the energy given in C is not one number per sample");

@@ -136,6 +136,7 @@ typedef struct {
 } nrg_weights;
 nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out);
 nrg_status nrg_weight_var(nrg_scope *s, int32_t var, nrg_value *out);
+nrg_status nrg_module_run(nrg_scope *s, int32_t k, nrg_span at, const nrg_value *in, int n, nrg_value *out); // calls.c
 
 // ---- layers.c, algebra.c
 nrg_node nrg_rows(nrg_graph *g, nrg_node a);                             // [.., k] as [m, k]
