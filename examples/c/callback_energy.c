@@ -17,7 +17,7 @@ static const char declarations[] = "dim      D = 2, M = 2\n"
 /* vars: x and y, in the order of the list given to nrg_ebm_load_fn. Weights come by name. */
 static nrg_node energy(void *ud, nrg_graph *g, const nrg_node *vars, int n) {
     nrg_node x = vars[0], y = vars[1];
-    nrg_node A = nrg_weight(g, "A"), b = nrg_weight(g, "b");
+    nrg_node A = nrg_weight_node(g, "A"), b = nrg_weight_node(g, "b");
     nrg_node miss = nrg_sub(g, nrg_sub(g, y, nrg_product_of(g, A, x)), b);
     (void)ud;
     (void)n;

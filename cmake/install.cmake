@@ -1,0 +1,33 @@
+# libnrg (shared and static) from the objects of all rooms, and what `make install` puts where.
+if(NOT TARGET nrg_api)
+  return()
+endif()
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+
+set(objects "")
+foreach(room ${NRG_ROOMS})
+  list(APPEND objects $<TARGET_OBJECTS:nrg_${room}>)
+endforeach()
+foreach(kind shared static)
+  string(TOUPPER ${kind} KIND)
+  add_library(nrg_${kind} ${KIND} ${objects})
+  set_target_properties(nrg_${kind} PROPERTIES OUTPUT_NAME nrg LINKER_LANGUAGE C)
+  target_include_directories(nrg_${kind} INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endforeach()
+set_target_properties(nrg_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} EXPORT_NAME nrg)
+target_link_libraries(nrg_shared PRIVATE PNG::PNG ZLIB::ZLIB PkgConfig::ZIP PkgConfig::JANSSON ${LAPACKE} OpenMP::OpenMP_C Threads::Threads m)
+
+set(NRG_PC_LIBS_PRIVATE "-llapacke -lm -lpthread -fopenmp")
+configure_file(cmake/nrg.pc.in nrg.pc @ONLY)
+configure_file(cmake/nrgConfig.cmake.in nrgConfig.cmake @ONLY)
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/nrgConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+
+install(TARGETS nrg RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS nrg_shared EXPORT nrgTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS nrg_static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(FILES include/nrg.h include/nrg_errors.def DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nrg.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/nrgConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/nrgConfigVersion.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nrg)
+install(EXPORT nrgTargets NAMESPACE nrg:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/nrg)
