@@ -28,44 +28,56 @@ static nrg_status write_npy(const nrg_table *t, const char *path) {
 
 // ---- npz ----
 
+typedef struct {
+    zip_t *zip;
+    const nrg_table *table;
+    const char *path;
+    nrg_arena arena;
+    uint64_t at; // where the next member will start
+} archive;
+
+// Fills the local header up (30 bytes, name, extra field) so that cells start at a multiple of 64 and can be mapped.
+// Were libzip to add a field of its own, only that would be lost. 0x6d70 is free for the use of programs.
+static bool align(archive *w, zip_uint64_t i, size_t name_n, size_t size) {
+    static const zip_uint8_t zeros[64] = {0};
+    uint64_t start = w->at + 30 + name_n + 4; // 4: the extra field's own head
+    zip_uint16_t fill = (zip_uint16_t)((64 - start % 64) % 64);
+    w->at = start + fill + size;
+    return zip_file_extra_field_set(w->zip, i, 0x6d70, ZIP_EXTRA_FIELD_NEW, zeros, fill, ZIP_FL_LOCAL) == 0;
+}
+
 // Adds `a` as member NAME.npy. Its bytes are lent until the archive is closed, its head lives in the arena.
-static nrg_status put_member(zip_t *zip, const nrg_table *t, const char *path, nrg_arena *arena, const nrg_array *a) {
-    nrg_text head = nrg_text_make(nrg_table_ctx(t));
+static nrg_status put_member(archive *w, const nrg_array *a) {
+    nrg_text head = nrg_text_make(nrg_table_ctx(w->table));
     nrg_npy_head(a, &head);
-    char *copy = head.bad ? NULL : nrg_arena_copy(arena, head.at, head.n);
-    zip_buffer_fragment_t *part = NRG_NEWS(arena, zip_buffer_fragment_t, 2);
-    char *name = nrg_arena_print(arena, "%s.npy", a->name);
+    char *copy = head.bad ? NULL : nrg_arena_copy(&w->arena, head.at, head.n);
+    zip_buffer_fragment_t *part = NRG_NEWS(&w->arena, zip_buffer_fragment_t, 2);
+    char *name = nrg_arena_print(&w->arena, "%s.npy", a->name);
     size_t head_n = head.n;
     nrg_text_free(&head);
     if (!copy || !part || !name) return NRG_E098;
     part[0] = (zip_buffer_fragment_t){(zip_uint8_t *)copy, head_n};
     part[1] = (zip_buffer_fragment_t){a->data, bytes_of(a)};
-    zip_source_t *src = zip_source_buffer_fragment(zip, part, part[1].length ? 2 : 1, 0);
-    if (!src) return bad(t, path, zip_strerror(zip));
-    zip_int64_t i = zip_file_add(zip, name, src, ZIP_FL_ENC_UTF_8);
-    if (i < 0) {
-        zip_source_free(src);
-        return bad(t, path, zip_strerror(zip));
-    }
+    zip_source_t *src = zip_source_buffer_fragment(w->zip, part, part[1].length ? 2 : 1, 0);
+    zip_int64_t at = src ? zip_file_add(w->zip, name, src, ZIP_FL_ENC_UTF_8) : -1;
+    if (src && at < 0) zip_source_free(src);
+    zip_uint64_t i = (zip_uint64_t)at;
     // Stored, so that readers can map it; a fixed date, so that equal data give equal files.
-    if (zip_set_file_compression(zip, (zip_uint64_t)i, ZIP_CM_STORE, 0) != 0 ||
-        zip_file_set_dostime(zip, (zip_uint64_t)i, 0, 1 << 5 | 1, 0) != 0)
-        return bad(t, path, zip_strerror(zip));
+    if (at < 0 || zip_set_file_compression(w->zip, i, ZIP_CM_STORE, 0) != 0 ||
+        zip_file_set_dostime(w->zip, i, 0, 1 << 5 | 1, 0) != 0 || !align(w, i, strlen(name), head_n + bytes_of(a)))
+        return bad(w->table, w->path, zip_strerror(w->zip));
     return NRG_OK;
 }
 
-static nrg_status put_members(zip_t *zip, const nrg_table *t, const char *path, nrg_arena *arena) {
-    for (int i = 0; i < nrg_table_count(t); i++) {
-        const nrg_array *a = nrg_table_at(t, i);
-        TRY(put_member(zip, t, path, arena, a));
+static nrg_status put_members(archive *w) {
+    for (int i = 0; i < nrg_table_count(w->table); i++) {
+        const nrg_array *a = nrg_table_at(w->table, i);
+        TRY(put_member(w, a));
         if (!a->offsets) continue;
-        nrg_array o = {.name = nrg_arena_print(arena, "%s_offsets", a->name),
-                       .type = NRG_CELL_I64,
-                       .rank = 1,
-                       .dim = {a->samples + 1},
-                       .data = (void *)(uintptr_t)a->offsets};
+        nrg_array o = {.type = NRG_CELL_I64, .rank = 1, .dim = {a->samples + 1}, .data = (void *)(uintptr_t)a->offsets};
+        o.name = nrg_arena_print(&w->arena, "%s_offsets", a->name);
         if (!o.name) return NRG_E098;
-        TRY(put_member(zip, t, path, arena, &o));
+        TRY(put_member(w, &o));
     }
     return NRG_OK;
 }
@@ -74,21 +86,21 @@ static nrg_status put_members(zip_t *zip, const nrg_table *t, const char *path, 
 static nrg_status write_npz(const nrg_table *t, const char *path) {
     zip_error_t e;
     int code = 0;
-    zip_t *zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);
-    if (!zip) {
+    archive w = {.table = t, .path = path, .arena = nrg_arena_make(nrg_table_ctx(t))};
+    w.zip = zip_open(path, ZIP_CREATE | ZIP_TRUNCATE, &code);
+    if (!w.zip) {
         zip_error_init_with_code(&e, code);
         nrg_status s = bad(t, path, zip_error_strerror(&e));
         zip_error_fini(&e);
         return s;
     }
-    nrg_arena arena = nrg_arena_make(nrg_table_ctx(t));
-    nrg_status s = put_members(zip, t, path, &arena);
-    if (s == NRG_OK && zip_close(zip) != 0)
-        s = bad(t, path, zip_strerror(zip));
+    nrg_status s = put_members(&w);
+    if (s == NRG_OK && zip_close(w.zip) != 0)
+        s = bad(t, path, zip_strerror(w.zip));
     else if (s == NRG_OK)
-        zip = NULL;
-    if (zip) zip_discard(zip);
-    nrg_arena_free(&arena);
+        w.zip = NULL;
+    if (w.zip) zip_discard(w.zip);
+    nrg_arena_free(&w.arena);
     return s;
 }
 

@@ -412,6 +412,33 @@ static void written_files_come_back(void **state) {
     for (int i = 0; i < 4; i++) assert_int_equal(unlink(in_folder(made[i])), 0);
 }
 
+// Stored members and plain .npy files are mapped, not read: they take no memory of ours.
+static void large_arrays_are_mapped(void **state) {
+    (void)state;
+    int64_t dim[2] = {100000, 4};
+    nrg_array *a, *b;
+    assert_int_equal(nrg_table_new(ctx, &table), NRG_OK);
+    assert_int_equal(nrg_table_make(table, "small", NRG_CELL_U8, 1, dim, &b), NRG_OK);
+    assert_int_equal(nrg_table_make(table, "doubles", NRG_CELL_F64, 2, dim, &a), NRG_OK);
+    for (int i = 0; i < 400000; i++) ((double *)a->data)[i] = i;
+    assert_int_equal(nrg_data_write(table, in_folder("big.npz")), NRG_OK);
+    assert_int_equal(load(in_folder("big.npz")), NRG_OK);
+    assert_true(nrg_mem_used(ctx) < 20000);
+    assert_int_equal((uintptr_t)get("doubles")->data % 64, 0);
+    assert_true(nrg_array_value(get("doubles"), 399999) == 399999);
+    char spec[sizeof folder + 60];
+    snprintf(spec, sizeof spec, "d=%s:doubles", in_folder("big.npz"));
+    assert_int_equal(load(spec), NRG_OK);
+    assert_int_equal(nrg_data_write(table, in_folder("d.npy")), NRG_OK);
+    assert_int_equal(load(in_folder("d.npy")), NRG_OK);
+    assert_true(nrg_mem_used(ctx) < 20000);
+    ((double *)(uintptr_t)get("d")->data)[0] = 7; // the map is private
+    assert_int_equal(load(in_folder("d.npy")), NRG_OK);
+    assert_true(nrg_array_value(get("d"), 0) == 0);
+    assert_int_equal(unlink(in_folder("big.npz")), 0);
+    assert_int_equal(unlink(in_folder("d.npy")), 0);
+}
+
 static void safetensors_come_back(void **state) {
     (void)state;
     double W[6] = {1, 2, 3, 4, 5, 6};
@@ -758,6 +785,7 @@ int main(void) {
         TEST(libsvm_files),
         TEST(specs),
         TEST(written_files_come_back),
+        TEST(large_arrays_are_mapped),
         TEST(safetensors_come_back),
         TEST(makers_are_pure),
         TEST(makers_draw_what_they_say),
