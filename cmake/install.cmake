@@ -1,4 +1,7 @@
 # libnrg (shared and static) from the objects of all rooms, and what `make install` puts where.
+if(TARGET nrg_base)
+  target_link_libraries(nrg_base PUBLIC m)
+endif()
 if(NOT TARGET nrg_api)
   return()
 endif()
