@@ -174,7 +174,9 @@ nrg_status cli_train(cli *c) {
     if (s == NRG_OK) s = check_folder(c, o.out);
     if (s == NRG_OK) s = cli_need_data(c, m, &data);
     if (s == NRG_OK) s = validation(c, &o, &valid);
+    bool fresh = !cli_exists(o.out);
     if (s == NRG_OK) s = train(c, m, data, &o);
+    if (s != NRG_OK && fresh) rmdir(o.out); // goes only when nothing was written
     nrg_ebm_free(m);
     nrg_table_free(data);
     nrg_table_free(valid);

@@ -11,7 +11,8 @@ static const char model[] = "dim      D = 2, Class = 2\n"
                             "minimize    y by exhaustive\n"
                             "marginalize y by exhaustive\n"
                             "learn    nll\n"
-                            "optimize by adam(lr=0.02, batch=50, epochs=20)\n";
+                            "optimize by adam(lr=0.02, batch=50, epochs=20)\n"
+                            "data     x = y, y = label\n"; /* the arrays are called y and label */
 
 static bool progress(void *ud, const nrg_progress *p) {
     if (p->epoch_end) *(int *)ud = (int)p->epoch;
@@ -21,7 +22,7 @@ static bool progress(void *ud, const nrg_progress *p) {
 static nrg_status train(nrg_ctx *c, nrg_ebm *m) {
     nrg_table *data = NULL;
     int epochs = 0;
-    nrg_status s = nrg_data_make(c, "moons", 500, 1, &data); /* arrays x [500, 2] and y [500] */
+    nrg_status s = nrg_data_make(c, "moons", 500, 1, &data); /* arrays y [500, 2] and label [500] */
     if (s == NRG_OK) s = nrg_ebm_train(m, data, NULL, progress, &epochs);
     if (s == NRG_OK) printf("trained for %d epochs\n", epochs);
     nrg_table_free(data);
@@ -36,7 +37,7 @@ static nrg_status ask(nrg_ctx *c, nrg_ebm *m, nrg_question question) {
     nrg_table *data = NULL;
     nrg_reply *r = NULL;
     nrg_status s = nrg_table_new(c, &data);
-    if (s == NRG_OK) s = nrg_table_put(data, "x", NRG_CELL_F64, 2, dim, x);
+    if (s == NRG_OK) s = nrg_table_put(data, "y", NRG_CELL_F64, 2, dim, x);
     if (s == NRG_OK) s = nrg_ebm_ask(m, data, &o, &r);
     for (int64_t i = 0; s == NRG_OK && i < r->n; i++) {
         if (question == NRG_BEST) printf("point %d: class %g (%s)\n", (int)i, r->value[i], r->status[i]);
