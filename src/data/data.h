@@ -96,7 +96,11 @@ typedef struct {
 #include "data/readers.def"
 // npy.c: one array from the bytes of an .npy; `keep`: it may point into them. *skip: it is a single number, no array.
 nrg_status nrg_npy_parse(nrg_input *in, const char *name, unsigned char *at, size_t n, bool keep, bool *skip);
-void nrg_npy_head(const nrg_array *a, nrg_text *out); // the header that goes before the bytes of `a`
+// The header that goes before the bytes of `a`, or before its texts of so many characters (0: numbers).
+void nrg_npy_head(const nrg_array *a, int64_t chars, nrg_text *out);
+// texts.c: NumPy's texts of `size` bytes (wide: 4-byte characters) as categories; and the labels of `a` as wide texts.
+nrg_status nrg_texts_read(nrg_table *t, bool wide, int64_t size, const unsigned char *p, int64_t cells, nrg_array *a);
+nrg_status nrg_texts_write(nrg_arena *arena, const nrg_array *a, int64_t *chars, void **data, size_t *bytes);
 
 // ---- number.c ----
 // A decimal number that fills n bytes, in any locale; false when it is not one. "inf" is a number, "nan" is not.

@@ -158,57 +158,6 @@ static nrg_status from_halves(nrg_input *in, nrg_array *a, const unsigned char *
     return NRG_OK;
 }
 
-// One character of a text cell as UTF-8; 0 ends the text.
-static size_t utf8(uint32_t ch, char *out) {
-    if (ch < 0x80) return out[0] = (char)ch, 1;
-    if (ch < 0x800) return out[0] = (char)(0xc0 | ch >> 6), out[1] = (char)(0x80 | (ch & 63)), 2;
-    if (ch > 0x10ffff || (ch >= 0xd800 && ch < 0xe000)) ch = 0xfffd;
-    if (ch < 0x10000)
-        return out[0] = (char)(0xe0 | ch >> 12), out[1] = (char)(0x80 | (ch >> 6 & 63)),
-               out[2] = (char)(0x80 | (ch & 63)), 3;
-    out[0] = (char)(0xf0 | ch >> 18), out[1] = (char)(0x80 | (ch >> 12 & 63));
-    out[2] = (char)(0x80 | (ch >> 6 & 63)), out[3] = (char)(0x80 | (ch & 63));
-    return 4;
-}
-
-// Fixed-width texts to categories: kind S holds bytes, U holds 4-byte characters.
-static nrg_status from_texts(nrg_input *in, nrg_array *a, const header *h, const unsigned char *p, int64_t cells) {
-    nrg_arena *arena = nrg_table_arena(in->table);
-    nrg_labels labels = nrg_labels_make(arena);
-    int32_t *y = NRG_NEWS(arena, int32_t, cells);
-    nrg_text t = nrg_text_make(in->ctx);
-    nrg_status s = y ? NRG_OK : NRG_E098;
-    for (int64_t i = 0; i < cells && s == NRG_OK; i++, p += h->size) {
-        t.n = 0;
-        nrg_text_bytes(&t, "", 0);
-        for (int64_t k = 0; k < h->size; k += h->kind == 'S' ? 1 : 4) {
-            uint32_t ch = p[k];
-            char bytes[4];
-            if (h->kind == 'U') memcpy(&ch, p + k, 4);
-            if (ch == 0) break;
-            if (h->kind == 'S')
-                nrg_text_bytes(&t, p + k, 1);
-            else
-                nrg_text_bytes(&t, bytes, utf8(ch, bytes));
-        }
-        int64_t label = t.bad ? -1 : nrg_labels_put(&labels, t.at, t.n);
-        if (label < 0)
-            s = NRG_E098;
-        else
-            y[i] = (int32_t)label;
-    }
-    nrg_text_free(&t);
-    *a = (nrg_array){.name = a->name,
-                     .type = NRG_CELL_I32,
-                     .rank = a->rank,
-                     .data = y,
-                     .labels = labels.words.at,
-                     .labels_n = labels.words.n,
-                     .file = a->file};
-    memcpy(a->dim, h->dim, sizeof h->dim);
-    return s;
-}
-
 static bool type_of(const header *h, nrg_cell *t) {
     static const struct {
         char kind;
@@ -319,18 +268,22 @@ nrg_status nrg_npy_parse(nrg_input *in, const char *name, unsigned char *at, siz
     if (half || text) {
         if (h.fortran && h.rank > 1)
             return bad(in, name, "float16 and texts in Fortran order are not read; save np.ascontiguousarray(a)");
-        TRY(half ? from_halves(in, &a, p, cells) : from_texts(in, &a, &h, p, cells));
+        TRY(half ? from_halves(in, &a, p, cells) : nrg_texts_read(in->table, h.kind == 'U', h.size, p, cells, &a));
     } else
         TRY(place(in, &a, &h, p, cells, keep));
     if (h.kind == 'u' && h.size == 8) TRY(check_unsigned(in, &a, cells));
     return nrg_table_add(in->table, &a);
 }
 
-void nrg_npy_head(const nrg_array *a, nrg_text *out) {
+void nrg_npy_head(const nrg_array *a, int64_t chars, nrg_text *out) {
     static const char *const code[NRG_CELL_COUNT] = {"f4", "f8", "u1", "i1", "i2", "i4", "i8", "u2", "u4", "b1"};
     nrg_text d = nrg_text_make(out->ctx);
-    char order = nrg_cell_size(a->type) == 1 ? '|' : little() ? '<' : '>';
-    nrg_text_put(&d, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", order, code[a->type]);
+    char order = little() ? '<' : '>';
+    if (chars)
+        nrg_text_put(&d, "{'descr': '%cU%lld'", order, (long long)chars);
+    else
+        nrg_text_put(&d, "{'descr': '%c%s'", nrg_cell_size(a->type) == 1 ? '|' : order, code[a->type]);
+    nrg_text_put(&d, ", 'fortran_order': False, 'shape': (");
     for (int i = 0; i < a->rank; i++) nrg_text_put(&d, "%lld, ", (long long)a->dim[i]);
     nrg_text_put(&d, "), }");
     while ((d.n + 11) % 64 && !d.bad) nrg_text_put(&d, " "); // cells start at a multiple of 64

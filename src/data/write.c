@@ -11,18 +11,30 @@ static nrg_status bad(const nrg_table *t, const char *path, const char *what) {
 
 static size_t bytes_of(const nrg_array *a) { return (size_t)nrg_array_cells(a) * nrg_cell_size(a->type); }
 
+// An array as .npy: its head and its cells. Both live in the arena, or are the array's own.
+static nrg_status npy_parts(nrg_arena *arena, const nrg_array *a, nrg_part *head, nrg_part *cells) {
+    int64_t chars = 0;
+    void *data = a->data;
+    size_t bytes = bytes_of(a);
+    if (a->labels) TRY(nrg_texts_write(arena, a, &chars, &data, &bytes));
+    nrg_text t = nrg_text_make(arena->ctx);
+    nrg_npy_head(a, chars, &t);
+    *head = (nrg_part){t.bad ? NULL : nrg_arena_copy(arena, t.at, t.n), t.n};
+    *cells = (nrg_part){data, bytes};
+    nrg_text_free(&t);
+    return head->at ? NRG_OK : NRG_E098;
+}
+
 // ---- npy ----
 
 static nrg_status write_npy(const nrg_table *t, const char *path) {
     if (nrg_table_count(t) != 1) return bad(t, path, "an .npy holds one array; write an .npz");
-    const nrg_array *a = nrg_table_at(t, 0);
-    if (a->offsets) return bad(t, path, "a ragged array needs an .npz, with its offsets");
-    nrg_text head = nrg_text_make(nrg_table_ctx(t));
-    nrg_npy_head(a, &head);
-    nrg_part parts[2] = {{head.at, head.n}, {a->data, bytes_of(a)}};
-    nrg_status s = nrg_text_end(&head);
+    if (nrg_table_at(t, 0)->offsets) return bad(t, path, "a ragged array needs an .npz, with its offsets");
+    nrg_arena arena = nrg_arena_make(nrg_table_ctx(t));
+    nrg_part parts[2];
+    nrg_status s = npy_parts(&arena, nrg_table_at(t, 0), &parts[0], &parts[1]);
     if (s == NRG_OK) s = nrg_file_write_parts(nrg_table_ctx(t), path, parts, 2);
-    nrg_text_free(&head);
+    nrg_arena_free(&arena);
     return s;
 }
 
@@ -48,23 +60,20 @@ static bool align(archive *w, zip_uint64_t i, size_t name_n, size_t size) {
 
 // Adds `a` as member NAME.npy. Its bytes are lent until the archive is closed, its head lives in the arena.
 static nrg_status put_member(archive *w, const nrg_array *a) {
-    nrg_text head = nrg_text_make(nrg_table_ctx(w->table));
-    nrg_npy_head(a, &head);
-    char *copy = head.bad ? NULL : nrg_arena_copy(&w->arena, head.at, head.n);
+    nrg_part head, cells;
+    TRY(npy_parts(&w->arena, a, &head, &cells));
     zip_buffer_fragment_t *part = NRG_NEWS(&w->arena, zip_buffer_fragment_t, 2);
     char *name = nrg_arena_print(&w->arena, "%s.npy", a->name);
-    size_t head_n = head.n;
-    nrg_text_free(&head);
-    if (!copy || !part || !name) return NRG_E098;
-    part[0] = (zip_buffer_fragment_t){(zip_uint8_t *)copy, head_n};
-    part[1] = (zip_buffer_fragment_t){a->data, bytes_of(a)};
+    if (!part || !name) return NRG_E098;
+    part[0] = (zip_buffer_fragment_t){(zip_uint8_t *)(uintptr_t)head.at, head.n};
+    part[1] = (zip_buffer_fragment_t){(zip_uint8_t *)(uintptr_t)cells.at, cells.n};
     zip_source_t *src = zip_source_buffer_fragment(w->zip, part, part[1].length ? 2 : 1, 0);
     zip_int64_t at = src ? zip_file_add(w->zip, name, src, ZIP_FL_ENC_UTF_8) : -1;
     if (src && at < 0) zip_source_free(src);
     zip_uint64_t i = (zip_uint64_t)at;
     // Stored, so that readers can map it; a fixed date, so that equal data give equal files.
     if (at < 0 || zip_set_file_compression(w->zip, i, ZIP_CM_STORE, 0) != 0 ||
-        zip_file_set_dostime(w->zip, i, 0, 1 << 5 | 1, 0) != 0 || !align(w, i, strlen(name), head_n + bytes_of(a)))
+        zip_file_set_dostime(w->zip, i, 0, 1 << 5 | 1, 0) != 0 || !align(w, i, strlen(name), head.n + cells.n))
         return bad(w->table, w->path, zip_strerror(w->zip));
     return NRG_OK;
 }

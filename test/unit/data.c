@@ -406,6 +406,15 @@ static void written_files_come_back(void **state) {
     assert_int_equal(nrg_data_write(table, in_folder("r.npz")), NRG_OK);
     assert_int_equal(load(in_folder("r.npz")), NRG_OK);
     assert_string_equal(line("w"), "w : 2 samples of 2..3 items, int16 1..1");
+    assert_int_equal(read_text("t.csv", "c,n\nred,1\n\xce\xb1\xe2\x82\xac\xf0\x9f\x8e\xb2,2\n?,3\nred,4\n", NULL, NULL),
+                     NRG_OK);
+    for (int i = 0; i < 2; i++) {
+        VALUES("c", 0, 1, -1, 0);
+        assert_string_equal(get("c")->labels[1], "\xce\xb1\xe2\x82\xac\xf0\x9f\x8e\xb2");
+        assert_true(get("c")->missing[2] && !get("c")->missing[3]);
+        assert_int_equal(nrg_data_write(table, in_folder("r.npz")), NRG_OK);
+        assert_int_equal(load(in_folder("r.npz")), NRG_OK);
+    }
     assert_int_equal(nrg_data_write(table, in_folder("m.xyz")), NRG_E092);
     assert_int_equal(nrg_data_write(table, in_folder("no/m.npz")), NRG_E092);
     static const char *const made[] = {"m.npz", "m.csv", "y.npy", "r.npz"};
