@@ -29,6 +29,29 @@ static nrg_status objective(nrg_trainer *t, nrg_program *p, nrg_loss *l, nrg_nod
     return nrg_graph_check(p->g);
 }
 
+static uint32_t stops(nrg_program *p, nrg_node *at) {
+    uint32_t n = 0;
+    for (uint32_t i = 1; i <= nrg_graph_size(p->g); i++)
+        if (nrg_graph_node(p->g, (nrg_node){i})->op == NRG_OP_stop) at[n++] = (nrg_node){i};
+    return n;
+}
+
+// What is held becomes an input: to the structure it is a constant, wherever it came from.
+static nrg_status constants(nrg_program *p, nrg_node *y) {
+    uint32_t size = nrg_graph_size(p->g);
+    nrg_node *stop = NRG_NEWS(&p->arena, nrg_node, size + 1), *by = NRG_NEWS(&p->arena, nrg_node, size + 1);
+    if (!stop || !by) return NRG_E098;
+    uint32_t n = stops(p, stop);
+    for (uint32_t i = 0; i < n; i++) {
+        char name[32];
+        const nrg_node_info *info = nrg_graph_node(p->g, stop[i]);
+        snprintf(name, sizeof name, "held:%u", i);
+        by[i] = nrg_input(p->g, name, info->leads, info->shape);
+    }
+    *y = nrg_graph_copy(p->g, p->g, *y, stop, by, (int)n);
+    return nrg_graph_check(p->g);
+}
+
 static int64_t size_of(const nrg_trainer *t, uint32_t param) { return nrg_shape_count(&t->m->params.at[param].shape); }
 
 // Is y of degree 2 in all these weights together?
@@ -114,6 +137,7 @@ static nrg_status classify(nrg_trainer *t, nrg_team *gr, exact *e, nrg_program *
     nrg_node y;
     uint32_t n = 0;
     TRY(objective(t, p, &l, &y));
+    TRY(constants(p, &y));
     uint32_t *quad = NRG_NEWS(&p->arena, uint32_t, gr->params + 1);
     nrg_attr *attr = NRG_NEWS(&p->arena, nrg_attr, gr->params + 1);
     if (!quad || !attr) return NRG_E098;
@@ -145,7 +169,7 @@ static const char *old_name(nrg_arena *a, const nrg_param *p) { return nrg_arena
 // Everything held (best latents, probabilities) read from the weights as they were at the start of the round.
 static nrg_status hold(nrg_trainer *t, nrg_team *gr, nrg_program *p, nrg_node *sample) {
     nrg_node *from = NRG_NEWS(&p->arena, nrg_node, gr->params + 1), *by = NRG_NEWS(&p->arena, nrg_node, gr->params + 1);
-    uint32_t size = nrg_graph_size(p->g), stops = 0;
+    uint32_t size = nrg_graph_size(p->g);
     nrg_node *stop = NRG_NEWS(&p->arena, nrg_node, size + 1), *old = NRG_NEWS(&p->arena, nrg_node, size + 1);
     if (!from || !by || !stop || !old) return NRG_E098;
     for (uint32_t i = 0; i < gr->params; i++) {
@@ -155,10 +179,9 @@ static nrg_status hold(nrg_trainer *t, nrg_team *gr, nrg_program *p, nrg_node *s
         from[i] = nrg_scope_param(p->scope, gr->param[i]);
         by[i] = nrg_input(p->g, name, 0, q->shape);
     }
-    for (uint32_t i = 1; i <= size; i++)
-        if (nrg_graph_node(p->g, (nrg_node){i})->op == NRG_OP_stop) stop[stops++] = (nrg_node){i};
-    for (uint32_t i = 0; i < stops; i++) old[i] = nrg_graph_copy(p->g, p->g, stop[i], from, by, (int)gr->params);
-    if (stops) *sample = nrg_graph_copy(p->g, p->g, *sample, stop, old, (int)stops);
+    uint32_t n = stops(p, stop);
+    for (uint32_t i = 0; i < n; i++) old[i] = nrg_graph_copy(p->g, p->g, stop[i], from, by, (int)gr->params);
+    if (n) *sample = nrg_graph_copy(p->g, p->g, *sample, stop, old, (int)n);
     return nrg_graph_check(p->g);
 }
 
@@ -215,7 +238,7 @@ static void solve(double *H, double *g, double *scale, int64_t B) {
     for (int64_t j = 0; j < B; j++) {
         double *Lj = H + j * B, d = Lj[j];
         for (int64_t k = 0; k < j; k++) d -= Lj[k] * Lj[k];
-        Lj[j] = d > 1e-13 ? sqrt(d) : 0; // below: depends on the numbers before it
+        Lj[j] = d > 1e-11 ? sqrt(d) : 0; // below: depends on the numbers before it
         for (int64_t i = j + 1; i < B; i++) {
             double *Li = H + i * B, s = Li[j];
             for (int64_t k = 0; k < j; k++) s -= Li[k] * Lj[k];
