@@ -8,22 +8,29 @@
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
 
-#define T float
-#define F(name) name##_f32
-#define FMA(a, b, c) __builtin_fmaf(a, b, c)
-#define UNIT 16
+// For each type its mathematics, then the kernels made of it. The double functions come first: float sines use them.
+#define T double
+#define F(name) name##_f64
+#define M(name) name
+#define FMA(a, b, c) __builtin_fma(a, b, c)
+#define UNIT 8
+#define WIDE 1
+#include "exec/cpu/isa/math.inc"
 #include "exec/cpu/isa/micro.inc"
 #include "exec/cpu/isa/tile.inc"
 #undef T
 #undef F
+#undef M
 #undef FMA
 #undef UNIT
+#undef WIDE
 
-#define T double
-#define F(name) name##_f64
-#define FMA(a, b, c) __builtin_fma(a, b, c)
-#define UNIT 8
-#define WIDE 1
+#define T float
+#define F(name) name##_f32
+#define M(name) name##f
+#define FMA(a, b, c) __builtin_fmaf(a, b, c)
+#define UNIT 16
+#include "exec/cpu/isa/math.inc"
 #include "exec/cpu/isa/micro.inc"
 #include "exec/cpu/isa/tile.inc"
 
