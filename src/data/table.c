@@ -62,7 +62,25 @@ static nrg_status copy_labels(nrg_table *t, nrg_array *a) {
     return NRG_OK;
 }
 
+// What a caller's array must hold before anybody reads its cells. NULL, or what is wrong.
+static const char *fault(const nrg_array *a) {
+    int64_t cells;
+    if ((unsigned)a->type >= NRG_CELL_COUNT) return "its type of cells is unknown";
+    if (a->rank < 1 || a->rank > NRG_ARRAY_RANK) return "it must have 1 to 8 axes";
+    if (!nrg_product(a->dim, a->rank, &cells)) return "its shape is negative or impossibly large";
+    if (cells > 0 && !a->data) return "it has no data";
+    if (!a->offsets) return NULL;
+    if (a->samples < 0 || a->offsets[0] != 0 || a->offsets[a->samples] != a->dim[0])
+        return "its offsets do not span its items";
+    for (int64_t i = 0; i < a->samples; i++)
+        if (a->offsets[i] > a->offsets[i + 1]) return "its offsets fall";
+    return NULL;
+}
+
 static nrg_status add(nrg_table *t, const nrg_array *from, nrg_array **out) {
+    if (!from->name || !*from->name) return nrg_fail(t->ctx, NRG_E054, NRG_NOWHERE, "an array without a name");
+    const char *wrong = fault(from);
+    if (wrong) return nrg_fail(t->ctx, NRG_E054, NRG_NOWHERE, "array '%s': %s", from->name, wrong);
     const nrg_array *taken = find(t, from->name);
     const char *file = from->file ? from->file : "memory";
     if (taken) {

@@ -627,6 +627,29 @@ static void transforms_whiten_singular(void **state) {
         }
 }
 
+// Arrays of callers are checked before anybody reads them.
+static void faulty_arrays_are_refused(void **state) {
+    (void)state;
+    double d[4] = {0};
+    int64_t falling[3] = {0, 3, 2}, most[3] = {0, 2, 9};
+    nrg_array good = {.name = "a", .type = NRG_CELL_F64, .rank = 1, .dim = {4}, .data = d}, a[8];
+    for (int i = 0; i < 8; i++) a[i] = good;
+    a[0].rank = 0;
+    a[1].rank = 9;
+    a[2].dim[0] = -1;
+    a[3].data = NULL;
+    a[4].type = NRG_CELL_COUNT;
+    a[5].name = "";
+    a[6].offsets = falling, a[6].samples = 2;
+    a[7].offsets = most, a[7].samples = 2;
+    assert_int_equal(nrg_table_new(ctx, &table), NRG_OK);
+    for (int i = 0; i < 8; i++) assert_int_equal(nrg_table_add(table, &a[i]), NRG_E054);
+    assert_int_equal(nrg_table_count(table), 0);
+    assert_int_equal(nrg_table_rows(table), 0);
+    assert_int_equal(nrg_table_add(table, &good), NRG_OK);
+    assert_int_equal(nrg_table_rows(table), 4);
+}
+
 static void info_is_printed(void **state) {
     (void)state;
     assert_int_equal(read_text("t.csv", "a,b,c\n1,2.5,red\n2,,blue\n3,?,red\n", NULL, NULL), NRG_OK);
@@ -800,6 +823,7 @@ int main(void) {
         TEST(makers_draw_what_they_say),
         TEST(transforms_whiten),
         TEST(transforms_whiten_singular),
+        TEST(faulty_arrays_are_refused),
         TEST(info_is_printed),
         TEST(every_refusal_is_a_status),
         TEST(real_images),
