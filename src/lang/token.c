@@ -190,6 +190,6 @@ nrg_status nrg_lex(nrg_arena *a, uint32_t file, const char *text, size_t n, toke
     TRY(scan(&x));
     TRY(join(a, &raw, out));
     nrg_span end = {file, (uint32_t)n, (uint32_t)n};
-    TRY(NRG_PUSH(a, *out, ((token){.kind = T_LINE, .span = end, .text = ""})));
+    if (out->n == 0 || out->at[out->n - 1].kind != T_LINE) TRY(NRG_PUSH(a, *out, ((token){.kind = T_LINE, .span = end, .text = ""})));
     return NRG_PUSH(a, *out, ((token){.kind = T_END, .span = end, .text = ""}));
 }

@@ -75,26 +75,51 @@ static nrg_status with_binders(nrg_model *m, const around *a, const nrg_expr *su
 
 static nrg_status split(nrg_model *m, const around *a, nrg_expr *e);
 
-// a * (x + y): the factor goes to both when it is plain; 1 / c is kept as the quotient's own factor.
+enum { MOST_OPERANDS = 32 };
+
+// Operands of a chain of `*`, left to right; what does not fit stays a product.
+static uint32_t operands(nrg_expr *e, nrg_expr **out, uint32_t n) {
+    bool times = e->kind == NRG_X_BINARY && e->op[0] == '*';
+    if (!times || n + 2 > MOST_OPERANDS) return out[n] = e, n + 1;
+    n = operands(e->kid[0], out, n);
+    return out[n] = e->kid[1], n + 1;
+}
+
+static nrg_expr *binary(nrg_model *m, const char *op, nrg_expr *a, nrg_expr *b) {
+    nrg_expr *e = nrg_expr_new(m, NRG_X_BINARY, 2, (nrg_span){a->span.file, a->span.start, b->span.end});
+    if (!e) return NULL;
+    e->op = op;
+    e->kid[0] = a;
+    e->kid[1] = b;
+    e->height = 1 + (a->height > b->height ? a->height : b->height);
+    return e;
+}
+
+// c * (x + y): plain operands become factors of both; the others stay one product.
 static nrg_status split_product(nrg_model *m, const around *a, nrg_expr *e) {
-    around b;
-    bool times = e->op[0] == '*';
-    if (times && plain(m, e->kid[0])) {
-        TRY(with_factor(m, a, e->kid[0], &b));
-        return split(m, &b, e->kid[1]);
+    nrg_expr *part[MOST_OPERANDS + 1], *rest = NULL;
+    uint32_t n = operands(e, part, 0), plains = 0;
+    around b = *a;
+    for (uint32_t i = 0; i < n; i++) plains += plain(m, part[i]);
+    if (plains == 0 || plains == n) return push(m, a, e);
+    for (uint32_t i = 0; i < n; i++) {
+        if (plain(m, part[i])) {
+            around old = b;
+            TRY(with_factor(m, &old, part[i], &b));
+        } else if (!rest) rest = part[i];
+        else if (!(rest = binary(m, "*", rest, part[i]))) return NRG_E098;
     }
-    if (times && plain(m, e->kid[1])) {
-        TRY(with_factor(m, a, e->kid[1], &b));
-        return split(m, &b, e->kid[0]);
-    }
-    if (times || !plain(m, e->kid[1])) return push(m, a, e);
-    nrg_expr *one = nrg_expr_new(m, NRG_X_NUMBER, 0, e->at), *inverse = nrg_expr_new(m, NRG_X_BINARY, 2, e->kid[1]->span);
-    if (!one || !inverse) return NRG_E098;
+    return split(m, &b, rest);
+}
+
+// x / c: the factor is 1 / c.
+static nrg_status split_quotient(nrg_model *m, const around *a, nrg_expr *e) {
+    if (!plain(m, e->kid[1]) || plain(m, e->kid[0])) return push(m, a, e);
+    nrg_expr *one = nrg_expr_new(m, NRG_X_NUMBER, 0, e->at), *inverse;
+    if (!one) return NRG_E098;
     one->number = 1;
-    inverse->op = "/";
-    inverse->kid[0] = one;
-    inverse->kid[1] = e->kid[1];
-    inverse->height = e->kid[1]->height + 1;
+    if (!(inverse = binary(m, "/", one, e->kid[1]))) return NRG_E098;
+    around b;
     TRY(with_factor(m, a, inverse, &b));
     return split(m, &b, e->kid[0]);
 }
@@ -111,7 +136,8 @@ static nrg_status split(nrg_model *m, const around *a, nrg_expr *e) {
         if (e->op[0] == '-') b.sign = -a->sign;
         return split(m, &b, e->kid[1]);
     }
-    if (e->kind == NRG_X_BINARY && (e->op[0] == '*' || e->op[0] == '/')) return split_product(m, a, e);
+    if (e->kind == NRG_X_BINARY && e->op[0] == '*') return split_product(m, a, e);
+    if (e->kind == NRG_X_BINARY && e->op[0] == '/') return split_quotient(m, a, e);
     if (e->kind == NRG_X_REDUCE && nrg_same(e->text, "sum")) {
         TRY(with_binders(m, a, e, &b));
         return split(m, &b, e->kid[0]);
