@@ -1,5 +1,6 @@
 // An inference: groups of variables eliminated one inside the other while a graph is built, and the loops that must run before it.
 #include "infer/inside.h"
+#include <math.h>
 #include <string.h>
 
 // ---- the table of methods: the built rows of methods.def, one file each
@@ -374,29 +375,32 @@ nrg_status nrg_infer_surrogate(nrg_inference *i, nrg_vars data, nrg_node *Q) {
 
 // ---- all values of one variable
 
-// The statement whose grid lists the candidates of a real variable.
+// The statement that lists the candidates of a variable: the first of the fitting method, else none.
 static nrg_group listing(nrg_inference *i, int32_t v) {
     nrg_group gr = {.vars = (nrg_vars)1 << v};
+    nrg_method by = nrg_finite_choices(i->model, v) >= 1 ? NRG_BY_exhaustive : NRG_BY_grid;
     const nrg_infer_stmt *lo = nrg_model_infer(i->model, NRG_MINIMIZE, v), *sum = nrg_model_infer(i->model, NRG_MARGINALIZE, v);
-    if (lo && lo->method == NRG_BY_grid) gr.stmt = *lo;
-    else if (sum && sum->method == NRG_BY_grid) gr.stmt = *sum;
-    gr.stmt.method = nrg_finite_choices(i->model, v) >= 1 ? NRG_BY_exhaustive : NRG_BY_grid;
+    if (lo && lo->method == by) gr.stmt = *lo;
+    else if (sum && sum->method == by) gr.stmt = *sum;
+    gr.stmt.method = by;
     return gr;
 }
 
 nrg_status nrg_infer_list(nrg_inference *i, int32_t v, nrg_group *gr, int64_t *count, double *log_cell) {
     nrg_status st = NRG_OK;
-    double n = nrg_finite_count(i, (nrg_vars)1 << v);
     const nrg_var *var = &i->model->vars.at[v];
+    double n = nrg_finite_count(i, (nrg_vars)1 << v);
     *gr = listing(i, v);
     *log_cell = 0;
-    if (n >= 1 && n <= 4e6) return *count = (int64_t)n, NRG_OK;
     if (gr->stmt.method == NRG_BY_grid && var->elem == NRG_REAL) {
         *count = nrg_grid_count(i, gr, log_cell, &st);
         return st;
     }
-    st = nrg_fail(i->ctx, NRG_E026, var->span, "the values of %s cannot be listed: %.6g of them", var->name, n);
-    nrg_help(i->ctx, "name the candidates: --among");
+    double limit = fmin(4e6, nrg_method_arg(i->model, &gr->stmt, "limit", 1e6, &st)); // an index must stay exact in float32
+    if (st != NRG_OK) return st;
+    if (n >= 1 && n <= limit) return *count = (int64_t)n, NRG_OK;
+    st = nrg_fail(i->ctx, NRG_E026, var->span, "the values of %s cannot be listed: %.6g of them, and the limit is %.6g", var->name, n, limit);
+    nrg_help(i->ctx, "name the candidates (--among), or raise the limit: minimize %s by exhaustive(limit=4000000)", var->name);
     return st;
 }
 

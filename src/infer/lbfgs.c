@@ -74,7 +74,7 @@ static void two_loop(build *b, nrg_node *q, nrg_node *S, nrg_node *Y, nrg_node r
     nrg_graph *g = b->g;
     int n = b->spec->n, m = b->spec->history;
     nrg_node a[64];
-    list s, y;
+    list s = {{0}}, y = {{0}};
     for (int i = 0; i < m; i++) {
         for (int j = 0; j < n; j++) s[j] = entry(b, S[j], i), y[j] = entry(b, Y[j], i);
         a[i] = nrg_mul(g, entry(b, rho, i), dot(b, s, q));
