@@ -18,6 +18,7 @@ static nrg_status var_value(nrg_scope *s, const nrg_expr *e, int32_t v, nrg_valu
     out->node = s->bound[v];
     if (out->node.i) return NRG_OK;
     if (s->check) return out->node = nrg_stand_in(s, &out->type), NRG_OK;
+    TRY(nrg_graph_check(s->g)); // what should have been bound may have failed to be built
     return nrg_fail(s->c, NRG_E099, e->span, "variable '%s' has no value here", d->name);
 }
 
@@ -292,6 +293,7 @@ static nrg_status atom_value(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
     out->type = nrg_type_of(NRG_REAL, 0, NULL);
     if (i < s->atoms.n) return out->node = s->atoms.at[i], NRG_OK;
     if (s->check) return out->node = nrg_stand_in(s, &out->type), NRG_OK;
+    TRY(nrg_graph_check(s->g));
     return nrg_fail(s->c, NRG_E099, e->span, "this part of a loss has no value here");
 }
 

@@ -50,7 +50,7 @@ nrg_status nrg_lead_get(nrg_scope *s, const char *name, int64_t n, nrg_leads *ou
         return NRG_OK;
     }
     *out = nrg_lead_new(s->g, name, n);
-    if (!*out) return nrg_fail(s->c, NRG_E099, s->span, "more than %d leading axes in one graph", NRG_MAX_LEADS);
+    if (!*out) return nrg_graph_check(s->g); // says why
     return NRG_PUSH(&s->arena, s->pool, ((nrg_pooled){*out, n, true}));
 }
 

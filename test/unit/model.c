@@ -295,8 +295,6 @@ static void naming(void **state) {
     (void)state;
     world w = world_open("dim C = 1, H = 2, W = 2, V = 3\ngiven x : real[C, H, W]\npredict w : V[C]\n"
                          "let a = seen(w)\nlet b = hidden(w)\nlet d = hamming(w)\n", "x, w", 1);
-    const char *data = "data x = reshape(pixels, C, H, W) / 255, w = label - 1\n";
-    (void)data;
     double *r = world_numbers(&w, "b");
     assert_true(r[0] == 0);
     free(r);
@@ -387,8 +385,8 @@ static void categories_in_range(world *w) {
     }
     for (uint32_t i = 0; i < w->m->dims.n; i++) {
         if (!w->m->dims.at[i].ragged) continue;
-        char *name = malloc(300);
-        snprintf(name, 300, "length:%s", w->m->dims.at[i].name);
+        char name[64];
+        snprintf(name, sizeof name, "length:%s", w->m->dims.at[i].name);
         double *at = world_put(w, name, w->n);
         for (int64_t k = 0; k < w->n; k++) at[k] = (double)(k % w->m->dims.at[i].size + 1);
     }

@@ -366,6 +366,9 @@ static void refused(void **state) {
             quota q = {.left = n};
             nrg_ctx *c = nrg_ctx_new(scarce, &q);
             st = c ? whole(c, k ? texts[k] : shared) : NRG_E098;
+            if (st != NRG_OK && st != NRG_E098) print_message("refusal %d gives %s\n", (int)n, nrg_status_name(st));
+            for (int i = 0; c && st != NRG_OK && st != NRG_E098 && i < nrg_diag_count(c); i++)
+                print_message("%s %s\n", nrg_status_name(nrg_diag_get(c, i)->status), nrg_diag_get(c, i)->message);
             assert_true(st == NRG_OK || st == NRG_E098);
             nrg_ctx_free(c);
             assert_int_equal(q.live, 0);

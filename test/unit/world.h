@@ -21,7 +21,7 @@ typedef struct {
     nrg_graph *g;
     nrg_scope *s;
     int64_t n; // samples
-    struct { const char *name; double *at; } given[GIVEN];
+    struct { char name[64]; double *at; } given[GIVEN];
     int count;
 } world;
 
@@ -82,7 +82,7 @@ static inline double *world_put(world *w, const char *name, int64_t count) {
     assert_true(w->count < GIVEN);
     double *at = calloc((size_t)(count > 0 ? count : 1), sizeof *at);
     assert_non_null(at);
-    w->given[w->count].name = name;
+    snprintf(w->given[w->count].name, sizeof w->given[w->count].name, "%s", name);
     w->given[w->count++].at = at;
     return at;
 }
@@ -100,7 +100,7 @@ static inline double *world_input(world *w, uint32_t slot) {
     double *at = world_find(w, name);
     if (at) return at;
     int64_t count = nrg_shape_count(&i->shape) * (i->leads & NRG_SAMPLE ? w->n : 1);
-    at = world_put(w, strdup(name), count); // names live as long as the program of a test
+    at = world_put(w, name, count);
     uint64_t id = 5381;
     for (const char *p = name; *p; p++) id = id * 33 + (unsigned char)*p;
     for (int64_t k = 0; k < count; k++) at[k] = nrg_random_uniform(7, NRG_FOR_NOISE, id, 0, (uint32_t)k) - 0.5;
