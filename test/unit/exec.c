@@ -266,11 +266,161 @@ static void mlp_gradient(void **state) {
     gradient_of(NRG_F64, 9, 8, 4, 301, (how){.slice = 4, .threads = 3}, 1e-11);   // more slices than lanes
 }
 
+// ---- the same bits
+
+static void same_bits(double **a, double **b, const nrg_graph *g, const nrg_node *nodes, int outs, int64_t n, const char *what) {
+    for (int i = 0; i < outs; i++)
+        for (int64_t j = 0; j < size_of(g, nodes[i], n); j++)
+            if (memcmp(&a[i][j], &b[i][j], sizeof(double)) != 0)
+                fail_msg("%s: output %d, number %d: %.17g and %.17g", what, i, (int)j, a[i][j], b[i][j]);
+}
+
+static void bits_of(nrg_dtype type) {
+    mlp m = mlp_make(type, 90, 80, 10);
+    mlp_data d = mlp_values(&m, 200);
+    nrg_node nodes[6] = {m.loss, m.logits, m.grad[0], m.grad[1], m.grad[2], m.grad[3]};
+    double **want = run_nodes(m.g, nodes, 6, d.v, d.count, 6, 200, (how){.slice = 4});
+    static const int threads[] = {2, 3, 8};
+    for (int k = 0; k < 3; k++) {
+        double **got = run_nodes(m.g, nodes, 6, d.v, d.count, 6, 200, (how){.slice = 4, .threads = threads[k]});
+        same_bits(want, got, m.g, nodes, 6, 200, "threads");
+        free_all(got, 6);
+    }
+    static const nrg_cpu_level levels[] = {NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512};
+    for (int k = 0; k < 3; k++) {
+        if (!nrg_cpu_kernels(levels[k])) {
+            print_message("skipped: kernels %d are not for this processor\n", (int)levels[k]);
+            continue;
+        }
+        double **got = run_nodes(m.g, nodes, 6, d.v, d.count, 6, 200, (how){.slice = 4, .level = levels[k]});
+        same_bits(want, got, m.g, nodes, 6, 200, nrg_cpu_kernels(levels[k])->name);
+        free_all(got, 6);
+    }
+    free_all(want, 6);
+    mlp_free(&m, &d);
+}
+static void bits_threads_and_levels(void **state) {
+    (void)state;
+    bits_of(NRG_F32);
+    bits_of(NRG_F64);
+}
+
+// A sample alone, and in a batch of 200 at any position, has the same bits.
+static void bits_of_one(nrg_dtype type) {
+    mlp m = mlp_make(type, 33, 40, 10);
+    mlp_data d = mlp_values(&m, 200);
+    nrg_node nodes[3] = {m.logits, m.each};
+    GO(nrg_grad(m.g, m.each, NRG_BAD, &m.x, 1, &nodes[2]));
+    double **all = run_nodes(m.g, nodes, 3, d.v, d.count, 6, 200, (how){0});
+    static const int64_t picks[] = {0, 1, 5, 63, 64, 130, 199};
+    for (int k = 0; k < 7; k++) {
+        int64_t s = picks[k], count[6];
+        double *v[6];
+        memcpy(v, d.v, sizeof v), memcpy(count, d.count, sizeof count);
+        v[0] += s * m.in, v[1] += s, count[0] = m.in, count[1] = 1;
+        double **one = run_nodes(m.g, nodes, 3, v, count, 6, 1, (how){0});
+        for (int i = 0; i < 3; i++) {
+            int64_t n = nrg_node_count(m.g, nodes[i]);
+            assert_memory_equal(one[i], all[i] + s * n, (size_t)n * sizeof(double));
+        }
+        free_all(one, 3);
+    }
+    free_all(all, 3);
+    mlp_free(&m, &d);
+}
+static void bits_alone_and_in_a_batch(void **state) {
+    (void)state;
+    bits_of_one(NRG_F32);
+    bits_of_one(NRG_F64);
+}
+
+static void copy_bits(const test_case *t, void *ud) { // every row, on every instruction set
+    nrg_dtype type = nrg_graph_type(t->g);
+    int *failed = ud;
+    double *want = run_case_plan(t, type, 0, 1, t->n, NRG_CPU_PORTABLE);
+    for (int level = NRG_CPU_AVX2; level <= NRG_CPU_AVX512; level++) {
+        if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
+        double *got = run_case_plan(t, type, 0, 1, t->n, (nrg_cpu_level)level);
+        for (int64_t i = 0; i < t->y_count; i++)
+            if (!(got[i] == want[i]) && !(isnan(got[i]) && isnan(want[i]))) {
+                print_message("%s on level %d: %.17g, portable %.17g\n", t->name, level, got[i], want[i]);
+                (*failed)++;
+                break;
+            }
+        free(got);
+    }
+    free(want);
+}
+static void bits_of_every_row(void **state) {
+    (void)state;
+    int failed = 0;
+    cases_each(C, NRG_OP_bad, NRG_F32, copy_bits, &failed);
+    cases_each(C, NRG_OP_bad, NRG_F64, copy_bits, &failed);
+    assert_int_equal(failed, 0);
+}
+
+// ---- elementary functions against the C library in long double
+
+static const struct {
+    nrg_op op;
+    long double (*f)(long double);
+    double low, high;
+} functions[] = {{NRG_OP_exp, expl, -86, 88},   {NRG_OP_log, logl, 1e-30, 1e30}, {NRG_OP_tanh, tanhl, -12, 12}, {NRG_OP_sin, sinl, -1000, 1000},
+                 {NRG_OP_cos, cosl, -1000, 1000}, {NRG_OP_log, logl, 0.5, 2},      {NRG_OP_tanh, tanhl, -0.1, 0.1}, {NRG_OP_exp, expl, -0.01, 0.01}};
+
+static double worst_ulp(const nrg_kernels *k, int f, nrg_dtype type) {
+    enum { N = 512 };
+    float x32[N], y32[N];
+    double x[N], y[N], worst = 0;
+    for (int round = 0; round < 200; round++) {
+        for (int i = 0; i < N; i++) {
+            double u = (double)(round * N + i) / (200.0 * N);
+            x[i] = functions[f].low > 0 ? functions[f].low * pow(functions[f].high / functions[f].low, u) : functions[f].low + u * (functions[f].high - functions[f].low);
+            x32[i] = (float)x[i];
+        }
+        if (type == NRG_F32) k->tile_f32[functions[f].op](N, y32, x32, NULL, NULL);
+        else k->tile_f64[functions[f].op](N, y, x, NULL, NULL);
+        for (int i = 0; i < N; i++) {
+            long double want = functions[f].f(type == NRG_F32 ? (long double)x32[i] : (long double)x[i]);
+            double got = type == NRG_F32 ? (double)y32[i] : y[i], eps = type == NRG_F32 ? 0x1p-24 : 0x1p-53;
+            double error = (double)(fabsl((long double)got - want) / (fabsl(want) > 1e-3L || functions[f].op < NRG_OP_sin ? fabsl(want) + 1e-300L : 1e-3L)) / eps;
+            if (error > worst) worst = error;
+        }
+    }
+    return worst;
+}
+
+static void elementary_functions(void **state) {
+    (void)state;
+    const nrg_kernels *k = nrg_cpu_kernels(NRG_CPU_BEST);
+    for (int f = 0; f < (int)(sizeof functions / sizeof *functions); f++)
+        for (int type = NRG_F32; type <= NRG_F64; type++) {
+            double e = worst_ulp(k, f, (nrg_dtype)type);
+            print_message("%s f%d: %.2f half ulp\n", nrg_op_get(functions[f].op)->name, type == NRG_F32 ? 32 : 64, e);
+            assert_true(e < 8);
+        }
+    float edge[6] = {0, -1, INFINITY, -INFINITY, NAN, 1e30f}, got[6];
+    k->tile_f32[NRG_OP_log](6, got, edge, NULL, NULL);
+    assert_true(got[0] == -INFINITY && isnan(got[1]) && got[2] == INFINITY && isnan(got[3]) && isnan(got[4]));
+    k->tile_f32[NRG_OP_exp](6, got, edge, NULL, NULL);
+    assert_true(got[0] == 1 && got[2] == INFINITY && got[3] == 0 && isnan(got[4]) && got[5] == INFINITY);
+    k->tile_f32[NRG_OP_tanh](6, got, edge, NULL, NULL);
+    assert_true(got[0] == 0 && got[2] == 1 && got[3] == -1 && isnan(got[4]) && got[5] == 1);
+    k->tile_f32[NRG_OP_sin](6, got, edge, NULL, NULL);
+    assert_true(got[0] == 0 && isnan(got[2]) && isnan(got[4]) && fabsf(got[5] - sinf(1e30f)) < 1e-6f);
+    k->tile_f32[NRG_OP_softplus](6, got, edge, NULL, NULL);
+    assert_true(got[2] == INFINITY && got[3] == 0 && isnan(got[4]) && fabsf(got[1] - log1pf(expf(-1))) < 1e-6f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(table_f64, setup, teardown),
         cmocka_unit_test_setup_teardown(table_f32, setup, teardown),
         cmocka_unit_test_setup_teardown(mlp_gradient, setup, teardown),
+        cmocka_unit_test_setup_teardown(bits_threads_and_levels, setup, teardown),
+        cmocka_unit_test_setup_teardown(bits_alone_and_in_a_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(bits_of_every_row, setup, teardown),
+        cmocka_unit_test_setup_teardown(elementary_functions, setup, teardown),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
 }
