@@ -400,6 +400,15 @@ static state of_v(const rule *r) {
     return s;
 }
 
+// A slice of one entry may be broadcast later, so it is not aligned with v any more.
+static void unalign(rule *r) {
+    const nrg_shape *v = &nrg_graph_node(r->g, r->v)->shape, *x = &r->x->shape;
+    for (int i = 0; i < r->axes; i++) {
+        where *p = &r->s.pos[i];
+        if (p->kind == EVENT && v->dim[i] != 1 && x->dim[x->rank - 1 - p->at] == 1) *p = some();
+    }
+}
+
 static void walk(rule *r, state *all) {
     for (uint32_t i = 1; i <= r->y.i; i++) {
         r->x = nrg_graph_node(r->g, (nrg_node){i});
@@ -411,7 +420,7 @@ static void walk(rule *r, state *all) {
         }
         r->s = constant;
         if (i == r->v.i) r->s = of_v(r);
-        else if (depends) rules[r->x->op](r);
+        else if (depends) rules[r->x->op](r), unalign(r);
         if (depends && r->x->op != NRG_OP_take && i != r->v.i)
             for (int k = 0; k < 3; k++) // v itself read other than by its rows
                 if (r->x->in[k].i == r->v.i) r->s.rows = false;

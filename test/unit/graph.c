@@ -380,6 +380,8 @@ static void test_attributes(void **state) {
     claims("indexed by v", nrg_sum_all(G, nrg_take(G, W, nrg_relu(G, V))), V, (expected){3, 0, 0, 0, 0});
     claims("flattened", sq(nrg_reshape(G, W, SHAPE(12))), W, (expected){2, 1, 3, 0, 0});
     claims("shifted neighbours", sq(nrg_sub(G, nrg_slice(G, V, 0, 0, 3, 1), nrg_slice(G, V, 0, 1, 3, 1))), V, (expected){2, 1, 0, 0, 0});
+    claims("one entry times all", nrg_sum_all(G, nrg_mul(G, nrg_slice(G, V, 0, 0, 1, 1), V)), V, (expected){2, 1, 0, 0, 0});
+    claims("one entry, expanded", sq(nrg_add(G, nrg_expand(G, nrg_slice(G, V, 0, 0, 1, 1), SHAPE(4), 0), V)), V, (expected){2, 1, 0, 0, 0});
     claims("transposed product", sq(nrg_matmul(G, W, nrg_reshape(G, V, SHAPE(4, 1)), false, false, 0)), W, (expected){2, 1, 1, 0, 0});
     claims("cube", nrg_sum_all(G, nrg_pow(G, V, nrg_const(G, 3))), V, (expected){3, 1, 1, 0, 0});
     claims("degrees add", nrg_mul(G, sq(V), nrg_sum_all(G, V)), V, (expected){3, 1, 0, 0, 0});
