@@ -172,6 +172,22 @@ CALLED(flatten) {
     return NRG_OK;
 }
 
+// One axis without a size takes what the others leave of `count` numbers. Gives the new count, -1 when it is still not known.
+static int64_t fill_in(nrg_type *t, int64_t count) {
+    int64_t rest = 1;
+    int open = -1;
+    for (int i = 0; i < t->rank; i++) {
+        if (t->axis[i].size < 0 && open >= 0) return -1;
+        int64_t k = t->axis[i].size;
+        if (k < 0) open = i;
+        else if (k == 0 || rest > count / k) return -1;
+        else rest *= k;
+    }
+    if (open < 0 || count % rest) return -1;
+    t->axis[open].size = count / rest;
+    return count;
+}
+
 CALLED(reshape) {
     nrg_scope *s = c->s;
     nrg_value x;
@@ -182,6 +198,7 @@ CALLED(reshape) {
     t.rank = n;
     for (int i = 0; i < n; i++) TRY(nrg_axis_of(s->m, nrg_call_expr(c, i + 1), &t.axis[i]));
     int64_t had = nrg_type_count(&x.type), want = nrg_type_count(&t);
+    if (had >= 0 && want < 0 && !nrg_stands_in(s)) want = fill_in(&t, had);
     if (had >= 0 && want >= 0 && had != want) {
         nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "reshape keeps all numbers, but %s has %lld and %s has %lld", nrg_type_text(s, &x.type),
                                  (long long)had, nrg_type_text(s, &t), (long long)want);

@@ -1,12 +1,17 @@
 // Indexing: a[i, j], labels (Tag.B), members of used models. An index is a category of the axis it picks from.
 #include "model/inside.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-static const nrg_affine *affine_of(const nrg_scope *s, nrg_node n) {
-    for (uint32_t i = 0; i < s->affine.n; i++)
-        if (s->affine.at[i].node.i == n.i) return &s->affine.at[i];
-    return NULL;
+// Is the index start + place along one leading axis? Gives that axis, 0 when not.
+static nrg_leads along(const nrg_scope *s, nrg_node index, int64_t *start) {
+    const nrg_node_info *n = nrg_graph_node(s->g, index);
+    double x = 0;
+    if (n->op == NRG_OP_add && nrg_node_number(s, n->in[1], &x)) n = nrg_graph_node(s->g, n->in[0]);
+    *start = (int64_t)x;
+    return n->op == NRG_OP_iota && x >= 0 && x < 1e12 ? n->par.iota.lead : 0;
 }
 
 // a with event axis `axis` moved to the front.
@@ -19,11 +24,13 @@ static nrg_node to_front(nrg_scope *s, nrg_node a, int rank, int axis) {
 
 // Places along a lead: a cut of the axis becomes that lead, and no number is moved. Otherwise rows are taken.
 static nrg_node pick(nrg_scope *s, nrg_node a, int rank, int axis, const nrg_value *i) {
-    const nrg_affine *f = affine_of(s, i->node);
-    const nrg_node_info *n = nrg_graph_node(s->g, a);
-    if (f && a.i && n->shape.rank == rank && !(n->leads & f->lead) && f->start + f->n <= n->shape.dim[axis]) {
-        if (f->start || f->n != n->shape.dim[axis]) a = nrg_slice(s->g, a, axis, f->start, f->n, 1);
-        return nrg_lift(s->g, a, axis, f->lead);
+    int64_t start;
+    nrg_leads lead = along(s, i->node, &start);
+    nrg_node_info n = *nrg_graph_node(s->g, a);
+    int64_t count = lead ? nrg_lead_extent(s->g, lead) : 0;
+    if (lead && lead != NRG_SAMPLE && n.shape.rank == rank && !(n.leads & lead) && start + count <= n.shape.dim[axis]) {
+        if (start || count != n.shape.dim[axis]) a = nrg_slice(s->g, a, axis, start, count, 1);
+        return nrg_lift(s->g, a, axis, lead);
     }
     int ir = i->type.rank;
     nrg_node r = nrg_take(s->g, to_front(s, a, rank, axis), i->node);
@@ -152,6 +159,13 @@ static nrg_status label_value(nrg_scope *s, const nrg_expr *e, int32_t dim, nrg_
             out->node = nrg_const(s->g, (double)i);
             return NRG_OK;
         }
+    char *end;
+    double place = d->labels ? -1 : strtod(e->text, &end); // an unlabelled dim's places are numbers: Class.3
+    if (!d->labels && *e->text && !*end && place >= 0 && place == floor(place) && (d->size < 0 || place < (double)d->size)) {
+        out->type = (nrg_type){.elem = NRG_CATEGORY, .dim = dim};
+        out->node = nrg_const(s->g, place);
+        return NRG_OK;
+    }
     nrg_status st = nrg_fail(s->c, NRG_E011, e->at, "%s has no label '%s'", d->name, e->text);
     const char *near = d->labels ? nrg_nearest(e->text, d->labels, (int)d->size) : NULL;
     if (near) nrg_help(s->c, "did you mean '%s'?", near);

@@ -15,7 +15,6 @@ typedef struct {
 
 typedef struct { const char *name; nrg_value v; } nrg_named;
 typedef struct { nrg_leads lead; int64_t n; bool busy; } nrg_pooled;                    // leading axes of comprehensions, used again
-typedef struct { nrg_node node; nrg_leads lead; int64_t start, n; } nrg_affine;         // node = start + place along lead
 
 // Whose weights a layer makes. The name of an array is prefix.ordinal.what; ordinals count the owning calls of `root`.
 typedef struct {
@@ -40,7 +39,6 @@ struct nrg_scope {
     NRG_LIST(nrg_local) locals;
     uint32_t floor;       // locals below it are out of sight
     NRG_LIST(nrg_pooled) pool;
-    NRG_LIST(nrg_affine) affine;
     nrg_owner own;
     int depth;
     uint32_t guesses;

@@ -41,7 +41,7 @@ CALLED(linear) {
     *out = nrg_value_real(x.type, NRG_BAD);
     out->type.axis[r - 1] = to;
     if (h.rank) h.dim[h.rank - 1] = n;
-    if (literal_one(c)) out->type.rank--, h.rank--;
+    if (literal_one(c)) out->type.rank--, h.rank -= h.rank > 0;
     out->node = nrg_reshape(g, y, h);
     return NRG_OK;
 }
@@ -103,7 +103,7 @@ static nrg_status filter_weights(nrg_call *c, const filter *f, const nrg_axis *c
     int64_t fan;
     nrg_axis k = nrg_axis_sized(f->size);
     TRY(nrg_size_known(c->s, c->at->span, channels, &fan));
-    for (int i = 0; i < axes; i++) fan *= f->size;
+    for (int i = 0; i < axes && fan < INT64_C(1) << 40; i++) fan *= f->size; // size is at most 2^20
     nrg_type t = nrg_type_of(NRG_REAL, 2 + axes, (nrg_axis[]){f->filters, *channels, k, k});
     TRY(nrg_weights_make(c, &(nrg_weights){"weight", t, NRG_INIT_UNIFORM, near_zero(fan), false}, w));
     return nrg_weights_make(c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &f->filters), NRG_INIT_UNIFORM, near_zero(fan), true}, b);

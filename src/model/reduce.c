@@ -62,12 +62,10 @@ void nrg_lead_give(nrg_scope *s, nrg_leads lead) {
 // ---- what an index runs over
 
 // The index start + place along lead, a category of dim.
-static nrg_status index_make(nrg_scope *s, int32_t dim, nrg_leads lead, int64_t start, nrg_value *out) {
-    int64_t n = nrg_lead_extent(s->g, lead);
+static void index_make(nrg_scope *s, int32_t dim, nrg_leads lead, int64_t start, nrg_value *out) {
     nrg_node node = nrg_iota_lead(s->g, lead);
     if (start) node = nrg_add(s->g, node, nrg_const(s->g, (double)start));
     *out = (nrg_value){(nrg_type){.elem = NRG_CATEGORY, .dim = dim}, node};
-    return node.i ? NRG_PUSH(&s->arena, s->affine, ((nrg_affine){node, lead, start, n})) : NRG_OK;
 }
 
 static nrg_node both(nrg_scope *s, nrg_node a, nrg_node b) {
@@ -94,7 +92,7 @@ static nrg_status runs(nrg_scope *s, int32_t dim, int64_t n, int names, group *g
     TRY(group_lead(s, g, dim, n - names + 1));
     for (int k = 0; k < names; k++) {
         g->at[k].n = 1;
-        TRY(index_make(s, dim, g->lead[0], k, &g->at[k].v[0]));
+        index_make(s, dim, g->lead[0], k, &g->at[k].v[0]);
     }
     g->names = names;
     return within(s, &g->at[names - 1].v[0], &g->guard);
@@ -118,7 +116,7 @@ static nrg_status pairs(nrg_scope *s, int32_t dim, int64_t n, group *g) {
     for (int k = 0; k < 2; k++) {
         TRY(group_lead(s, g, dim, n));
         g->at[k].n = 1;
-        TRY(index_make(s, dim, g->lead[k], 0, &g->at[k].v[0]));
+        index_make(s, dim, g->lead[k], 0, &g->at[k].v[0]);
     }
     g->names = 2;
     g->guard = nrg_lt(s->g, g->at[0].v[0].node, g->at[1].v[0].node);
@@ -129,8 +127,8 @@ static nrg_status pairs(nrg_scope *s, int32_t dim, int64_t n, group *g) {
 static nrg_status cells(nrg_scope *s, const int32_t *dim, const int64_t *n, const int *p, const int *q, group *g) {
     for (int a = 0; a < 2; a++) TRY(group_lead(s, g, dim[a], n[a] - (p[a] != q[a])));
     for (int a = 0; a < 2; a++) {
-        TRY(index_make(s, dim[a], g->lead[a], p[a], &g->at[0].v[a]));
-        TRY(index_make(s, dim[a], g->lead[a], q[a], &g->at[1].v[a]));
+        index_make(s, dim[a], g->lead[a], p[a], &g->at[0].v[a]);
+        index_make(s, dim[a], g->lead[a], q[a], &g->at[1].v[a]);
         TRY(within(s, p[a] > q[a] ? &g->at[0].v[a] : &g->at[1].v[a], &g->guard));
     }
     g->at[0].n = g->at[1].n = g->names = 2;

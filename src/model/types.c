@@ -19,10 +19,11 @@ nrg_type nrg_type_of(nrg_elem e, int rank, const nrg_axis *axis) {
 }
 
 int64_t nrg_type_count(const nrg_type *t) {
-    int64_t n = 1;
+    int64_t n = 1, most = INT64_C(1) << 48; // more than a graph takes
     for (int i = 0; i < t->rank; i++) {
-        if (t->axis[i].size < 0) return -1;
-        n *= t->axis[i].size;
+        int64_t k = t->axis[i].size;
+        if (k < 0) return -1;
+        n = k > 0 && n > most / k ? most : n * k;
     }
     return n;
 }
@@ -77,12 +78,12 @@ const char *nrg_axis_text(nrg_scope *s, const nrg_axis *a) {
 
 // ---- axes from expressions
 
-// Size of an axis expression over numbers, dims and hypers; -1 when a dim has no size yet.
+// Size of an axis expression over numbers, dims and hypers; NaN when a dim has no size yet.
 static nrg_status size_of(const nrg_model *m, const nrg_expr *e, double *out) {
     if (e->kind == NRG_X_NUMBER) return *out = e->number, NRG_OK;
     if (e->kind == NRG_X_NAME) {
         int32_t d = nrg_model_dim(m, e->text), h = nrg_model_hyper(m, e->text);
-        if (d >= 0) return *out = (double)m->dims.at[d].size, NRG_OK;
+        if (d >= 0) return *out = m->dims.at[d].size < 0 ? NAN : (double)m->dims.at[d].size, NRG_OK;
         if (h >= 0) return *out = m->hypers.at[h].from, NRG_OK;
     }
     if (e->kind == NRG_X_BINARY && e->op && strchr("+-*/", e->op[0])) {
@@ -90,7 +91,7 @@ static nrg_status size_of(const nrg_model *m, const nrg_expr *e, double *out) {
         TRY(size_of(m, e->kid[0], &a));
         TRY(size_of(m, e->kid[1], &b));
         char op = e->op[0];
-        *out = a < 0 || b < 0 ? -1 : op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : a / b;
+        *out = op == '+' ? a + b : op == '-' ? a - b : op == '*' ? a * b : a / b;
         return NRG_OK;
     }
     return nrg_fail(m->ctx, NRG_E012, e->span, "an axis is a dim, a number, or sums and products of them");
@@ -101,7 +102,8 @@ nrg_status nrg_axis_of(const nrg_model *m, const nrg_expr *e, nrg_axis *out) {
     if (d >= 0) return *out = nrg_axis_dim(m, d), NRG_OK;
     double x;
     TRY(size_of(m, e, &x));
-    if (x != -1 && (x < 0 || x != floor(x) || x > 1e12))
+    if (isnan(x)) return *out = nrg_axis_sized(-1), NRG_OK;
+    if (x < 0 || x != floor(x) || x > 1e12)
         return nrg_fail(m->ctx, NRG_E012, e->span, "an axis has a whole number of places, not %g", x);
     *out = nrg_axis_sized((int64_t)x);
     return NRG_OK;

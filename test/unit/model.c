@@ -323,6 +323,31 @@ static void naming(void **state) {
     world_close(&w);
 }
 
+// Expressions of data statements: arrays stand for themselves, and one axis is found from their size.
+static void data_statements(void **state) {
+    (void)state;
+    world w = {.c = nrg_ctx_new(NULL, NULL), .n = 2};
+    const char *text = "dim C = 1, H, W = 3, Class = 4\ngiven x : real[C, H, W]\npredict y : Class\nmodule G = flatten | linear(Class)\n"
+                       "energy E(x, y) = G(x)[y]\ndata x = reshape(pixels, C, H, W) / 255, y = label - 1\n";
+    assert_int_equal(nrg_lang_load(w.c, "t", text, strlen(text), NULL, &w.m), NRG_OK);
+    assert_int_equal(nrg_graph_new(w.c, NRG_F64, &w.g), NRG_OK);
+    assert_int_equal(nrg_scope_new(w.m, w.g, &w.s), NRG_OK);
+    nrg_type t = {.elem = NRG_REAL, .dim = -1, .rank = 1, .axis = {{-1, 6}}}, number = {.elem = NRG_REAL, .dim = -1};
+    assert_int_equal(nrg_scope_name(w.s, "pixels", t, nrg_input(w.g, "pixels", NRG_SAMPLE, nrg_shape_of(1, (int64_t[]){6}))), NRG_OK);
+    assert_int_equal(nrg_scope_name(w.s, "label", number, nrg_input(w.g, "label", NRG_SAMPLE, nrg_shape_of(0, NULL))), NRG_OK);
+    nrg_value x, y;
+    assert_int_equal(w.m->datas.n, 2);
+    assert_int_equal(nrg_eval(w.s, w.m->datas.at[0].expr, &x), NRG_OK);
+    assert_int_equal(nrg_eval(w.s, w.m->datas.at[1].expr, &y), NRG_OK);
+    same_type(&w, &x.type, "real[C, H, W]", "data");
+    assert_true(x.type.axis[1].size == 2);
+    world_give(&w, "label", 2, (double[]){1, 4});
+    double a[12], b[2], *r[2] = {a, b};
+    world_run(&w, (nrg_node[]){x.node, y.node}, 2, r);
+    assert_true(b[0] == 0 && b[1] == 3 && near(a[11], world_find(&w, "pixels")[11] / 255, 1e-14));
+    world_close(&w);
+}
+
 static void transforms(void **state) {
     (void)state;
     world w = world_open("dim D = 2\ngiven p : real[D]\nlet a = whiten(p)\nlet b = standardise(p / 2) + 1\n", "p", 1);
@@ -432,6 +457,51 @@ static void gradients(void **state) {
     }
 }
 
+// ---- candidates: variables bound to all their values along leading axes give what they give one by one
+
+static void candidates(void **state) {
+    (void)state;
+    enum { H = 4, CLASS = 2, ANGLE = 3, SHIFT = 3, ALL = CLASS * ANGLE * SHIFT * SHIFT };
+    world w = world_open(energies[4].text, NULL, 2);
+    static const char *const names[] = {"y", "a", "u", "v"};
+    static const int sizes[] = {CLASS, ANGLE, SHIFT, SHIFT};
+    nrg_node E, axes[4], each;
+    for (int k = 0; k < 4; k++) {
+        axes[k] = nrg_iota_lead(w.g, nrg_lead_new(w.g, names[k], sizes[k]));
+        nrg_scope_bind(w.s, nrg_model_var(w.m, names[k]), axes[k]);
+    }
+    assert_int_equal(nrg_eval_energy(w.s, &E), NRG_OK);
+    double all[2 * ALL], one[2], *p = all, *q = one;
+    world_run(&w, &E, 1, &p);
+    for (int k = 0; k < 4; k++) // the same with numbers, place by place
+        nrg_scope_bind(w.s, nrg_model_var(w.m, names[k]), nrg_input(w.g, names[k], NRG_SAMPLE, nrg_shape_of(0, NULL)));
+    assert_int_equal(nrg_eval_energy(w.s, &each), NRG_OK);
+    for (int i = 0; i < ALL; i++) {
+        int at[4] = {i / (ANGLE * SHIFT * SHIFT), i / (SHIFT * SHIFT) % ANGLE, i / SHIFT % SHIFT, i % SHIFT};
+        for (int k = 0; k < 4; k++) world_give(&w, names[k], 2, (double[]){at[k], at[k]});
+        world_run(&w, &each, 1, &q);
+        for (int s = 0; s < 2; s++) assert_true(near(all[s * ALL + i], one[s], 1e-12));
+    }
+    world_close(&w);
+}
+
+// A gradient for each candidate, though v itself does not carry the axis.
+static void gradients_apart(void **state) {
+    (void)state;
+    world w = world_open("dim D = 2, K = 3\ngiven x : real[D]\ngiven y : K\nweight W : real[K, D]\nlet e = grad(sum(W[y] * x^2), x)\n"
+                         "let j = jacobian(W[y] * x^2, x)\nlet t = sum(k in K: sq(grad(x[first(D)]^2 * sum(W[k]), x)))\n", "x, y", 1);
+    nrg_scope_bind(w.s, nrg_model_var(w.m, "y"), nrg_iota_lead(w.g, nrg_lead_new(w.g, "y", 3)));
+    world_give(&w, "x", 2, (double[]){2, 5});
+    world_give(&w, "W", 6, (double[]){1, 2, 3, 4, 5, 6});
+    double e[6], j[12], t[1], *r[3] = {e, j, t};
+    nrg_node n[3] = {world_eval(&w, "e").node, world_eval(&w, "j").node, world_eval(&w, "t").node};
+    world_run(&w, n, 3, r);
+    for (int k = 0; k < 6; k++) assert_true(near(e[k], (k + 1) * (k % 2 ? 10 : 4), 1e-12));
+    for (int k = 0; k < 12; k++) assert_true(near(j[k], k % 4 == 0 ? (k / 2 + 1) * 4 : k % 4 == 3 ? (k / 2 + 1) * 10 : 0, 1e-12));
+    assert_true(near(t[0], 16 * (9 + 49 + 121), 1e-12));
+    world_close(&w);
+}
+
 // ---- spans, leads used again, variables read
 
 static void places(void **state) {
@@ -453,7 +523,8 @@ static void places(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values),     cmocka_unit_test(padding),   cmocka_unit_test(shifting), cmocka_unit_test(turning),
-        cmocka_unit_test(naming),     cmocka_unit_test(transforms), cmocka_unit_test(gradients), cmocka_unit_test(places),
+        cmocka_unit_test(naming), cmocka_unit_test(data_statements),     cmocka_unit_test(transforms), cmocka_unit_test(gradients), cmocka_unit_test(places),
+        cmocka_unit_test(candidates), cmocka_unit_test(gradients_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
