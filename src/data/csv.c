@@ -252,6 +252,18 @@ static nrg_status scan(table *t) {
 
 // ---- the choice of columns: 3, age, 0..12, age..income, and lists of them ----
 
+static nrg_status suggest(table *t, const char *p, size_t n) {
+    const char **names = NRG_NEWS(&t->work, const char *, t->n), *word = nrg_arena_copy(&t->work, p, n);
+    if (!names || !word) return NRG_E098;
+    for (uint32_t i = 0; i < t->n; i++) names[i] = t->col[i].name;
+    const char *near = t->n < 4096 ? nrg_nearest(word, names, (int)t->n) : NULL;
+    if (near)
+        nrg_help(t->in->ctx, "did you mean '%s'?", near);
+    else
+        nrg_help(t->in->ctx, "columns are named by header, or counted from 0");
+    return NRG_E051;
+}
+
 static nrg_status find_column(table *t, const char *p, size_t n, uint32_t *out) {
     nrg_input *in = t->in;
     int64_t k;
@@ -264,8 +276,7 @@ static nrg_status find_column(table *t, const char *p, size_t n, uint32_t *out) 
     nrg_fail(in->ctx, NRG_E051, NRG_NOWHERE, "%s: no column %s", in->file, nrg_snip(p, n).at);
     nrg_fact(in->ctx, "its %u columns are %s%s%s%s%s", t->n, t->col[0].name, t->n > 1 ? ", " : "",
              t->n > 1 ? t->col[1].name : "", t->n > 2 ? " ... " : "", t->n > 2 ? t->col[t->n - 1].name : "");
-    nrg_help(in->ctx, "columns are named by header, or counted from 0");
-    return NRG_E051;
+    return suggest(t, p, n);
 }
 
 static nrg_status pick_one(table *t, uint32_t i) {

@@ -72,16 +72,28 @@ static void covariance(const nrg_array *a, int64_t D, const double *mean, double
         for (int64_t q = p; q < D; q++) C[q * D + p] = C[p * D + q] /= (double)a->dim[0];
 }
 
-static double dot(const double *a, const double *b, int64_t n) {
-    double s = 0;
-    for (int64_t i = 0; i < n; i++) s += a[i] * b[i];
-    return s;
+// p.p, q.q and p.q; four sums each, which the compiler keeps in vectors, added in one fixed order.
+static void products(const double *p, const double *q, int64_t n, double out[3]) {
+    double a[4] = {0}, b[4] = {0}, g[4] = {0};
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4)
+        for (int k = 0; k < 4; k++) {
+            a[k] += p[i + k] * p[i + k];
+            b[k] += q[i + k] * q[i + k];
+            g[k] += p[i + k] * q[i + k];
+        }
+    for (; i < n; i++) a[0] += p[i] * p[i], b[0] += q[i] * q[i], g[0] += p[i] * q[i];
+    out[0] = (a[0] + a[1]) + (a[2] + a[3]);
+    out[1] = (b[0] + b[1]) + (b[2] + b[3]);
+    out[2] = (g[0] + g[1]) + (g[2] + g[3]);
 }
 
 // Rotates rows p and q of B so that they become orthogonal; false when they were.
-static bool rotate(double *p, double *q, int64_t D, double tiny) {
-    double a = dot(p, p, D), b = dot(q, q, D), g = dot(p, q, D);
-    if (fabs(g) <= 1e-15 * sqrt(a * b) || a * b <= tiny * tiny) return false;
+static bool rotate(double *restrict p, double *restrict q, int64_t D, double tiny) {
+    double s[3];
+    products(p, q, D, s);
+    double a = s[0], b = s[1], g = s[2];
+    if (fabs(g) <= 1e-14 * sqrt(a * b) || a * b <= tiny * tiny) return false;
     double zeta = (b - a) / (2 * g), t = (zeta < 0 ? -1 : 1) / (fabs(zeta) + sqrt(1 + zeta * zeta));
     double cs = 1 / sqrt(1 + t * t), sn = cs * t;
     for (int64_t i = 0; i < D; i++) {
@@ -111,7 +123,9 @@ static void inverse_root(const double *B, int64_t D, double eps, double zero, do
     for (int64_t k = 0; k < D; k++) M[k * D + k] = base;
     for (int64_t k = 0; k < D; k++) {
         const double *u = B + k * D;
-        double l = sqrt(dot(u, u, D));
+        double s[3];
+        products(u, u, D, s);
+        double l = sqrt(s[0]);
         if (l <= zero) continue;
         double f = (1 / sqrt(l + eps) - base) / (l * l);
         for (int64_t p = 0; p < D; p++)

@@ -315,8 +315,10 @@ static void csv_columns(void **state) {
     assert_string_equal(
         story(0), "error[E054]: t.csv: column 3 (name) holds texts such as 'ann', but 'm' takes columns of numbers\n"
                   "   help: choose columns: m=t.csv:0..1\n");
-    assert_int_equal(read_text("t.csv", text, "m", "weight"), NRG_E051);
-    assert_non_null(strstr(story(0), "no column 'weight'\n   = its 3 columns are age, height ... name\n"));
+    assert_int_equal(read_text("t.csv", text, "m", "hieght"), NRG_E051);
+    assert_non_null(strstr(story(0), "help: did you mean 'height'?"));
+    assert_int_equal(read_text("t.csv", text, "m", "weight_of"), NRG_E051);
+    assert_non_null(strstr(story(0), "no column 'weight_of'\n   = its 3 columns are age, height ... name\n"));
 }
 
 static void csv_mistakes(void **state) {
