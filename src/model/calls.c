@@ -76,7 +76,8 @@ static nrg_status check_args(const nrg_call *c) {
     for (const char *at = c->row->args; (at = arg_next(at, &name, &len, &needed)); k++) {
         char word[64];
         snprintf(word, sizeof word, "%.*s", len, name);
-        if (*name == '.') open = true, k--;
+        if (*name == '.') open = true;
+        if (*name == '.' || nrg_same(word, "over")) k--; // `over` is always named
         else if (needed && k >= n && !nrg_call_find(c, word)) return wrong_call(c, c->at->span, "needs '%s'", word);
     }
     if (!open && n > k) return wrong_call(c, nrg_call_span(c, k), "takes %s inputs and arguments in all", k == 1 ? "one" : "fewer");

@@ -140,7 +140,7 @@ CALLED(mean) {
     }
     *out = x;
     TRY(nrg_value_reduce(s, out, NRG_OP_sum, axes));
-    out->node = nrg_div(s->g, out->node, n);
+    out->node = nrg_div(s->g, out->node, nrg_max(s->g, n, nrg_const(s->g, 1))); // the mean of nothing is 0
     return NRG_OK;
 }
 
@@ -246,13 +246,19 @@ CALLED(logsumexp) {
     return nrg_value_reduce(c->s, out, NRG_OP_lse, 1u << axis);
 }
 
+// Log of the sum of exponentials with its axis kept; finite where a sample has no place at all, so that no NaN is made there.
+static nrg_node normaliser(nrg_call *c, const nrg_value *x, int axis, nrg_node in) {
+    nrg_graph *g = c->s->g;
+    nrg_node z = nrg_reduce(g, NRG_OP_lse, in, 1u << axis, 0, true);
+    return in.i == x->node.i ? z : nrg_max(g, z, nrg_const(g, -1e30));
+}
+
 CALLED(logsoftmax) {
     nrg_value x;
     int axis;
     TRY(along(c, &x, &axis));
-    nrg_graph *g = c->s->g;
     nrg_node in = nrg_value_masked(c->s, &x, 1u << axis, -INFINITY);
-    *out = nrg_value_real(x.type, nrg_sub(g, x.node, nrg_reduce(g, NRG_OP_lse, in, 1u << axis, 0, true)));
+    *out = nrg_value_real(x.type, nrg_sub(c->s->g, x.node, normaliser(c, &x, axis, in)));
     return NRG_OK;
 }
 
@@ -262,7 +268,7 @@ CALLED(softmax) {
     TRY(along(c, &x, &axis));
     nrg_graph *g = c->s->g;
     nrg_node in = nrg_value_masked(c->s, &x, 1u << axis, -INFINITY);
-    *out = nrg_value_real(x.type, nrg_exp(g, nrg_sub(g, in, nrg_reduce(g, NRG_OP_lse, in, 1u << axis, 0, true))));
+    *out = nrg_value_real(x.type, nrg_exp(g, nrg_sub(g, in, normaliser(c, &x, axis, in))));
     return NRG_OK;
 }
 

@@ -22,7 +22,7 @@ static nrg_status pool_all(nrg_call *c, nrg_value *x, nrg_op op, nrg_value *out)
     }
     *out = *x;
     TRY(nrg_value_reduce(s, out, op, axes));
-    if (op == NRG_OP_sum) out->node = nrg_div(s->g, out->node, n);
+    if (op == NRG_OP_sum) out->node = nrg_div(s->g, out->node, nrg_max(s->g, n, nrg_const(s->g, 1)));
     return NRG_OK;
 }
 

@@ -410,7 +410,7 @@ static nrg_status finish(job *j, nrg_value *out) {
     out->node = join(j, j->total);
     out->type = j->type;
     if (j->kind == EACH) return each_type(j, &out->type);
-    if (j->kind == MEAN) out->node = nrg_div(g, out->node, join(j, j->count));
+    if (j->kind == MEAN) out->node = nrg_div(g, out->node, nrg_max(g, join(j, j->count), nrg_const(g, 1))); // of nothing: 0
     if (j->kind == SOFTMIN) out->node = nrg_neg(g, out->node);
     out->type.elem = NRG_REAL;
     if (j->kind == ARGMIN || j->kind == ARGMAX) {

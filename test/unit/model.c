@@ -502,6 +502,24 @@ static void gradients_apart(void **state) {
     world_close(&w);
 }
 
+// A sample of length 0: sums are 0, and no gradient becomes NaN.
+static void empty(void **state) {
+    (void)state;
+    world w = world_open("dim T = ..3, D = 2\nweight W : real[D, D]\ngiven x : real[T, D]\nmodule f = conv1(D, 3) | tanh\nlet h = f(x @ W)\n"
+                         "let e = sum(softmax(h, over=T) * x) + sum(logsoftmax(h, over=T)) + sum(mean(h, over=T)) + sum(h | meanpool)"
+                         " + sum(mean(t in T: h[t])) + sum((a, b) in ring(T): dot(h[a], h[b])) + sum(t in T: logsumexp(h[t])) + sq(h) + norm(h)\n",
+                         "x", 2);
+    world_give(&w, "length:T", 2, (double[]){0, 2});
+    nrg_node n[2] = {world_eval(&w, "e").node, NRG_BAD}, wrt = nrg_scope_param(w.s, 0), total = nrg_reduce(w.g, NRG_OP_sum, n[0], 0, NRG_SAMPLE, false);
+    assert_int_equal(nrg_grad(w.g, total, NRG_BAD, &wrt, 1, &n[1]), NRG_OK);
+    double e[2], d[4], *r[2] = {e, d};
+    world_run(&w, n, 2, r);
+    assert_true(e[0] == 0 && isfinite(e[1]) && e[1] != 0);
+    for (int k = 0; k < 4; k++) assert_true(isfinite(d[k]));
+    differences(&w, total, "W");
+    world_close(&w);
+}
+
 // ---- spans, leads used again, variables read
 
 static void places(void **state) {
@@ -524,7 +542,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values),     cmocka_unit_test(padding),   cmocka_unit_test(shifting), cmocka_unit_test(turning),
         cmocka_unit_test(naming), cmocka_unit_test(data_statements),     cmocka_unit_test(transforms), cmocka_unit_test(gradients), cmocka_unit_test(places),
-        cmocka_unit_test(candidates), cmocka_unit_test(gradients_apart),
+        cmocka_unit_test(candidates), cmocka_unit_test(gradients_apart), cmocka_unit_test(empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

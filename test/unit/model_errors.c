@@ -48,6 +48,8 @@ static const row rows[] = {
     {NRG_E037, PLAIN "energy E(x, y) = sum(^two(x)) + G(x)[y]\n", "takes 2 inputs (p, q), but gets 1", NULL, NULL},
     {NRG_E037, PLAIN "energy E(x, y) = sum(^exp()) + G(x)[y]\n", "exp needs 'x'", NULL, NULL},
     {NRG_E037, PLAIN "energy E(x, y) = sum(exp(x, ^x)) + G(x)[y]\n", "takes one", NULL, NULL},
+    {NRG_E037, PLAIN "energy E(x, y) = sum(x, ^x) + G(x)[y]\n", "takes one", NULL, NULL},
+    {NRG_E037, PLAIN "energy E(x, y) = sum(max(x, x, ^x)) + G(x)[y]\n", "takes fewer", NULL, NULL},
     {NRG_E037, PLAIN "energy E(x, y) = sum(leaky(x, slop=^3)) + G(x)[y]\n", "no argument 'slop'", NULL, NULL},
     {NRG_E037, PLAIN "energy E(x, y) = sum(x, over=^K) + G(x)[y]\n", "not an axis", "input : real[D]", NULL},
     {NRG_E037, PLAIN "energy E(x, y) = sum(G(x)^') + G(x)[y]\n", "swaps the last two axes", NULL, NULL},
