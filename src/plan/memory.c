@@ -23,13 +23,19 @@ static void lifetimes(nrg_plan *p) {
     }
 }
 
-// Values read by a later slices phase are kept for all samples. What a slices phase reads or sums up lives through the
-// whole phase, because slices are at different steps of it.
+// Values read by a later slices phase are kept for all samples.
 static void places(nrg_plan *p) {
     for (uint32_t i = 1; i < p->bufs.n; i++) {
         nrg_plan_buf *b = &p->bufs.at[i];
+        if (b->last >= 0 && (b->place == NRG_AT_SLICE || b->place == NRG_AT_BLOCK) && b->last_phase > b->phase) b->place = NRG_AT_BATCH;
+    }
+}
+
+// What a slices phase reads or sums up lives through the whole phase, because slices are at different steps of it.
+static void whole_phases(nrg_plan *p) {
+    for (uint32_t i = 1; i < p->bufs.n; i++) {
+        nrg_plan_buf *b = &p->bufs.at[i];
         if (b->last < 0) continue;
-        if ((b->place == NRG_AT_SLICE || b->place == NRG_AT_BLOCK) && b->last_phase > b->phase) b->place = NRG_AT_BATCH;
         uint32_t f = p->steps.at[b->first].phase, l = p->steps.at[b->last].phase;
         if (b->place == NRG_AT_SLICE) continue;
         if (f & 1) b->first = (int)p->phase_at[f];
@@ -104,10 +110,12 @@ static nrg_status layout(nrg_plan *p, bool (*member)(const nrg_plan_buf *), int6
         return NRG_E098;
     }
     for (uint32_t i = 1; i < p->bufs.n; i++)
-        if (member(&p->bufs.at[i]))
+        if (member(&p->bufs.at[i]) && !p->bufs.at[i].over)
             x[n++] = (interval){bytes_of(p, &p->bufs.at[i], rows), 0, p->bufs.at[i].first, p->bufs.at[i].last, i};
     *total = lay(x, n, x + p->bufs.n);
     for (int i = 0; i < n; i++) p->bufs.at[x[i].buf].offset = x[i].at;
+    for (uint32_t i = 1; i < p->bufs.n; i++)
+        if (p->bufs.at[i].over && member(&p->bufs.at[i])) p->bufs.at[i].offset = p->bufs.at[p->bufs.at[i].over].offset;
     nrg_arena_free(&a);
     return NRG_OK;
 }
@@ -120,7 +128,7 @@ static double live_bytes(const nrg_plan *p) {
         if (!(p->steps.at[i].phase & 1)) continue;
         for (uint32_t k = 1; k < p->bufs.n; k++) {
             const nrg_plan_buf *b = &p->bufs.at[k];
-            if ((in_thread(b) || in_block(b)) && b->first <= i && i <= b->last) live += (double)p->real * (double)b->count;
+            if ((in_thread(b) || in_block(b)) && !b->over && b->first <= i && i <= b->last) live += (double)p->real * (double)b->count;
         }
         if (live > most) most = live;
     }
@@ -155,6 +163,8 @@ static size_t scratch_size(const nrg_plan *p) {
 nrg_status nrg_plan_memory(nrg_plan *p, const nrg_plan_spec *spec) {
     lifetimes(p);
     places(p);
+    nrg_plan_share(p);
+    whole_phases(p);
     p->slice = spec->slice > 0 ? spec->slice : slice_size(p);
     p->block = (p->block + p->slice - 1) / p->slice * p->slice;
     TRY(layout(p, in_once, 1, &p->once));

@@ -69,7 +69,8 @@ static nrg_status make(nrg_planner *w, const nrg_plan_spec *spec) {
     for (uint32_t i = 0; i < w->order_n; i++) TRY(nrg_plan_lower(w, (nrg_node){w->order[i]}));
     TRY(nrg_plan_ends(w));
     TRY(sort_steps(p));
-    p->inside = repeats_inside(p);
+    p->inside = repeats_inside(p); // before updates are dropped: an update that is not per slice forbids it
+    nrg_plan_direct(p);
     return nrg_plan_memory(p, spec);
 }
 

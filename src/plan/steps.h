@@ -29,6 +29,8 @@ typedef struct {
     bool sample;         // has rows, one a sample
     bool wide;           // doubles, whatever the type of the graph
     bool block;          // read by a deferred step
+    bool taken;          // another value is written over it where it ends
+    uint32_t over;       // the first of the values that share its place, or 0
     int64_t count;       // numbers a row, or in all
     uint32_t slot;       // INPUT: slot of the graph
     nrg_node node;       // whose value it holds
@@ -202,7 +204,7 @@ typedef struct {
     const void *detail;
     uint32_t *reads, *writes; // buffers
     int reads_n, writes_n;
-    bool deferred;
+    bool deferred, gone;
     double flops;   // a sample, or in all
 } nrg_work;
 
@@ -264,6 +266,9 @@ nrg_status nrg_plan_product(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_ends(nrg_planner *w); // outputs and updates
 int64_t nrg_plan_rows(int64_t n); // rows that a BATCH or BLOCK buffer has for n samples: keeps every buffer aligned
+// inplace.c
+void nrg_plan_direct(nrg_plan *p);
+void nrg_plan_share(nrg_plan *p);
 // memory.c: places, lifetimes, slice size, offsets
 nrg_status nrg_plan_memory(nrg_plan *p, const nrg_plan_spec *spec);
 #endif
