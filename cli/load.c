@@ -64,7 +64,9 @@ static void read_labels(char *text, int n, double *to, const char **labels) {
 }
 
 static nrg_status put_array(nrg_table *t, const nrg_var_info *v, const given *g, bool words, int n, int64_t rows) {
-    nrg_array a = {.name = v->name, .type = NRG_CELL_F64, .rank = v->rank + 1, .data = g->cells, .samples = rows};
+    char name[160];
+    snprintf(name, sizeof name, "given:%s", v->name);
+    nrg_array a = {.name = name, .file = "--given", .type = NRG_CELL_F64, .rank = v->rank + 1, .data = g->cells, .samples = rows};
     a.dim[0] = rows;
     for (int i = 0; i < v->rank; i++) a.dim[i + 1] = v->dim[i] > 0 ? v->dim[i] : n;
     if (words) {

@@ -46,7 +46,7 @@ static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
 }
 
 nrg_status cli_check(cli *c) {
-    const char *path;
+    const char *path = NULL;
     nrg_ebm *m = NULL;
     if (c->diagnostics && strcmp(c->diagnostics, "json") != 0) {
         const char *other = c->diagnostics;
@@ -61,7 +61,7 @@ nrg_status cli_check(cli *c) {
 }
 
 nrg_status cli_show_model(cli *c) {
-    const char *path;
+    const char *path = NULL;
     nrg_ebm *m = NULL;
     nrg_status s = one_model(c, &path);
     if (s == NRG_OK) s = cli_model(c, path, &m);

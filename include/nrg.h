@@ -98,7 +98,9 @@ typedef struct {
     const char *file;            /* where it came from, for messages, or NULL */
 } nrg_array;
 
-typedef struct nrg_table nrg_table; /* arrays by name, all with the same number of samples */
+/* Arrays by name, all with the same number of samples. An array called "given:x" holds values of the variable x itself, whatever
+ * `data x = ...` computes from which arrays. */
+typedef struct nrg_table nrg_table;
 
 NRG_API nrg_status nrg_table_new(nrg_ctx *c, nrg_table **out);
 NRG_API void nrg_table_free(nrg_table *t);
@@ -348,8 +350,8 @@ typedef struct {
     const char *var;
     int32_t rank;
     int64_t dim[NRG_MAX_RANK];
-    const char *const *labels;
-    int64_t labels_n;
+    const char *const *labels; /* of a category, or NULL: numbers */
+    int64_t labels_n;          /* values of a category, else 0 */
     int64_t n, width, choices; /* choices: rank: answers a sample; dist: values; best: 1 */
     const double *value;       /* best [n, width]; rank [n, choices, width]; dist [choices, width], shared by all samples */
     const double *energy;      /* best [n]; rank and dist [n, choices] */

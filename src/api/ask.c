@@ -38,13 +38,13 @@ static nrg_status publish(nrg_ebm *m, reply *r, const nrg_ask_spec *spec) {
     r->pub.how = nrg_arena_copy(&r->arena, a->how ? a->how : "", a->how ? strlen(a->how) : 0);
     if (!r->pub.var || !r->pub.how) return NRG_E098;
     const nrg_dim *d = v->category >= 0 ? &k->dims.at[v->category] : NULL;
+    r->pub.labels_n = d ? d->size : 0;
     if (!d || !d->labels) return NRG_OK;
     const char **labels = NRG_NEWS(&r->arena, const char *, d->size);
     if (!labels) return NRG_E098;
     for (int64_t i = 0; i < d->size; i++)
         if (!(labels[i] = nrg_arena_copy(&r->arena, d->labels[i], strlen(d->labels[i])))) return NRG_E098;
     r->pub.labels = labels;
-    r->pub.labels_n = d->size;
     return NRG_OK;
 }
 

@@ -100,7 +100,7 @@ static void put_rank(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) 
 }
 
 // A finite variable: one column a value. Anything else: one row a value.
-static bool wide(const nrg_reply *r) { return r->width == 1 && r->choices <= 256 && r->labels; }
+static bool wide(const nrg_reply *r) { return r->width == 1 && r->choices <= 256 && r->labels_n > 0; }
 
 static void put_dist_rows(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) {
     for (int64_t k = 0; k < r->choices; k++) {
@@ -130,7 +130,8 @@ static void put_dist(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) 
     for (int64_t k = 0; k < r->choices; k++) {
         nrg_text_put(t, form == NRG_AS_JSON ? ", " : ",");
         if (form == NRG_AS_JSON) {
-            put_cell(t, r, r->value[k], form);
+            if (r->labels) put_cell(t, r, r->value[k], form);
+            else nrg_text_put(t, "\"%.9g\"", r->value[k]); // keys are strings
             nrg_text_put(t, ": ");
         }
         put_number(t, r->p ? r->p[i * r->choices + k] : NAN, form);

@@ -34,7 +34,9 @@ static bool found(const nrg_ebm *m, const nrg_table *t, const char *var) {
             bool any = false;
             if (nrg_same(k->datas.at[i].names[j], var) && arrays_there(k, k->datas.at[i].expr, t, &any) && any) return true;
         }
-    return nrg_table_find(t, var) != NULL;
+    char given[256];
+    snprintf(given, sizeof given, "given:%s", var);
+    return nrg_table_find(t, var) != NULL || nrg_table_find(t, given) != NULL;
 }
 
 nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t, nrg_vars among) {
@@ -44,8 +46,32 @@ nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t, nrg_vars among) {
     return out;
 }
 
+// A map of the options serves when its variable is needed or its array is there: asking takes fewer arrays than training.
+static bool serves(const nrg_ebm *m, const nrg_table *t, nrg_vars need, const char *map) {
+    const nrg_model *k = m->model;
+    const char *eq = strchr(map, '=');
+    for (int32_t v = 0; eq && v < (int32_t)k->vars.n; v++)
+        if ((need >> v & 1) && strlen(k->vars.at[v].name) == (size_t)(eq - map) && !strncmp(map, k->vars.at[v].name, (size_t)(eq - map)))
+            return true;
+    size_t n = eq ? strcspn(eq + 1, "-+") : 0;
+    for (int i = 0; eq && i < nrg_table_count(t); i++)
+        if (strlen(nrg_table_at(t, i)->name) == n && !strncmp(nrg_table_at(t, i)->name, eq + 1, n)) return true;
+    return !eq; // so that a malformed one is reported
+}
+
+static nrg_status maps_for(nrg_ebm *m, nrg_arena *a, const nrg_table *t, nrg_vars need, nrg_bind_spec *spec) {
+    const char **maps = NRG_NEWS(a, const char *, m->maps_n + 1);
+    if (!maps) return NRG_E098;
+    for (int i = 0; i < m->maps_n; i++)
+        if (serves(m, t, need, m->maps[i])) maps[spec->maps_n++] = m->maps[i];
+    spec->maps = maps;
+    return NRG_OK;
+}
+
 static nrg_status bind(nrg_ebm *m, const nrg_table *t, nrg_vars need, bool fit, nrg_bound **out) {
-    nrg_bind_spec spec = {.maps = m->maps, .maps_n = m->maps_n, .need = need, .fit = fit, .threads = m->threads};
+    nrg_bind_spec spec = {.need = need, .fit = fit, .threads = m->threads};
+    nrg_arena *a = &m->arena; // the bound data may look at the maps later
+    TRY(maps_for(m, a, t, need, &spec));
     return nrg_bind_data(m->model, t, m->store, &spec, out);
 }
 

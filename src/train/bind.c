@@ -328,8 +328,16 @@ static bool by_map(const nrg_bound *b, const char *name) {
     return false;
 }
 
+// The array "given:x": values of x itself, which go before maps and data statements.
+static const nrg_array *held(const nrg_bound *b, const char *var) {
+    char name[256];
+    snprintf(name, sizeof name, "given:%s", var);
+    return nrg_table_find(b->table, name);
+}
+
 static nrg_status bind_var(nrg_bound *b, nrg_store *store, int32_t var) {
     const nrg_var *v = &b->m->vars.at[var];
+    if (held(b, v->name)) return bind_array(b, var, held(b, v->name), 0);
     bool needed = b->spec.need >> var & 1;
     uint32_t names = 0;
     int64_t shift = 0, more = 0;
@@ -577,7 +585,7 @@ static nrg_status bind_all(nrg_bound *b, nrg_store *store) {
             int64_t shift;
             const nrg_var *v = &b->m->vars.at[i];
             nrg_expr *e = statement(b, v->name, &names);
-            bool computed = e && !by_map(b, v->name) && !plain(e, &shift);
+            bool computed = e && !held(b, v->name) && !by_map(b, v->name) && !plain(e, &shift);
             if (v->role != NRG_WEIGHT && computed == (expr == 1)) TRY(bind_var(b, store, (int32_t)i));
         }
     uint32_t names;
