@@ -29,7 +29,8 @@ static bool letter(char ch) { return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && c
 
 // Length of a letter at p: 1 for ASCII, 2 for Greek (U+0370 to U+03FF), 0 otherwise.
 static size_t letter_at(const char *p, size_t left) {
-    if (left >= 1 && letter(*p)) return 1;
+    if (left == 0) return 0;
+    if (letter(*p)) return 1;
     unsigned char a = (unsigned char)*p, b = left >= 2 ? (unsigned char)p[1] : 0;
     if ((b & 0xc0) != 0x80) return 0;
     unsigned code = (a & 0x1fu) << 6 | (b & 0x3fu);

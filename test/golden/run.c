@@ -133,11 +133,70 @@ static int page(const char *file) {
     return blocks == 0 ? 1 : bad;
 }
 
+// ---- the tables of the page, from the tables of the program ----
+
+static void methods(nrg_text *out) {
+    nrg_text_put(out, "| method | verbs | needs | arguments | what it is |\n|---|---|---|---|---|\n");
+    for (int i = NRG_BY_NONE + 1; i < NRG_BY_COUNT; i++) {
+        const nrg_method_row *r = nrg_method_get((nrg_method)i);
+        nrg_text_put(out, "| `%s` | %s | %s | %s | %s%s |\n", r->name, r->verbs, r->domain, r->args, r->doc, r->built ? "" : " (not built yet)");
+    }
+}
+
+static void losses(nrg_text *out) {
+    nrg_text_put(out, "| loss | arguments | is | meaning |\n|---|---|---|---|\n");
+    for (const char *const *n = nrg_loss_names; *n; n++) {
+        const nrg_loss_row *r = nrg_loss_find(*n);
+        bool cond = nrg_same(r->args, "cond");
+        nrg_text_put(out, "| `%s` | %s | `%s` | %s |\n", r->name, cond ? "variables" : r->args, r->expr, r->doc);
+    }
+}
+
+static void optimizers(nrg_text *out) {
+    nrg_text_put(out, "| optimiser | arguments | what it is |\n|---|---|---|\n");
+    for (const char *const *n = nrg_optimizer_names; *n; n++) {
+        const nrg_optimizer_row *r = nrg_optimizer_find(*n, NULL);
+        nrg_text_put(out, "| `%s` | %s | %s |\n", r->name, r->args, r->doc);
+    }
+}
+
+static int tables(nrg_ctx *c, const char *file, bool bless) {
+    static const struct { const char *name; void (*print)(nrg_text *); } rows[] = {
+        {"layers", nrg_layers_print}, {"functions", nrg_functions_print}, {"methods", methods}, {"losses", losses}, {"optimizers", optimizers}};
+    char path[1024], mark[64];
+    size_t n = 0;
+    int bad = 0;
+    snprintf(path, sizeof path, "%s/%s", NRG_ROOT, file);
+    char *text = slurp(path, &n);
+    for (size_t i = 0; text && i < sizeof rows / sizeof *rows; i++) {
+        nrg_text want = nrg_text_make(c), all = nrg_text_make(c);
+        snprintf(mark, sizeof mark, "<!-- table %s -->\n", rows[i].name);
+        char *from = strstr(text, mark), *to = from ? strstr(from, "<!-- end -->") : NULL;
+        rows[i].print(&want);
+        if (to) from += strlen(mark);
+        bool same = to && (size_t)(to - from) == want.n && memcmp(from, want.at, want.n) == 0;
+        if (!same && to && bless) {
+            nrg_text_bytes(&all, text, (size_t)(from - text));
+            nrg_text_bytes(&all, want.at, want.n);
+            nrg_text_put(&all, "%s", to);
+            FILE *out = fopen(path, "wb");
+            if (out) fwrite(all.at, 1, all.n, out), fclose(out);
+            free(text);
+            text = slurp(path, &n);
+        } else if (!same) bad++, printf("%s: the table of %s is stale; run test_golden --bless\n", file, rows[i].name);
+        nrg_text_free(&want);
+        nrg_text_free(&all);
+    }
+    free(text);
+    return text ? bad : 1;
+}
+
 int main(int argc, char **argv) {
     bool bless = argc > 1 && strcmp(argv[1], "--bless") == 0;
     nrg_ctx *c = nrg_ctx_new(NULL, NULL);
     nrg_text all = nrg_text_make(c);
     int bad = golden("test/golden/bad", bless, &all) + golden("test/golden/codes", bless, &all) + models() + page("docs/language.md");
+    bad += tables(c, "docs/language.md", bless);
     bad += covered(all.at ? all.at : "");
     nrg_text_free(&all);
     nrg_ctx_free(c);
