@@ -13,15 +13,16 @@ void nrg_bind_place(const nrg_shape *s, int64_t cell, nrg_text *out) {
     nrg_text_put(out, "]");
 }
 
-// What is wrong with one number for a variable, or NULL.
-static const char *wrong(const nrg_var *v, double x) {
+// What is wrong with one number for a variable, or NULL. slack: what rounding in a data statement may add.
+static const char *wrong(const nrg_var *v, double x, double slack) {
+    double lo = v->domain.lo - slack * fmax(1, fabs(v->domain.lo)), hi = v->domain.hi + slack * fmax(1, fabs(v->domain.hi));
     if (isnan(x)) return "is missing or not a number";
     if (isinf(x)) return "is infinite";
     if (v->elem == NRG_BIT && x != 0 && x != 1) return "must be 0 or 1 (bit)";
     if (v->elem == NRG_SIGN && x != -1 && x != 1) return "must be -1 or 1 (sign)";
     if ((v->elem == NRG_INT || v->elem == NRG_CATEGORY) && x != floor(x)) return "must be a whole number";
-    if (v->domain.kind == NRG_DOM_RANGE && (x < v->domain.lo || x > v->domain.hi)) return "lies outside its declared range";
-    if (v->domain.kind == NRG_DOM_SIMPLEX && x < 0) return "must not be negative (simplex)";
+    if (v->domain.kind == NRG_DOM_RANGE && (x < lo || x > hi)) return "lies outside its declared range";
+    if (v->domain.kind == NRG_DOM_SIMPLEX && x < -slack) return "must not be negative (simplex)";
     return NULL;
 }
 
@@ -76,7 +77,7 @@ nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, i
     nrg_shape shape;
     TRY(nrg_var_shape(b->m, var, &shape));
     for (int64_t i = 0; i < n * width; i++) {
-        const char *why = wrong(v, at[i]);
+        const char *why = wrong(v, at[i], 1e-5);
         if (!why) continue;
         if (isnan(at[i]) && !(b->spec.need >> var & 1)) continue;
         double lo = at[i], hi = at[i];
@@ -111,12 +112,12 @@ nrg_status nrg_bind_domain(const nrg_bound *b, int32_t var, const nrg_array *a, 
     double lo = r.lo + (double)shift, hi = r.hi + (double)shift;
     bool needed = b->spec.need >> var & 1, whole = v->elem != NRG_REAL;
     bool fine = (!needed || r.missing == 0) && r.infinite == 0 && (!whole || r.whole);
-    if (lo <= hi) fine = fine && !wrong(v, lo) && !wrong(v, hi);
+    if (lo <= hi) fine = fine && !wrong(v, lo, 0) && !wrong(v, hi, 0);
     if (!fine || v->elem == NRG_SIGN) {
         nrg_shape shape = nrg_shape_of(a->offsets ? 0 : a->rank - 1, a->dim + 1);
         for (int64_t i = 0, n = nrg_array_cells(a); i < n; i++) {
             double x = nrg_array_missing(a, i) ? NAN : nrg_array_value(a, i) + (double)shift;
-            const char *why = wrong(v, x);
+            const char *why = wrong(v, x, 0);
             if (why && (needed || !isnan(x))) return fault(b, var, a, &shape, i, x, why, lo, hi);
         }
     }
