@@ -4,6 +4,7 @@
 #define NRG_EXEC_CPU_H
 
 #include "exec/exec.h"
+#include "exec/cpu/team.h"
 #include "plan/steps.h"
 
 enum { NRG_TILE = 512 }; // numbers of one tile of a fused step: its registers stay in the first-level cache
@@ -57,6 +58,7 @@ struct nrg_run {
     const nrg_plan *p;
     const nrg_kernels *k;
     int threads;
+    nrg_team *team;     // for the life of the run
     nrg_bound *in;      // by slot
     void **out;         // by output
     char *once, *batch, *block; // 64-byte aligned inside the raw blocks below

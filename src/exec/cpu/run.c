@@ -1,9 +1,8 @@
 // Runs a plan: phases in order, slices over threads, lanes and blocks for sums over samples.
 //
-//   Thread t owns lanes t, t + threads, ... and takes their slices in order, so that what is added to a lane, and in which
-//   order, does not depend on the number of threads. Deferred products end a block of slices; threads share their rows.
+//   A lane's slices are one part of a job: whoever takes the part does them in order, so that what is added to a lane, and
+//   in which order, does not depend on the number of threads. Deferred products end a block of slices; threads share their rows.
 #include "exec/cpu/cpu.h"
-#include <omp.h>
 #include <string.h>
 #if defined(__SSE2__)
 #include <immintrin.h>
@@ -89,6 +88,7 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     r->k = nrg_cpu_kernels(NRG_CPU_BEST);
     char *mem = NULL;
     nrg_status s = tables(r);
+    if (s == NRG_OK) s = nrg_team_new(c, r->threads, &r->team);
     if (s == NRG_OK) s = room(r, 0, p->once, &r->once);
     if (s == NRG_OK) s = room(r, 3, (p->thread + p->scratch) * (size_t)r->threads, &mem);
     if (s != NRG_OK) {
@@ -109,6 +109,7 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
 
 void nrg_run_free(nrg_run *r) {
     if (!r) return;
+    nrg_team_free(r->team);
     for (uint32_t i = 0; r->in && i < r->p->slots; i++)
         if (r->in[i].converted) nrg_mem(r->ctx, r->in[i].converted, r->in[i].size, 0);
     for (int i = 0; i < 4; i++)
@@ -201,43 +202,54 @@ static void deferred(nrg_task *t, uint32_t phase, int64_t first, int64_t rows, i
     t->part = 0, t->parts = 1;
 }
 
+// What the parts of a job share. from..to: the slices of a block.
+typedef struct {
+    nrg_run *r;
+    uint32_t phase;
+    int64_t repeat, from, to;
+    int parts;
+    const nrg_work *step;
+} job;
+
+static void lane_part(void *ud, int worker, int part) {
+    const job *j = ud;
+    for (int64_t s = j->from + part; s < j->to; s += NRG_LANES) slice(&j->r->tasks[worker], j->phase, s, j->repeat);
+}
+
+static void deferred_part(void *ud, int worker, int part) {
+    const job *j = ud;
+    int64_t slice = j->r->p->slice, first = j->from * slice, end = j->to * slice < j->r->n ? j->to * slice : j->r->n;
+    deferred(&j->r->tasks[worker], j->phase, first, end - first, part, j->parts);
+}
+
 static void slices(nrg_run *r, uint32_t phase, int64_t repeat) {
     const nrg_plan *p = r->p;
-    int64_t count = (r->n + p->slice - 1) / p->slice, per_block = p->phase_deferred[phase] ? p->block / p->slice : count;
-    int threads = r->threads;
     bool ends = p->phase_deferred[phase];
-    if (!ends && count < threads) threads = count < 1 ? 1 : (int)count;
-#pragma omp parallel num_threads(threads)
-    {
-        int me = omp_get_thread_num(), all = omp_get_num_threads();
-        nrg_task *t = &r->tasks[me];
-        unsigned old = flush_on();
-        int64_t from = 0;
-        do {
-            int64_t to = from + per_block < count ? from + per_block : count;
-            if (ends) {
-#pragma omp barrier
-                if (me == 0) r->block0 = from * p->slice;
-#pragma omp barrier
-            }
-            for (int64_t s = from; s < to; s++)
-                if (s % NRG_LANES % all == me) slice(t, phase, s, repeat);
-            if (ends) {
-#pragma omp barrier
-                int64_t first = from * p->slice, rows = to * p->slice < r->n ? to * p->slice - first : r->n - first;
-                deferred(t, phase, first, rows, me, all);
-            }
-            from = to;
-        } while (from < count);
-        flush_back(old);
-    }
+    int64_t count = (r->n + p->slice - 1) / p->slice, per_block = ends ? p->block / p->slice : count;
+    job j = {.r = r, .phase = phase, .repeat = repeat, .parts = r->threads};
+    do {
+        j.to = j.from + per_block < count ? j.from + per_block : count;
+        r->block0 = j.from * p->slice;
+        nrg_team_go(r->team, lane_part, &j, (int)(j.to - j.from < NRG_LANES ? j.to - j.from : NRG_LANES));
+        if (ends) nrg_team_go(r->team, deferred_part, &j, j.parts);
+        j.from = j.to;
+    } while (j.from < count);
 }
 
 // Steps worth a fork when they run once.
 static bool shared(const nrg_plan *p, const nrg_work *s) {
     if (s->kind == NRG_STEP_tile) return ((const nrg_tile *)s->detail)->count >= 32768;
     if (s->kind == NRG_STEP_matmul) return s->flops >= 4e6;
+    if (s->kind == NRG_STEP_pack) return p->bufs.at[s->writes[0]].count >= 32768;
     return s->kind == NRG_STEP_combine && p->bufs.at[s->reads[0]].count >= 16384;
+}
+
+static void once_part(void *ud, int worker, int part) {
+    const job *j = ud;
+    nrg_task *t = &j->r->tasks[worker];
+    t->part = part, t->parts = j->parts;
+    carry_out(t, j->step);
+    t->part = 0, t->parts = 1;
 }
 
 static void once(nrg_run *r, uint32_t phase) {
@@ -253,15 +265,8 @@ static void once(nrg_run *r, uint32_t phase) {
             carry_out(&r->tasks[0], s);
             continue;
         }
-#pragma omp parallel num_threads(r->threads)
-        {
-            nrg_task *t = &r->tasks[omp_get_thread_num()];
-            unsigned old = flush_on();
-            t->part = omp_get_thread_num(), t->parts = omp_get_num_threads();
-            carry_out(t, s);
-            t->part = 0, t->parts = 1;
-            flush_back(old);
-        }
+job j = {.r = r, .phase = phase, .parts = r->threads, .step = s};
+        nrg_team_go(r->team, once_part, &j, j.parts);
     }
 }
 
