@@ -13,14 +13,14 @@ typedef struct {
 } where;
 
 typedef struct {
-    int degree;         // 0..3
+    int degree; // 0..3
     bool depends;
     bool smooth;
     bool separable[NRG_MAX_RANK];
     where pos[NRG_MAX_RANK]; // by event axis of v
-    bool rows;          // every path from v passes a take of v's own rows
-    bool pure;          // every number is one of v's numbers
-    bool log_affine;    // affine in (v, log v)
+    bool rows;               // every path from v passes a take of v's own rows
+    bool pure;               // every number is one of v's numbers
+    bool log_affine;         // affine in (v, log v)
 } state;
 
 typedef struct {
@@ -33,7 +33,9 @@ typedef struct {
     state s;                    // result
 } rule;
 
-static const state constant = {.smooth = true, .rows = true, .log_affine = true,
+static const state constant = {.smooth = true,
+                               .rows = true,
+                               .log_affine = true,
                                .separable = {true, true, true, true, true, true, true, true}};
 
 static where many(void) { return (where){MANY, 0}; }
@@ -227,18 +229,24 @@ static where in_matmul(where p, bool transposed, int own) {
 // Convolutions mix everything but one axis: the filters' own, counted from the left in [F, C, h, w].
 static where in_conv(const rule *r, where p, int side) {
     if (p.kind != EVENT) return p;
-    if (r->x->op == NRG_OP_conv && side == 1 && p.at == 3) return (where){EVENT, 2};  // F of the filters -> F of the answer
-    if (r->x->op == NRG_OP_convx && side == 1 && p.at == 2) return (where){EVENT, 2}; // C -> C of the image
-    if (r->x->op == NRG_OP_convw && p.at == 2) return (where){EVENT, side ? 3 : 2};   // C of the image, F of the answer
+    if (r->x->op == NRG_OP_conv && side == 1 && p.at == 3)
+        return (where){EVENT, 2}; // F of the filters -> F of the answer
+    if (r->x->op == NRG_OP_convx && side == 1 && p.at == 2)
+        return (where){EVENT, 2}; // C -> C of the image
+    if (r->x->op == NRG_OP_convw && p.at == 2)
+        return (where){EVENT, side ? 3 : 2}; // C of the image, F of the answer
     return many();
 }
 
 static pair operands(const rule *r) {
     pair q;
-    bool matmul = r->x->op == NRG_OP_matmul, conv = r->x->op >= NRG_OP_conv && r->x->op <= NRG_OP_convw;
+    bool matmul = r->x->op == NRG_OP_matmul,
+         conv = r->x->op >= NRG_OP_conv && r->x->op <= NRG_OP_convw;
     for (int i = 0; i < r->axes; i++) {
         q.a[i] = r->in[0]->pos[i], q.b[i] = r->in[1]->pos[i];
-        if (matmul) q.a[i] = in_matmul(q.a[i], r->x->par.matmul.ta, 1), q.b[i] = in_matmul(q.b[i], r->x->par.matmul.tb, 0);
+        if (matmul)
+            q.a[i] = in_matmul(q.a[i], r->x->par.matmul.ta, 1),
+            q.b[i] = in_matmul(q.b[i], r->x->par.matmul.tb, 0);
         if (conv) q.a[i] = in_conv(r, q.a[i], 0), q.b[i] = in_conv(r, q.b[i], 1);
     }
     return q;
@@ -255,7 +263,8 @@ static where after_product(const rule *r, where p) {
 static void degree_mul(rule *r) {
     const state *a = r->in[0], *b = r->in[1];
     pair q = operands(r);
-    bool both = a->depends && b->depends, same = r->x->in[0].i == r->x->in[1].i && r->x->op == NRG_OP_mul;
+    bool both = a->depends && b->depends,
+         same = r->x->in[0].i == r->x->in[1].i && r->x->op == NRG_OP_mul;
     r->s = *a;
     merge(r, b);
     r->s.degree = a->degree + b->degree > 3 ? 3 : a->degree + b->degree;
@@ -356,7 +365,8 @@ static void degree_put(rule *r) {
     }
     for (int i = 0; i < r->axes; i++) {
         where p = r->s.pos[i];
-        bool kept = p.kind == FREE || (p.kind == EVENT && p.at < inner) || (p.kind == LEAD && !(r->x->par.index.leads >> p.at & 1));
+        bool kept = p.kind == FREE || (p.kind == EVENT && p.at < inner) ||
+                    (p.kind == LEAD && !(r->x->par.index.leads >> p.at & 1));
         if (!kept) r->s.pos[i] = many();
     }
 }
@@ -419,8 +429,10 @@ static void walk(rule *r, state *all) {
             depends = depends || (r->in[k] && r->in[k]->depends);
         }
         r->s = constant;
-        if (i == r->v.i) r->s = of_v(r);
-        else if (depends) rules[r->x->op](r), unalign(r);
+        if (i == r->v.i)
+            r->s = of_v(r);
+        else if (depends)
+            rules[r->x->op](r), unalign(r);
         if (depends && r->x->op != NRG_OP_take && i != r->v.i)
             for (int k = 0; k < 3; k++) // v itself read other than by its rows
                 if (r->x->in[k].i == r->v.i) r->s.rows = false;
@@ -438,7 +450,8 @@ static state *states(const nrg_graph *g, nrg_node y, nrg_node v, nrg_arena *scra
 nrg_status nrg_attr_of(const nrg_graph *g, nrg_node y, nrg_node v, nrg_attr *out) {
     *out = (nrg_attr){.degree = 3};
     if (!y.i || y.i > nrg_graph_size(g) || !v.i || v.i > nrg_graph_size(g))
-        return nrg_fail(g->ctx, NRG_E099, NRG_NOWHERE, "attributes of a bad node, or with respect to one");
+        return nrg_fail(g->ctx, NRG_E099, NRG_NOWHERE,
+                        "attributes of a bad node, or with respect to one");
     nrg_arena scratch = nrg_arena_make(g->ctx);
     state *all = states(g, y, v, &scratch);
     if (all) {
@@ -458,7 +471,8 @@ nrg_status nrg_attr_of(const nrg_graph *g, nrg_node y, nrg_node v, nrg_attr *out
 bool nrg_depends(const nrg_graph *g, nrg_node y, nrg_node v) {
     if (!y.i || y.i > nrg_graph_size(g) || v.i > y.i || !v.i) return false;
     nrg_arena scratch = nrg_arena_make(g->ctx);
-    bool *d = NRG_NEWS(&scratch, bool, y.i + 1), answer = true; // without memory: claim nothing, it may depend
+    bool *d = NRG_NEWS(&scratch, bool, y.i + 1),
+         answer = true; // without memory: claim nothing, it may depend
     if (d) {
         d[v.i] = true;
         for (uint32_t i = v.i + 1; i <= y.i; i++)

@@ -13,8 +13,8 @@ static uint32_t hash_of(const nrg_node_info *x) {
 }
 
 static bool same(const nrg_node_info *a, const nrg_node_info *b) {
-    return a->op == b->op && a->in[0].i == b->in[0].i && a->in[1].i == b->in[1].i && a->in[2].i == b->in[2].i &&
-           memcmp(&a->par, &b->par, sizeof a->par) == 0;
+    return a->op == b->op && a->in[0].i == b->in[0].i && a->in[1].i == b->in[1].i &&
+           a->in[2].i == b->in[2].i && memcmp(&a->par, &b->par, sizeof a->par) == 0;
 }
 
 // The place of x in the table: its node, or the free place where it belongs.
@@ -35,31 +35,39 @@ static bool table_grow(nrg_graph *g) {
 }
 
 static nrg_node intern(nrg_graph *g, const nrg_node_info *x) {
-    if (g->nodes.n * 2 >= g->table_n && !table_grow(g)) return nrg_graph_bad(g, NRG_E098, "out of memory");
+    if (g->nodes.n * 2 >= g->table_n && !table_grow(g))
+        return nrg_graph_bad(g, NRG_E098, "out of memory");
     uint32_t *at = place(g, x);
     if (*at) return (nrg_node){*at};
-    if (NRG_PUSH(&g->arena, g->nodes, *x) != NRG_OK) return nrg_graph_bad(g, NRG_E098, "out of memory");
+    if (NRG_PUSH(&g->arena, g->nodes, *x) != NRG_OK)
+        return nrg_graph_bad(g, NRG_E098, "out of memory");
     *at = g->nodes.n - 1;
     return (nrg_node){*at};
 }
 
-nrg_node nrg_build(nrg_graph *g, nrg_op op, nrg_node a, nrg_node b, nrg_node c, const nrg_params *par) {
+nrg_node nrg_build(nrg_graph *g, nrg_op op, nrg_node a, nrg_node b, nrg_node c,
+                   const nrg_params *par) {
     nrg_node in[3] = {a, b, c};
     nrg_node_info x = {.op = op, .type = g->type, .span = g->span};
     int arity = nrg_op_get(op)->arity;
-    if ((unsigned)op >= NRG_OP_COUNT || op == NRG_OP_bad) return nrg_graph_bad(g, NRG_E099, "unknown operation %d", (int)op);
+    if ((unsigned)op >= NRG_OP_COUNT || op == NRG_OP_bad)
+        return nrg_graph_bad(g, NRG_E099, "unknown operation %d", (int)op);
     for (int i = 0; i < arity; i++) {
         if (in[i].i == 0 || in[i].i >= g->nodes.n)
-            return nrg_graph_bad(g, NRG_E099, "input %d of %s is not a node of this graph", i + 1, nrg_op_get(op)->name);
+            return nrg_graph_bad(g, NRG_E099, "input %d of %s is not a node of this graph", i + 1,
+                                 nrg_op_get(op)->name);
         x.in[i] = in[i];
     }
     nrg_params_clean(op, par, &x.par);
-    if (op == NRG_OP_slice && x.par.slice.n <= 1 && x.par.slice.step > 1) x.par.slice.step = 1; // one entry has no step
+    if (op == NRG_OP_slice && x.par.slice.n <= 1 && x.par.slice.step > 1)
+        x.par.slice.step = 1; // one entry has no step
     if (op == NRG_OP_input)
-        return x.par.input.slot < g->inputs.n ? nrg_input_at(g, x.par.input.slot)
-                                              : nrg_graph_bad(g, NRG_E099, "there is no input slot %u", x.par.input.slot);
+        return x.par.input.slot < g->inputs.n
+                   ? nrg_input_at(g, x.par.input.slot)
+                   : nrg_graph_bad(g, NRG_E099, "there is no input slot %u", x.par.input.slot);
     nrg_rule r = {.g = g, .op = op, .par = &x.par};
-    r.a = nrg_graph_node(g, x.in[0]), r.b = nrg_graph_node(g, x.in[1]), r.c = nrg_graph_node(g, x.in[2]);
+    r.a = nrg_graph_node(g, x.in[0]), r.b = nrg_graph_node(g, x.in[1]),
+    r.c = nrg_graph_node(g, x.in[2]);
     if (!nrg_shape_rule(&r)) return nrg_graph_bad(g, r.status, "%s", r.why);
     x.leads = r.leads;
     x.shape = nrg_shape_of(r.shape.rank, r.shape.dim);
@@ -89,26 +97,40 @@ nrg_node nrg_iota(nrg_graph *g, int64_t n) {
     return nrg_build(g, NRG_OP_iota, NRG_BAD, NRG_BAD, NRG_BAD, &p);
 }
 
-nrg_node nrg_random(nrg_graph *g, nrg_node ids, nrg_random_kind kind, uint32_t purpose, nrg_shape shape) {
+nrg_node nrg_random(nrg_graph *g, nrg_node ids, nrg_random_kind kind, uint32_t purpose,
+                    nrg_shape shape) {
     nrg_params p = {.random = {(uint32_t)kind, purpose, shape}};
     return nrg_build(g, NRG_OP_random, ids, NRG_BAD, NRG_BAD, &p);
 }
 
 // ---- elementwise
 
-#define UNARY(op) nrg_node nrg_##op(nrg_graph *g, nrg_node a) { return nrg_build(g, NRG_OP_##op, a, NRG_BAD, NRG_BAD, NULL); }
-UNARY(stop) UNARY(neg) UNARY(abs) UNARY(sign) UNARY(step) UNARY(floor) UNARY(exp) UNARY(log) UNARY(sqrt) UNARY(square) UNARY(recip)
-UNARY(tanh) UNARY(sigmoid) UNARY(softplus) UNARY(relu) UNARY(sin) UNARY(cos) UNARY(chol) UNARY(inv) UNARY(logdet)
-#define BINARY(op) nrg_node nrg_##op(nrg_graph *g, nrg_node a, nrg_node b) { return nrg_build(g, NRG_OP_##op, a, b, NRG_BAD, NULL); }
-BINARY(add) BINARY(sub) BINARY(mul) BINARY(div) BINARY(pow) BINARY(max) BINARY(min) BINARY(lt) BINARY(le) BINARY(eq)
+#define UNARY(op)                                                                                  \
+    nrg_node nrg_##op(nrg_graph *g, nrg_node a) {                                                  \
+        return nrg_build(g, NRG_OP_##op, a, NRG_BAD, NRG_BAD, NULL);                               \
+    }
+UNARY(stop)
+UNARY(neg) UNARY(abs) UNARY(sign) UNARY(step) UNARY(floor) UNARY(exp) UNARY(log) UNARY(sqrt)
+    UNARY(square) UNARY(recip) UNARY(tanh) UNARY(sigmoid) UNARY(softplus) UNARY(relu) UNARY(sin)
+        UNARY(cos) UNARY(chol) UNARY(inv) UNARY(logdet)
+#define BINARY(op)                                                                                 \
+    nrg_node nrg_##op(nrg_graph *g, nrg_node a, nrg_node b) {                                      \
+        return nrg_build(g, NRG_OP_##op, a, b, NRG_BAD, NULL);                                     \
+    }
+            BINARY(add) BINARY(sub) BINARY(mul) BINARY(div) BINARY(pow) BINARY(max) BINARY(min)
+                BINARY(lt) BINARY(le) BINARY(eq)
 
-nrg_node nrg_select(nrg_graph *g, nrg_node cond, nrg_node a, nrg_node b) { return nrg_build(g, NRG_OP_select, cond, a, b, NULL); }
+                    nrg_node nrg_select(nrg_graph *g, nrg_node cond, nrg_node a, nrg_node b) {
+    return nrg_build(g, NRG_OP_select, cond, a, b, NULL);
+}
 
 // ---- reductions
 
-nrg_node nrg_reduce(nrg_graph *g, nrg_op op, nrg_node a, uint32_t axes, nrg_leads leads, bool keep) {
+nrg_node nrg_reduce(nrg_graph *g, nrg_op op, nrg_node a, uint32_t axes, nrg_leads leads,
+                    bool keep) {
     nrg_params p = {.reduce = {axes, leads, keep && axes}};
-    if (!nrg_op_reduction(op)) return nrg_graph_bad(g, NRG_E099, "%s is not a reduction", nrg_op_get(op)->name);
+    if (!nrg_op_reduction(op))
+        return nrg_graph_bad(g, NRG_E099, "%s is not a reduction", nrg_op_get(op)->name);
     return nrg_build(g, op, a, NRG_BAD, NRG_BAD, &p);
 }
 
@@ -132,7 +154,8 @@ nrg_node nrg_permute(nrg_graph *g, nrg_node a, const int32_t *order) {
 nrg_node nrg_transpose(nrg_graph *g, nrg_node a) {
     int32_t order[NRG_MAX_RANK] = {0};
     int rank = nrg_graph_node(g, a)->shape.rank;
-    if (a.i && rank < 2) return nrg_graph_bad(g, NRG_E037, "transpose expects two event axes, found %d", rank);
+    if (a.i && rank < 2)
+        return nrg_graph_bad(g, NRG_E037, "transpose expects two event axes, found %d", rank);
     for (int i = 0; i < rank; i++) order[i] = i;
     if (rank >= 2) order[rank - 1] = rank - 2, order[rank - 2] = rank - 1;
     return nrg_permute(g, a, order);
@@ -185,17 +208,20 @@ nrg_node nrg_matmul(nrg_graph *g, nrg_node a, nrg_node b, bool ta, bool tb, nrg_
     return nrg_build(g, NRG_OP_matmul, a, b, NRG_BAD, &p);
 }
 
-nrg_node nrg_conv(nrg_graph *g, nrg_node image, nrg_node filters, int stride, int pad_h, int pad_w) {
+nrg_node nrg_conv(nrg_graph *g, nrg_node image, nrg_node filters, int stride, int pad_h,
+                  int pad_w) {
     nrg_params p = {.conv = {stride, pad_h, pad_w, 0, 0, 0}};
     return nrg_build(g, NRG_OP_conv, image, filters, NRG_BAD, &p);
 }
 
-nrg_node nrg_convx(nrg_graph *g, nrg_node dy, nrg_node filters, int stride, int pad_h, int pad_w, int64_t h, int64_t w) {
+nrg_node nrg_convx(nrg_graph *g, nrg_node dy, nrg_node filters, int stride, int pad_h, int pad_w,
+                   int64_t h, int64_t w) {
     nrg_params p = {.conv = {stride, pad_h, pad_w, h, w, 0}};
     return nrg_build(g, NRG_OP_convx, dy, filters, NRG_BAD, &p);
 }
 
-nrg_node nrg_convw(nrg_graph *g, nrg_node image, nrg_node dy, int stride, int pad_h, int pad_w, int64_t h, int64_t w, nrg_leads leads) {
+nrg_node nrg_convw(nrg_graph *g, nrg_node image, nrg_node dy, int stride, int pad_h, int pad_w,
+                   int64_t h, int64_t w, nrg_leads leads) {
     nrg_params p = {.conv = {stride, pad_h, pad_w, h, w, leads}};
     return nrg_build(g, NRG_OP_convw, image, dy, NRG_BAD, &p);
 }
@@ -213,7 +239,8 @@ nrg_node nrg_fit(nrg_graph *g, nrg_node x, nrg_leads leads, const nrg_shape *s) 
     uint32_t axes = 0;
     for (int k = 0; k < have.rank; k++) { // k counts event axes from the right
         int64_t p = have.dim[have.rank - 1 - k];
-        if (k >= s->rank || (s->dim[s->rank - 1 - k] == 1 && p != 1)) axes |= 1u << (have.rank - 1 - k);
+        if (k >= s->rank || (s->dim[s->rank - 1 - k] == 1 && p != 1))
+            axes |= 1u << (have.rank - 1 - k);
     }
     x = nrg_reduce(g, NRG_OP_sum, x, axes, n->leads & ~leads, true);
     for (int k = 0; k < s->rank; k++)

@@ -27,7 +27,9 @@ static nrg_node wide(nrg_graph *g, const nrg_rule *r, nrg_node n) {
     return nrg_expand(g, n, s, leads);
 }
 
-static nrg_node again(nrg_graph *g, nrg_op op, nrg_node a, nrg_node b, nrg_node c) { return nrg_build(g, op, a, b, c, NULL); }
+static nrg_node again(nrg_graph *g, nrg_op op, nrg_node a, nrg_node b, nrg_node c) {
+    return nrg_build(g, op, a, b, c, NULL);
+}
 
 static nrg_node fold_numbers(nrg_graph *g, const nrg_rule *r, const nrg_node in[3]) {
     double v[3] = {0, 0, 0};
@@ -55,7 +57,8 @@ static nrg_node fold_unary(nrg_graph *g, const nrg_rule *r, nrg_node a) {
     if (r->op == NRG_OP_neg && inner == NRG_OP_neg) return r->a->in[0];
     if (r->op == NRG_OP_stop && inner == NRG_OP_stop) return a;
     if (r->op == NRG_OP_abs && inner == NRG_OP_abs) return a;
-    if (r->op == NRG_OP_square && (inner == NRG_OP_neg || inner == NRG_OP_abs)) return nrg_square(g, r->a->in[0]);
+    if (r->op == NRG_OP_square && (inner == NRG_OP_neg || inner == NRG_OP_abs))
+        return nrg_square(g, r->a->in[0]);
     if (r->op == NRG_OP_neg && inner == NRG_OP_sub) return nrg_sub(g, r->a->in[1], r->a->in[0]);
     return NRG_BAD;
 }
@@ -64,7 +67,8 @@ static nrg_node fold_sums(nrg_graph *g, const nrg_rule *r, nrg_node a, nrg_node 
     bool add = r->op == NRG_OP_add;
     if (is(g, b, 0)) return wide(g, r, a);
     if (is(g, a, 0)) return add ? wide(g, r, b) : wide(g, r, nrg_neg(g, b));
-    if (r->b->op == NRG_OP_neg) return again(g, add ? NRG_OP_sub : NRG_OP_add, a, r->b->in[0], NRG_BAD);
+    if (r->b->op == NRG_OP_neg)
+        return again(g, add ? NRG_OP_sub : NRG_OP_add, a, r->b->in[0], NRG_BAD);
     if (add && r->a->op == NRG_OP_neg) return nrg_sub(g, b, r->a->in[0]);
     return NRG_BAD;
 }
@@ -136,7 +140,8 @@ static nrg_node fold_repeats(nrg_graph *g, const nrg_rule *r) {
     nrg_shape s = r->a->shape;
     nrg_leads leads = r->a->leads & ~only;
     nrg_node fewer = nrg_expand(g, inner, s, leads);
-    return nrg_mul(g, nrg_build(g, NRG_OP_sum, fewer, NRG_BAD, NRG_BAD, &p), nrg_const(g, (double)times));
+    return nrg_mul(g, nrg_build(g, NRG_OP_sum, fewer, NRG_BAD, NRG_BAD, &p),
+                   nrg_const(g, (double)times));
 }
 
 static nrg_node fold_reduction(nrg_graph *g, const nrg_rule *r, nrg_node a) {
@@ -159,7 +164,8 @@ static nrg_node fold_permute(nrg_graph *g, const nrg_rule *r, nrg_node a) {
     for (int i = 0; i < r->shape.rank; i++) same = same && p.perm.order[i] == i;
     if (same) return a;
     if (r->a->op != NRG_OP_permute) return NRG_BAD;
-    for (int i = 0; i < r->shape.rank; i++) p.perm.order[i] = r->a->par.perm.order[r->par->perm.order[i]];
+    for (int i = 0; i < r->shape.rank; i++)
+        p.perm.order[i] = r->a->par.perm.order[r->par->perm.order[i]];
     return nrg_build(g, NRG_OP_permute, r->a->in[0], NRG_BAD, NRG_BAD, &p);
 }
 
@@ -173,12 +179,15 @@ static nrg_node fold_move(nrg_graph *g, const nrg_rule *r, nrg_node a) {
     } else if (as_it_is && r->op != NRG_OP_lift && r->op != NRG_OP_lower) {
         if (r->op != NRG_OP_slice || r->par->slice.start == 0) return a;
     }
-    if (r->op == NRG_OP_expand && r->a->op == NRG_OP_expand) return nrg_expand(g, r->a->in[0], r->shape, r->leads);
-    if (r->op == NRG_OP_reshape && r->a->op == NRG_OP_reshape) return nrg_reshape(g, r->a->in[0], r->shape);
-    if (r->op == NRG_OP_lower && r->a->op == NRG_OP_lift && r->a->par.lift.lead == r->par->lift.lead &&
-        r->a->par.lift.axis == r->par->lift.axis)
+    if (r->op == NRG_OP_expand && r->a->op == NRG_OP_expand)
+        return nrg_expand(g, r->a->in[0], r->shape, r->leads);
+    if (r->op == NRG_OP_reshape && r->a->op == NRG_OP_reshape)
+        return nrg_reshape(g, r->a->in[0], r->shape);
+    if (r->op == NRG_OP_lower && r->a->op == NRG_OP_lift &&
+        r->a->par.lift.lead == r->par->lift.lead && r->a->par.lift.axis == r->par->lift.axis)
         return r->a->in[0];
-    if (r->op != NRG_OP_expand && nrg_is_const(g, a, &v) && (r->op != NRG_OP_pad || v == 0)) return nrg_full(g, v, r->leads, &r->shape);
+    if (r->op != NRG_OP_expand && nrg_is_const(g, a, &v) && (r->op != NRG_OP_pad || v == 0))
+        return nrg_full(g, v, r->leads, &r->shape);
     return NRG_BAD;
 }
 
@@ -199,7 +208,8 @@ static nrg_node fold_matmul(nrg_graph *g, const nrg_rule *r, const nrg_node in[3
 // Products whose operand is zero are zero.
 static nrg_node fold_product(nrg_graph *g, const nrg_rule *r, const nrg_node in[3]) {
     if (r->op == NRG_OP_matmul) return fold_matmul(g, r, in);
-    if (r->op == NRG_OP_put ? is(g, in[1], 0) : is(g, in[0], 0) || is(g, in[1], 0)) return nrg_full(g, 0, r->leads, &r->shape);
+    if (r->op == NRG_OP_put ? is(g, in[1], 0) : is(g, in[0], 0) || is(g, in[1], 0))
+        return nrg_full(g, 0, r->leads, &r->shape);
     return NRG_BAD;
 }
 
@@ -212,10 +222,14 @@ nrg_node nrg_fold(nrg_graph *g, const nrg_rule *rule, const nrg_node in[3]) {
     if (g->depth > 64) return NRG_BAD;
     r->a = &a, r->b = &b, r->c = &c, r->par = &par;
     g->depth++;
-    if (nrg_op_elementwise(r->op)) n = fold_elementwise(g, r, in);
-    else if (nrg_op_reduction(r->op)) n = fold_reduction(g, r, in[0]);
-    else if (r->op >= NRG_OP_reshape && r->op <= NRG_OP_lower && r->op != NRG_OP_concat) n = fold_move(g, r, in[0]);
-    else if (r->op == NRG_OP_put || (r->op >= NRG_OP_matmul && r->op <= NRG_OP_convw)) n = fold_product(g, r, in);
+    if (nrg_op_elementwise(r->op))
+        n = fold_elementwise(g, r, in);
+    else if (nrg_op_reduction(r->op))
+        n = fold_reduction(g, r, in[0]);
+    else if (r->op >= NRG_OP_reshape && r->op <= NRG_OP_lower && r->op != NRG_OP_concat)
+        n = fold_move(g, r, in[0]);
+    else if (r->op == NRG_OP_put || (r->op >= NRG_OP_matmul && r->op <= NRG_OP_convw))
+        n = fold_product(g, r, in);
     g->depth--;
     return n;
 }

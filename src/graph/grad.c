@@ -35,17 +35,27 @@ static void vjp_neg(pass *p) { give(p, p->a, nrg_neg(p->g, p->d)); }
 static void vjp_abs(pass *p) { give(p, p->a, nrg_mul(p->g, p->d, nrg_sign(p->g, p->a))); }
 static void vjp_exp(pass *p) { give(p, p->a, nrg_mul(p->g, p->d, p->y)); }
 static void vjp_log(pass *p) { give(p, p->a, nrg_div(p->g, p->d, p->a)); }
-static void vjp_sqrt(pass *p) { give(p, p->a, nrg_div(p->g, nrg_mul(p->g, p->d, num(p, 0.5)), p->y)); }
-static void vjp_square(pass *p) { give(p, p->a, nrg_mul(p->g, p->d, nrg_mul(p->g, num(p, 2), p->a))); }
-static void vjp_recip(pass *p) { give(p, p->a, nrg_neg(p->g, nrg_mul(p->g, p->d, nrg_square(p->g, p->y)))); }
-static void vjp_tanh(pass *p) { give(p, p->a, nrg_mul(p->g, p->d, nrg_sub(p->g, num(p, 1), nrg_square(p->g, p->y)))); }
+static void vjp_sqrt(pass *p) {
+    give(p, p->a, nrg_div(p->g, nrg_mul(p->g, p->d, num(p, 0.5)), p->y));
+}
+static void vjp_square(pass *p) {
+    give(p, p->a, nrg_mul(p->g, p->d, nrg_mul(p->g, num(p, 2), p->a)));
+}
+static void vjp_recip(pass *p) {
+    give(p, p->a, nrg_neg(p->g, nrg_mul(p->g, p->d, nrg_square(p->g, p->y))));
+}
+static void vjp_tanh(pass *p) {
+    give(p, p->a, nrg_mul(p->g, p->d, nrg_sub(p->g, num(p, 1), nrg_square(p->g, p->y))));
+}
 static void vjp_sigmoid(pass *p) {
     give(p, p->a, nrg_mul(p->g, p->d, nrg_mul(p->g, p->y, nrg_sub(p->g, num(p, 1), p->y))));
 }
 static void vjp_softplus(pass *p) { give(p, p->a, nrg_mul(p->g, p->d, nrg_sigmoid(p->g, p->a))); }
 static void vjp_relu(pass *p) { give(p, p->a, nrg_mul(p->g, p->d, nrg_step(p->g, p->a))); }
 static void vjp_sin(pass *p) { give(p, p->a, nrg_mul(p->g, p->d, nrg_cos(p->g, p->a))); }
-static void vjp_cos(pass *p) { give(p, p->a, nrg_neg(p->g, nrg_mul(p->g, p->d, nrg_sin(p->g, p->a)))); }
+static void vjp_cos(pass *p) {
+    give(p, p->a, nrg_neg(p->g, nrg_mul(p->g, p->d, nrg_sin(p->g, p->a))));
+}
 
 static void vjp_add(pass *p) { give(p, p->a, p->d), give(p, p->b, p->d); }
 static void vjp_sub(pass *p) {
@@ -66,7 +76,8 @@ static void vjp_pow(pass *p) {
         nrg_node less = nrg_pow(p->g, p->a, nrg_sub(p->g, p->b, num(p, 1)));
         give(p, p->a, nrg_mul(p->g, p->d, nrg_mul(p->g, p->b, less)));
     }
-    if (needs(p, p->b)) give(p, p->b, nrg_mul(p->g, p->d, nrg_mul(p->g, p->y, nrg_log(p->g, p->a))));
+    if (needs(p, p->b))
+        give(p, p->b, nrg_mul(p->g, p->d, nrg_mul(p->g, p->y, nrg_log(p->g, p->a))));
 }
 
 // where: 1 where the result is a.
@@ -127,7 +138,8 @@ static nrg_node positions(pass *p) {
 
 static void vjp_rmax(pass *p) {
     nrg_op arg = p->x.op == NRG_OP_rmax ? NRG_OP_argmax : NRG_OP_argmin;
-    nrg_node first = nrg_reduce(p->g, arg, p->a, p->x.par.reduce.axes, p->x.par.reduce.leads, false);
+    nrg_node first =
+        nrg_reduce(p->g, arg, p->a, p->x.par.reduce.axes, p->x.par.reduce.leads, false);
     nrg_node wins = nrg_eq(p->g, positions(p), spread(p, first));
     give(p, p->a, nrg_select(p->g, wins, spread(p, p->d), num(p, 0)));
 }
@@ -152,13 +164,15 @@ static void vjp_permute(pass *p) {
 static void vjp_slice(pass *p) {
     int axis = p->x.par.slice.axis;
     nrg_shape s = shape_of(p, p->a), t = p->x.shape;
-    int64_t n = t.dim[axis], step = p->x.par.slice.step, start = p->x.par.slice.start, size = s.dim[axis];
+    int64_t n = t.dim[axis], step = p->x.par.slice.step, start = p->x.par.slice.start,
+            size = s.dim[axis];
     nrg_node d = p->d;
     if (step > 1 && n > 0) {
         int64_t pre = 1, post = 1, reach = (n - 1) * step + 1;
         for (int i = 0; i < t.rank; i++) *(i < axis ? &pre : &post) *= i == axis ? 1 : t.dim[i];
         d = nrg_reshape(p->g, d, nrg_shape_of(4, (int64_t[]){pre, n, 1, post}));
-        d = nrg_reshape(p->g, nrg_pad(p->g, d, 2, 0, step - 1), nrg_shape_of(3, (int64_t[]){pre, n * step, post}));
+        d = nrg_reshape(p->g, nrg_pad(p->g, d, 2, 0, step - 1),
+                        nrg_shape_of(3, (int64_t[]){pre, n * step, post}));
         t.dim[axis] = reach;
         d = nrg_reshape(p->g, nrg_slice(p->g, d, 1, 0, reach, 1), t);
         n = reach;
@@ -178,8 +192,12 @@ static void vjp_concat(pass *p) {
     if (needs(p, p->b)) give(p, p->b, nrg_slice(p->g, p->d, axis, n, m, 1));
 }
 
-static void vjp_lift(pass *p) { give(p, p->a, nrg_lower(p->g, p->d, p->x.par.lift.lead, p->x.par.lift.axis)); }
-static void vjp_lower(pass *p) { give(p, p->a, nrg_lift(p->g, p->d, p->x.par.lift.axis, p->x.par.lift.lead)); }
+static void vjp_lift(pass *p) {
+    give(p, p->a, nrg_lower(p->g, p->d, p->x.par.lift.lead, p->x.par.lift.axis));
+}
+static void vjp_lower(pass *p) {
+    give(p, p->a, nrg_lift(p->g, p->d, p->x.par.lift.axis, p->x.par.lift.lead));
+}
 
 // ---- indexing
 
@@ -197,37 +215,48 @@ static void vjp_put(pass *p) {
     int64_t n = p->x.par.index.n;
     nrg_node row = nrg_floor(g, nrg_add(g, p->a, num(p, 0.5)));
     nrg_node in = nrg_mul(g, nrg_le(g, num(p, 0), row), nrg_lt(g, row, num(p, (double)n)));
-    nrg_node rows = nrg_take(g, p->d, nrg_max(g, nrg_min(g, row, num(p, (double)n - 1)), num(p, 0)));
-    for (int k = shape_of(p, p->b).rank - s.rank; k > 0 && s.rank < NRG_MAX_RANK; k--) s.dim[s.rank++] = 1;
+    nrg_node rows =
+        nrg_take(g, p->d, nrg_max(g, nrg_min(g, row, num(p, (double)n - 1)), num(p, 0)));
+    for (int k = shape_of(p, p->b).rank - s.rank; k > 0 && s.rank < NRG_MAX_RANK; k--)
+        s.dim[s.rank++] = 1;
     give(p, p->b, nrg_select(g, nrg_reshape(g, in, s), rows, num(p, 0)));
 }
 
 // ---- linear algebra: every sum over leading axes happens inside the product
 
-static nrg_leads extra(pass *p, nrg_node other, nrg_node to) { return (p->x.leads | leads_of(p, other)) & ~leads_of(p, to); }
+static nrg_leads extra(pass *p, nrg_node other, nrg_node to) {
+    return (p->x.leads | leads_of(p, other)) & ~leads_of(p, to);
+}
 
 static void vjp_matmul(pass *p) {
     bool ta = p->x.par.matmul.ta, tb = p->x.par.matmul.tb;
     nrg_leads la = extra(p, p->b, p->a), lb = extra(p, p->a, p->b);
     if (needs(p, p->a))
-        give(p, p->a, ta ? nrg_matmul(p->g, p->b, p->d, tb, true, la) : nrg_matmul(p->g, p->d, p->b, false, !tb, la));
+        give(p, p->a,
+             ta ? nrg_matmul(p->g, p->b, p->d, tb, true, la)
+                : nrg_matmul(p->g, p->d, p->b, false, !tb, la));
     if (needs(p, p->b))
-        give(p, p->b, tb ? nrg_matmul(p->g, p->d, p->a, true, ta, lb) : nrg_matmul(p->g, p->a, p->d, !ta, false, lb));
+        give(p, p->b,
+             tb ? nrg_matmul(p->g, p->d, p->a, true, ta, lb)
+                : nrg_matmul(p->g, p->a, p->d, !ta, false, lb));
 }
 
 static nrg_node back_image(pass *p, nrg_node dy, nrg_node filters, nrg_node image) {
     nrg_shape s = shape_of(p, image);
-    return nrg_convx(p->g, dy, filters, p->x.par.conv.stride, p->x.par.conv.pad_h, p->x.par.conv.pad_w, s.dim[1], s.dim[2]);
+    return nrg_convx(p->g, dy, filters, p->x.par.conv.stride, p->x.par.conv.pad_h,
+                     p->x.par.conv.pad_w, s.dim[1], s.dim[2]);
 }
 
 static nrg_node back_filters(pass *p, nrg_node image, nrg_node dy, nrg_node filters) {
     nrg_shape s = shape_of(p, filters);
     nrg_leads sum = (leads_of(p, image) | leads_of(p, dy)) & ~leads_of(p, filters);
-    return nrg_convw(p->g, image, dy, p->x.par.conv.stride, p->x.par.conv.pad_h, p->x.par.conv.pad_w, s.dim[2], s.dim[3], sum);
+    return nrg_convw(p->g, image, dy, p->x.par.conv.stride, p->x.par.conv.pad_h,
+                     p->x.par.conv.pad_w, s.dim[2], s.dim[3], sum);
 }
 
 static nrg_node forward(pass *p, nrg_node image, nrg_node filters) {
-    return nrg_conv(p->g, image, filters, p->x.par.conv.stride, p->x.par.conv.pad_h, p->x.par.conv.pad_w);
+    return nrg_conv(p->g, image, filters, p->x.par.conv.stride, p->x.par.conv.pad_h,
+                    p->x.par.conv.pad_w);
 }
 
 static void vjp_conv(pass *p) {
@@ -256,7 +285,8 @@ static void vjp_chol(pass *p) {
     nrg_node half = lower_mask(p, p->x.shape.dim[0], 0.5);
     nrg_node P = nrg_mul(g, nrg_matmul(g, p->y, p->d, true, false, 0), half);
     nrg_node left = nrg_trisolve(g, p->y, P, true);
-    nrg_node S = nrg_trisolve(g, p->y, nrg_transpose(g, left), true); // transposed, which S + S' does not see
+    nrg_node S = nrg_trisolve(g, p->y, nrg_transpose(g, left),
+                              true); // transposed, which S + S' does not see
     give(p, p->a, nrg_mul(g, nrg_add(g, S, nrg_transpose(g, S)), half));
 }
 
@@ -267,7 +297,8 @@ static void vjp_trisolve(pass *p) {
     give(p, p->b, db);
     if (!needs(p, p->a)) return;
     nrg_leads sum = p->x.leads & ~leads_of(p, p->a);
-    nrg_node dl = t ? nrg_matmul(g, p->y, db, false, true, sum) : nrg_matmul(g, db, p->y, false, true, sum);
+    nrg_node dl =
+        t ? nrg_matmul(g, p->y, db, false, true, sum) : nrg_matmul(g, db, p->y, false, true, sum);
     give(p, p->a, nrg_neg(g, nrg_mul(g, dl, lower_mask(p, shape_of(p, p->a).dim[0], 1))));
 }
 
@@ -313,7 +344,8 @@ static void sweep(pass *p) {
     p->g->span = before;
 }
 
-nrg_status nrg_grad(nrg_graph *g, nrg_node y, nrg_node seed, const nrg_node *wrt, int n, nrg_node *gradients) {
+nrg_status nrg_grad(nrg_graph *g, nrg_node y, nrg_node seed, const nrg_node *wrt, int n,
+                    nrg_node *gradients) {
     for (int i = 0; i < n; i++) gradients[i] = NRG_BAD;
     bool fair = y.i && y.i <= nrg_graph_size(g);
     for (int i = 0; i < n; i++) fair = fair && wrt[i].i && wrt[i].i <= nrg_graph_size(g);

@@ -40,17 +40,20 @@ static void put_field(nrg_text *out, const nrg_field *f, const nrg_params *p) {
     case NRG_FIELD_LEADS: put_leads(out, *(const nrg_leads *)at); break;
     case NRG_FIELD_SHAPE: put_shape(out, at); break;
     case NRG_FIELD_ORDER:
-        for (int i = 0; i < NRG_MAX_RANK; i++) nrg_text_put(out, i ? ",%" PRId32 : "%" PRId32, ((const int32_t *)at)[i]);
+        for (int i = 0; i < NRG_MAX_RANK; i++)
+            nrg_text_put(out, i ? ",%" PRId32 : "%" PRId32, ((const int32_t *)at)[i]);
     }
 }
 
-static void put_node(const nrg_graph *g, const nrg_node_info *x, const uint32_t *id, nrg_text *out) {
+static void put_node(const nrg_graph *g, const nrg_node_info *x, const uint32_t *id,
+                     nrg_text *out) {
     nrg_text_put(out, "%s", nrg_op_get(x->op)->name);
     if (x->op == NRG_OP_input) {
         nrg_text_put(out, " ");
         nrg_text_json(out, nrg_input_name(g, x->par.input.slot));
     } else {
-        for (int k = 0; k < nrg_op_get(x->op)->arity; k++) nrg_text_put(out, " %%%u", id[x->in[k].i]);
+        for (int k = 0; k < nrg_op_get(x->op)->arity; k++)
+            nrg_text_put(out, " %%%u", id[x->in[k].i]);
         for (const nrg_field *f = nrg_fields_of(x->op); f->key; f++) put_field(out, f, &x->par);
     }
     nrg_text_put(out, " : ");
@@ -88,7 +91,8 @@ void nrg_graph_print(const nrg_graph *g, const nrg_node *roots, int n, nrg_text 
         put_node(g, &g->nodes.at[i], id, out);
     }
     nrg_text_put(out, "roots");
-    for (int i = 0; i < n; i++) nrg_text_put(out, " %%%u", roots[i].i && roots[i].i < g->nodes.n ? id[roots[i].i] : 0);
+    for (int i = 0; i < n; i++)
+        nrg_text_put(out, " %%%u", roots[i].i && roots[i].i < g->nodes.n ? id[roots[i].i] : 0);
     nrg_text_put(out, "\n");
     nrg_arena_free(&scratch);
 }
@@ -102,13 +106,18 @@ typedef struct {
     int line;
     bool bad;
     nrg_status status; // the first reason; NRG_OK with `bad`: memory was refused
-    struct { nrg_node *at; uint32_t n, cap; } node; // by number in the text
+    struct {
+        nrg_node *at;
+        uint32_t n, cap;
+    } node; // by number in the text
     nrg_arena arena;
 } reader;
 
 static bool wrong(reader *r, const char *expected) {
     if (!r->bad)
-        r->status = nrg_fail(r->ctx, NRG_E054, NRG_NOWHERE, "line %d of the text of a graph: expected %s, found `%.24s`", r->line, expected, r->p);
+        r->status = nrg_fail(r->ctx, NRG_E054, NRG_NOWHERE,
+                             "line %d of the text of a graph: expected %s, found `%.24s`", r->line,
+                             expected, r->p);
     r->bad = true;
     return false;
 }
@@ -137,7 +146,9 @@ static bool sees(reader *r, char c) {
     return !r->bad && *r->p == c;
 }
 
-static bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c >= '0' && c <= '9'); }
+static bool letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c >= '0' && c <= '9');
+}
 
 static bool word(reader *r, char *out, size_t n) {
     size_t k = 0;
@@ -152,7 +163,8 @@ static bool integer(reader *r, int64_t low, int64_t high, int64_t *out) {
     blanks(r);
     bool minus = *r->p == '-';
     const char *start = r->p += minus;
-    while (*r->p >= '0' && *r->p <= '9' && v < UINT64_C(1) << 59) v = v * 10 + (uint64_t)(*r->p++ - '0');
+    while (*r->p >= '0' && *r->p <= '9' && v < UINT64_C(1) << 59)
+        v = v * 10 + (uint64_t)(*r->p++ - '0');
     int64_t value = minus ? -(int64_t)v : (int64_t)v;
     if (r->p == start || value < low || value > high) return wrong(r, "a whole number in range");
     *out = value;
@@ -169,7 +181,12 @@ static bool number(reader *r, double *out) {
     return !r->bad;
 }
 
-static int digit(char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; }
+static int digit(char c) {
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
 
 // One character of a JSON string at *p (behind the backslash for escapes); those beyond ASCII stand as they are.
 static int escape(reader *r) {
@@ -269,7 +286,9 @@ static bool op_of(reader *r, nrg_op *op) {
     return wrong(r, "the name of a row of ops.def");
 }
 
-static bool form(reader *r, nrg_leads *l, nrg_shape *s) { return sign(r, ":") && leads(r, l) && shape(r, s); }
+static bool form(reader *r, nrg_leads *l, nrg_shape *s) {
+    return sign(r, ":") && leads(r, l) && shape(r, s);
+}
 
 static bool keep_node(reader *r, nrg_node n, nrg_leads l, const nrg_shape *s) {
     if (!n.i) {
@@ -278,7 +297,8 @@ static bool keep_node(reader *r, nrg_node n, nrg_leads l, const nrg_shape *s) {
         return false;
     }
     const nrg_node_info *x = nrg_graph_node(r->g, n);
-    if (x->leads != l || !nrg_shape_same(&x->shape, s)) return wrong(r, "the leading axes and shape that the rule gives");
+    if (x->leads != l || !nrg_shape_same(&x->shape, s))
+        return wrong(r, "the leading axes and shape that the rule gives");
     if (NRG_PUSH(&r->arena, r->node, n) != NRG_OK) r->bad = true;
     return !r->bad;
 }
@@ -288,7 +308,8 @@ static bool input_line(reader *r) {
     nrg_leads l = 0;
     nrg_shape s = {0};
     uint32_t before = nrg_input_count(r->g);
-    bool ok = string(r, &name) && form(r, &l, &s) && keep_node(r, nrg_input(r->g, name.at, l, s), l, &s);
+    bool ok =
+        string(r, &name) && form(r, &l, &s) && keep_node(r, nrg_input(r->g, name.at, l, s), l, &s);
     if (ok && nrg_input_count(r->g) == before) ok = wrong(r, "a new name for each input");
     if (name.bad) r->bad = true;
     nrg_text_free(&name);
@@ -303,21 +324,25 @@ static bool node_line(reader *r) {
     nrg_leads l = 0;
     nrg_shape s;
     memset(&p, 0, sizeof p);
-    if (!sign(r, "%") || !integer(r, r->node.n, r->node.n, &id) || !sign(r, "=") || !op_of(r, &op)) return false;
+    if (!sign(r, "%") || !integer(r, r->node.n, r->node.n, &id) || !sign(r, "=") || !op_of(r, &op))
+        return false;
     if (op == NRG_OP_input) return input_line(r);
     for (int k = 0; k < nrg_op_get(op)->arity; k++)
         if (!old_node(r, &in[k])) return false;
     for (const nrg_field *f = nrg_fields_of(op); f->key; f++)
         if (!field(r, f, &p)) return false;
-    return form(r, &l, &s) && end_of_line(r) && keep_node(r, nrg_build(r->g, op, in[0], in[1], in[2], &p), l, &s);
+    return form(r, &l, &s) && end_of_line(r) &&
+           keep_node(r, nrg_build(r->g, op, in[0], in[1], in[2], &p), l, &s);
 }
 
 static bool lead_line(reader *r) {
     nrg_text name = nrg_text_make(r->ctx);
     int64_t i = 0, n = 0;
-    bool ok = sign(r, "lead") && integer(r, r->g->leads, NRG_MAX_LEADS - 1, &i) && string(r, &name) && integer(r, 0, INT64_C(1) << 40, &n);
+    bool ok = sign(r, "lead") && integer(r, r->g->leads, NRG_MAX_LEADS - 1, &i) &&
+              string(r, &name) && integer(r, 0, INT64_C(1) << 40, &n);
     if (ok && i != r->g->leads) ok = wrong(r, "leading axes in order");
-    if (ok && !nrg_lead_new(r->g, name.at, n)) r->status = nrg_graph_cause(r->g), r->bad = true, ok = false;
+    if (ok && !nrg_lead_new(r->g, name.at, n))
+        r->status = nrg_graph_cause(r->g), r->bad = true, ok = false;
     if (name.bad) r->bad = true;
     nrg_text_free(&name);
     return ok && end_of_line(r);
@@ -351,8 +376,10 @@ nrg_status nrg_graph_read(nrg_ctx *c, const char *text, nrg_graph **out, nrg_nod
     *out = NULL;
     *n = 0;
     bool ok = sign(&r, "graph") && word(&r, type, sizeof type) && end_of_line(&r);
-    if (ok && !nrg_same(type, "f32") && !nrg_same(type, "f64")) ok = wrong(&r, "f32 or f64 in the first line");
-    if (ok && nrg_graph_new(c, nrg_same(type, "f64") ? NRG_F64 : NRG_F32, &r.g) != NRG_OK) ok = false;
+    if (ok && !nrg_same(type, "f32") && !nrg_same(type, "f64"))
+        ok = wrong(&r, "f32 or f64 in the first line");
+    if (ok && nrg_graph_new(c, nrg_same(type, "f64") ? NRG_F64 : NRG_F32, &r.g) != NRG_OK)
+        ok = false;
     ok = ok && all_lines(&r, roots, room, n) && r.g->cause == NRG_OK;
     nrg_arena_free(&r.arena);
     if (!ok) {

@@ -18,8 +18,12 @@ typedef struct {
     int64_t vn, yn;
 } audit;
 
-static double normal(audit *a) { return nrg_random_normal(a->seed, NRG_FOR_NOISE, 0, 0, a->draw++); }
-static double uniform(audit *a) { return nrg_random_uniform(a->seed, NRG_FOR_NOISE, 1, 0, a->draw++); }
+static double normal(audit *a) {
+    return nrg_random_normal(a->seed, NRG_FOR_NOISE, 0, 0, a->draw++);
+}
+static double uniform(audit *a) {
+    return nrg_random_uniform(a->seed, NRG_FOR_NOISE, 1, 0, a->draw++);
+}
 
 static nrg_status at(audit *a, double s, double t, double *y) { // y at base + s d + t e
     double *r[1] = {y};
@@ -36,7 +40,8 @@ static void point(audit *a) {
 }
 
 static nrg_status failed(audit *a, const char *what, double by) {
-    return nrg_fail(a->ctx, NRG_E099, nrg_graph_node(a->g, a->y)->span, "a structure claim is false: %s, off by %.3g of its size", what, by);
+    return nrg_fail(a->ctx, NRG_E099, nrg_graph_node(a->g, a->y)->span,
+                    "a structure claim is false: %s, off by %.3g of its size", what, by);
 }
 
 // |sum of w f| against |w| |f|: differences of order k of a polynomial of degree below k vanish but for rounding.
@@ -72,7 +77,8 @@ static nrg_status separable(audit *a, int axis) {
     int64_t size = nrg_graph_node(a->g, a->v)->shape.dim[axis];
     if (size < 2) return NRG_OK;
     point(a);
-    int64_t p = (int64_t)(uniform(a) * (double)size), q = (p + 1 + (int64_t)(uniform(a) * (double)(size - 1))) % size;
+    int64_t p = (int64_t)(uniform(a) * (double)size),
+            q = (p + 1 + (int64_t)(uniform(a) * (double)(size - 1))) % size;
     for (int64_t i = 0; i < a->vn; i++) {
         a->e[i] = position(a, i, axis) == q ? a->d[i] : 0;
         if (position(a, i, axis) != p) a->d[i] = 0;
@@ -86,10 +92,11 @@ static bool has_pole(const audit *a) {
     for (uint32_t i = 1; i <= a->y.i; i++) {
         const nrg_node_info *x = nrg_graph_node(a->g, (nrg_node){i});
         nrg_op op = x->op;
-        bool pole = op == NRG_OP_log || op == NRG_OP_recip || op == NRG_OP_pow || op == NRG_OP_div ||
-                    (op >= NRG_OP_chol && op <= NRG_OP_logdet);
+        bool pole = op == NRG_OP_log || op == NRG_OP_recip || op == NRG_OP_pow ||
+                    op == NRG_OP_div || (op >= NRG_OP_chol && op <= NRG_OP_logdet);
         nrg_node from = op == NRG_OP_div ? x->in[1] : x->in[0];
-        if (pole && nrg_depends(a->g, from, a->v) && nrg_depends(a->g, a->y, (nrg_node){i})) return true;
+        if (pole && nrg_depends(a->g, from, a->v) && nrg_depends(a->g, a->y, (nrg_node){i}))
+            return true;
     }
     return false;
 }
@@ -127,7 +134,8 @@ static nrg_status log_affine(audit *a) {
     for (int t = 0; t < 4; t++) TRY(at(a, t, 0, a->f[t])); // at 1, 2, 3 and 4 times the base
     // w with sum w = sum w t = sum w log t = 0, t = 1..4
     double l2 = log(2), l3 = log(3), l4 = log(4);
-    double w3 = 1, w2 = -(l4 - 3 * l2) / (l3 - 2 * l2) * w3, w1 = -2 * w2 - 3 * w3, w0 = -w1 - w2 - w3;
+    double w3 = 1, w2 = -(l4 - 3 * l2) / (l3 - 2 * l2) * w3, w1 = -2 * w2 - 3 * w3,
+           w0 = -w1 - w2 - w3;
     return vanishes(a, (double[]){w0, w1, w2, w3}, 4, "affine in v and log v");
 }
 
@@ -147,8 +155,9 @@ static int64_t total(const audit *a, nrg_node x) {
     return nrg_node_count(a->g, x) * (nrg_graph_node(a->g, x)->leads & NRG_SAMPLE ? a->n : 1);
 }
 
-nrg_status nrg_attr_audit(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs, nrg_node y, nrg_node v,
-                          const nrg_attr *claim, uint64_t seed, int points) {
+nrg_status nrg_attr_audit(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs,
+                          nrg_node y, nrg_node v, const nrg_attr *claim, uint64_t seed,
+                          int points) {
     const nrg_node_info *x = nrg_graph_node(g, v);
     audit a = {.ctx = c, .g = g, .n = n, .y = y, .v = v, .claim = claim, .seed = seed};
     if (x->op != NRG_OP_input || !y.i || y.i > nrg_graph_size(g))

@@ -11,7 +11,7 @@ enum { AXES = NRG_MAX_LEADS + 2 * NRG_MAX_RANK + 4, OPERANDS = 4 };
 typedef struct {
     double *at;
     int64_t count;
-    int64_t lead[NRG_MAX_LEADS];  // strides; 0: not carried
+    int64_t lead[NRG_MAX_LEADS]; // strides; 0: not carried
     int64_t event[NRG_MAX_RANK];
     const nrg_node_info *x;
 } view;
@@ -26,7 +26,9 @@ typedef struct {
     view *v;
 } ref;
 
-static int64_t extent(const ref *r, int i) { return i == 0 ? r->n : nrg_lead_extent(r->g, (nrg_leads)1 << i); }
+static int64_t extent(const ref *r, int i) {
+    return i == 0 ? r->n : nrg_lead_extent(r->g, (nrg_leads)1 << i);
+}
 
 // ---- loops
 
@@ -71,9 +73,12 @@ static int64_t right_stride(const view *v, int k) {
 }
 
 // The leading axes of `which`, walked by all four operands.
-static void lead_axes(const ref *r, loop *l, nrg_leads which, const view *o, const view *a, const view *b, const view *c) {
+static void lead_axes(const ref *r, loop *l, nrg_leads which, const view *o, const view *a,
+                      const view *b, const view *c) {
     for (int i = 0; i < NRG_MAX_LEADS; i++)
-        if (which >> i & 1) axis(l, extent(r, i), lead_stride(o, i), lead_stride(a, i), lead_stride(b, i), lead_stride(c, i));
+        if (which >> i & 1)
+            axis(l, extent(r, i), lead_stride(o, i), lead_stride(a, i), lead_stride(b, i),
+                 lead_stride(c, i));
 }
 
 static void fill(view *o, double value) {
@@ -95,8 +100,9 @@ static void do_random(const ref *r, view *o, const view *ids) {
         double id = ids->at[i / n];
         uint64_t stream = id >= 0 && id < 18446744073709551616.0 ? (uint64_t)id : 0;
         uint32_t e = (uint32_t)(i % n);
-        o->at[i] = p->random.kind == NRG_RANDOM_NORMAL ? nrg_random_normal(r->seed, p->random.purpose, stream, r->step, e)
-                                                       : nrg_random_uniform(r->seed, p->random.purpose, stream, r->step, e);
+        o->at[i] = p->random.kind == NRG_RANDOM_NORMAL
+                       ? nrg_random_normal(r->seed, p->random.purpose, stream, r->step, e)
+                       : nrg_random_uniform(r->seed, p->random.purpose, stream, r->step, e);
     }
 }
 
@@ -106,14 +112,17 @@ static void do_elementwise(const ref *r, view *o, const view *a, const view *b, 
     loop l = loop_make();
     lead_axes(r, &l, o->x->leads, o, a, b, c);
     for (int k = o->x->shape.rank - 1; k >= 0; k--)
-        axis(&l, o->x->shape.dim[o->x->shape.rank - 1 - k], right_stride(o, k), right_stride(a, k), right_stride(b, k), right_stride(c, k));
+        axis(&l, o->x->shape.dim[o->x->shape.rank - 1 - k], right_stride(o, k), right_stride(a, k),
+             right_stride(b, k), right_stride(c, k));
     EACH(l)
-    o->at[l.off[0]] = nrg_op_value(o->x->op, a->at[l.off[1]], b ? b->at[l.off[2]] : 0, c ? c->at[l.off[3]] : 0);
+    o->at[l.off[0]] =
+        nrg_op_value(o->x->op, a->at[l.off[1]], b ? b->at[l.off[2]] : 0, c ? c->at[l.off[3]] : 0);
 }
 
 // ---- reductions
 
-static bool beats(double x, double best, bool larger) { // NaN beats all numbers, the first one stays
+static bool beats(double x, double best,
+                  bool larger) { // NaN beats all numbers, the first one stays
     if (isnan(best)) return false;
     return isnan(x) || (larger ? x > best : x < best);
 }
@@ -157,8 +166,10 @@ static void do_reduce(const ref *r, view *o, const view *a) {
     lead_axes(r, &over, o->x->leads, o, a, NULL, NULL);
     lead_axes(r, &within, o->x->par.reduce.leads, NULL, a, NULL, NULL);
     for (int i = 0, k = 0; i < a->x->shape.rank; i++) {
-        if (axes >> i & 1) axis(&within, a->x->shape.dim[i], 0, a->event[i], 0, 0), k += keep;
-        else axis(&over, a->x->shape.dim[i], o->event[k++], a->event[i], 0, 0);
+        if (axes >> i & 1)
+            axis(&within, a->x->shape.dim[i], 0, a->event[i], 0, 0), k += keep;
+        else
+            axis(&over, a->x->shape.dim[i], o->event[k++], a->event[i], 0, 0);
     }
     EACH(over) o->at[over.off[0]] = reduce_line(o->x->op, a->at + over.off[1], within);
 }
@@ -176,7 +187,8 @@ static void do_reshape(view *o, const view *a) {
 static void do_permute(const ref *r, view *o, const view *a) {
     loop l = loop_make();
     lead_axes(r, &l, o->x->leads, o, a, NULL, NULL);
-    for (int i = 0; i < o->x->shape.rank; i++) axis(&l, o->x->shape.dim[i], o->event[i], a->event[o->x->par.perm.order[i]], 0, 0);
+    for (int i = 0; i < o->x->shape.rank; i++)
+        axis(&l, o->x->shape.dim[i], o->event[i], a->event[o->x->par.perm.order[i]], 0, 0);
     copy(o, 0, a, 0, l);
 }
 
@@ -185,7 +197,8 @@ static void do_slice(const ref *r, view *o, const view *a) {
     loop l = loop_make();
     lead_axes(r, &l, o->x->leads, o, a, NULL, NULL);
     for (int i = 0; i < o->x->shape.rank; i++)
-        axis(&l, o->x->shape.dim[i], o->event[i], a->event[i] * (i == cut ? o->x->par.slice.step : 1), 0, 0);
+        axis(&l, o->x->shape.dim[i], o->event[i],
+             a->event[i] * (i == cut ? o->x->par.slice.step : 1), 0, 0);
     copy(o, 0, a, o->x->par.slice.start * a->event[cut], l);
 }
 
@@ -193,7 +206,8 @@ static void do_slice(const ref *r, view *o, const view *a) {
 static void lay(const ref *r, view *o, const view *a, int cut, int64_t start) {
     loop l = loop_make();
     lead_axes(r, &l, o->x->leads, o, a, NULL, NULL);
-    for (int i = 0; i < a->x->shape.rank; i++) axis(&l, a->x->shape.dim[i], o->event[i], a->event[i], 0, 0);
+    for (int i = 0; i < a->x->shape.rank; i++)
+        axis(&l, a->x->shape.dim[i], o->event[i], a->event[i], 0, 0);
     copy(o, start * o->event[cut], a, 0, l);
 }
 
@@ -217,7 +231,8 @@ static void do_lift(const ref *r, view *to, const view *from, view *flat_o, cons
     lead_axes(r, &l, flat->x->leads, to, from, NULL, NULL);
     for (int i = 0; i < flat->x->shape.rank; i++) {
         int64_t h = i == cut ? high->lead[lead] : high->event[k++];
-        axis(&l, flat->x->shape.dim[i], flat_o ? flat->event[i] : h, flat_o ? h : flat->event[i], 0, 0);
+        axis(&l, flat->x->shape.dim[i], flat_o ? flat->event[i] : h, flat_o ? h : flat->event[i], 0,
+             0);
     }
     copy(to, 0, from, 0, l);
 }
@@ -234,7 +249,8 @@ static void do_take(const ref *r, view *o, const view *a, const view *b) {
     loop l = loop_make();
     lead_axes(r, &l, o->x->leads, o, a, b, NULL);
     for (int i = 0; i < o->x->shape.rank; i++)
-        axis(&l, o->x->shape.dim[i], o->event[i], i < m ? 0 : a->event[i - m + 1], i < m ? b->event[i] : 0, 0);
+        axis(&l, o->x->shape.dim[i], o->event[i], i < m ? 0 : a->event[i - m + 1],
+             i < m ? b->event[i] : 0, 0);
     EACH(l) {
         int64_t row = row_of(b->at[l.off[2]], a->x->shape.dim[0]);
         o->at[l.off[0]] = row < 0 ? NAN : a->at[row * a->event[0] + l.off[1]];
@@ -247,7 +263,8 @@ static void do_put(const ref *r, view *o, const view *a, const view *b) {
     fill(o, 0);
     lead_axes(r, &l, a->x->leads | b->x->leads, o, a, b, NULL);
     for (int i = 0; i < b->x->shape.rank; i++)
-        axis(&l, b->x->shape.dim[i], i < m ? 0 : o->event[i - m + 1], i < m ? a->event[i] : 0, b->event[i], 0);
+        axis(&l, b->x->shape.dim[i], i < m ? 0 : o->event[i - m + 1], i < m ? a->event[i] : 0,
+             b->event[i], 0);
     EACH(l) {
         int64_t row = row_of(a->at[l.off[1]], o->x->shape.dim[0]);
         if (row >= 0) o->at[row * o->event[0] + l.off[0]] += b->at[l.off[2]];
@@ -269,13 +286,15 @@ static void do_matmul(const ref *r, view *o, const view *a, const view *b) {
 
 // conv, convx and convw are one sum over image [C,H,W] (0), filters [F,C,h,w] (1) and answer [F,H',W'] (2), where the
 // answer at y, x meets the image at y * stride + i - pad; they differ in which of the three is added to.
-static void do_conv(const ref *r, view *o, const view *image, const view *filter, const view *answer) {
+static void do_conv(const ref *r, view *o, const view *image, const view *filter,
+                    const view *answer) {
     const nrg_params *p = &o->x->par;
     const int64_t *f = filter->x->shape.dim, *H = image->x->shape.dim, *y = answer->x->shape.dim;
     const view *v[3] = {image, filter, answer};
     loop l = loop_make();
     fill(o, 0);
-    lead_axes(r, &l, image->x->leads | filter->x->leads | answer->x->leads, image, filter, answer, NULL);
+    lead_axes(r, &l, image->x->leads | filter->x->leads | answer->x->leads, image, filter, answer,
+              NULL);
     int first = l.axes;
     axis(&l, f[0], 0, filter->event[0], answer->event[0], 0);
     axis(&l, f[1], image->event[0], filter->event[1], 0, 0);
@@ -287,7 +306,9 @@ static void do_conv(const ref *r, view *o, const view *image, const view *filter
         int64_t Y = l.i[first + 4] * p->conv.stride + l.i[first + 2] - p->conv.pad_h;
         int64_t X = l.i[first + 5] * p->conv.stride + l.i[first + 3] - p->conv.pad_w;
         if (Y < 0 || Y >= H[1] || X < 0 || X >= H[2]) continue;
-        int64_t at[3] = {l.off[0] - p->conv.pad_h * image->event[1] - p->conv.pad_w * image->event[2], l.off[1], l.off[2]};
+        int64_t at[3] = {l.off[0] - p->conv.pad_h * image->event[1] -
+                             p->conv.pad_w * image->event[2],
+                         l.off[1], l.off[2]};
         double product = 1;
         for (int k = 0; k < 3; k++)
             if (v[k] != o) product *= v[k]->at[at[k]];
@@ -386,7 +407,8 @@ static nrg_status do_input(const ref *r, view *o) {
     uint32_t slot = o->x->par.input.slot;
     if (o->count == 0) return NRG_OK;
     if (!r->inputs || !r->inputs[slot])
-        return nrg_fail(r->ctx, NRG_E099, o->x->span, "input %s is not bound", nrg_input_name(r->g, slot));
+        return nrg_fail(r->ctx, NRG_E099, o->x->span, "input %s is not bound",
+                        nrg_input_name(r->g, slot));
     memcpy(o->at, r->inputs[slot], (size_t)o->count * sizeof(double));
     return NRG_OK;
 }
@@ -403,7 +425,8 @@ static nrg_status compute(const ref *r, view *o, const view *a, const view *b, c
     case NRG_OP_reshape: do_reshape(o, a); break;
     case NRG_OP_permute: do_permute(r, o, a); break;
     case NRG_OP_expand: {
-        nrg_node_info as_stop = *o->x; // a copy with broadcasting, which is what the elementwise loop does
+        nrg_node_info as_stop =
+            *o->x; // a copy with broadcasting, which is what the elementwise loop does
         view v = *o;
         as_stop.op = NRG_OP_stop;
         v.x = &as_stop;
@@ -441,7 +464,8 @@ static nrg_status view_make(ref *r, uint32_t i) {
         if (!(v->x->leads >> k & 1)) continue;
         v->lead[k] = v->count;
         size *= (double)extent(r, k);
-        if (size > 1e15) return nrg_fail(r->ctx, NRG_E098, v->x->span, "a node of more than 10^15 numbers");
+        if (size > 1e15)
+            return nrg_fail(r->ctx, NRG_E098, v->x->span, "a node of more than 10^15 numbers");
         v->count *= extent(r, k);
     }
     v->at = nrg_mem(r->ctx, NULL, 0, (size_t)(v->count ? v->count : 1) * sizeof(double));
@@ -483,16 +507,19 @@ static nrg_status eval(ref *r, uint32_t top, uint32_t *uses) {
     return NRG_OK;
 }
 
-nrg_status nrg_ref_eval(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs, uint64_t seed, uint32_t step,
-                        const nrg_node *outputs, int outputs_n, double *const *results) {
+nrg_status nrg_ref_eval(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs,
+                        uint64_t seed, uint32_t step, const nrg_node *outputs, int outputs_n,
+                        double *const *results) {
     uint32_t size = nrg_graph_size(g) + 1;
     nrg_arena scratch = nrg_arena_make(c);
     ref r = {c, g, n, inputs, seed, step, NRG_NEWS(&scratch, view, size)};
     uint32_t *uses = NRG_NEWS(&scratch, uint32_t, size);
     nrg_status s = r.v && uses ? NRG_OK : NRG_E098;
     for (int i = 0; i < outputs_n && s == NRG_OK; i++)
-        if (outputs[i].i == 0 || outputs[i].i >= size) s = nrg_fail(c, NRG_E099, NRG_NOWHERE, "output %d is not a node of the graph", i);
-    if (s == NRG_OK && n < 0) s = nrg_fail(c, NRG_E099, NRG_NOWHERE, "a run of %lld samples", (long long)n);
+        if (outputs[i].i == 0 || outputs[i].i >= size)
+            s = nrg_fail(c, NRG_E099, NRG_NOWHERE, "output %d is not a node of the graph", i);
+    if (s == NRG_OK && n < 0)
+        s = nrg_fail(c, NRG_E099, NRG_NOWHERE, "a run of %lld samples", (long long)n);
     if (s == NRG_OK) s = eval(&r, count_uses(g, uses, outputs, outputs_n), uses);
     for (int i = 0; i < outputs_n && s == NRG_OK; i++) {
         const view *v = &r.v[outputs[i].i];
