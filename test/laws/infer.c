@@ -377,6 +377,159 @@ static void loops_nest_in_candidates(void **state) {
     drop(&f);
 }
 
+// ---- weights in closed form
+
+typedef struct {
+    nrg_vars data;
+    int64_t n;
+} mean_loss;
+
+// The mean energy of the data, latents held.
+static nrg_status mean_energy(void *ud, nrg_scope *s, nrg_inference *i, nrg_node *total) {
+    const mean_loss *l = ud;
+    nrg_graph *g = nrg_scope_graph(s);
+    nrg_model *m = nrg_scope_model(s);
+    nrg_node Q;
+    for (int32_t v = 0; v < (int32_t)m->vars.n; v++) {
+        nrg_shape shape;
+        if (!(l->data >> v & 1)) continue;
+        TRY(nrg_var_shape(m, v, &shape));
+        nrg_scope_bind(s, v, nrg_input(g, m->vars.at[v].name, NRG_SAMPLE, shape));
+    }
+    TRY(nrg_infer_surrogate(i, l->data, &Q));
+    *total = nrg_mul(g, nrg_reduce(g, NRG_OP_sum, Q, 0, NRG_SAMPLE, false), nrg_const(g, 1 / (double)l->n));
+    return NRG_OK;
+}
+
+// Runs rounds; the mean of F must never rise. Returns the last mean.
+static double exact_rounds(fixture *f, nrg_vars data, int64_t n, int rounds, const char *said) {
+    mean_loss l = {data, n};
+    uint32_t params[8];
+    nrg_exact *e;
+    for (uint32_t p = 0; p < f->m->params.n; p++) params[p] = p;
+    nrg_exact_spec spec = {.params = params, .n = (int)f->m->params.n, .loss = mean_energy, .ud = &l, .type = f->type,
+                           .options = {.threads = 2, .batch = n}};
+    ok(f, nrg_exact_new(f->m, &spec, &e));
+    nrg_text t = nrg_text_make(f->c);
+    nrg_exact_print(e, &t);
+    if (!strstr(t.at, said)) print_message("%s", t.at);
+    assert_non_null(strstr(t.at, said));
+    nrg_text_free(&t);
+    double last = INFINITY, mean = 0, *F = calloc((size_t)n, sizeof *F);
+    for (int r = 0; r < rounds; r++) {
+        ok(f, nrg_exact_round(e, f->s, n, 1, (uint32_t)r, NULL));
+        ok(f, nrg_energy_of(f->m, f->s, data, n, 1, F));
+        mean = 0;
+        for (int64_t i = 0; i < n; i++) mean += F[i] / (double)n;
+        assert_true(mean <= last + 1e-12 * fabs(last));
+        last = mean;
+    }
+    free(F);
+    nrg_exact_free(e);
+    return mean;
+}
+
+static void regression_weights_are_least_squares(void **state) {
+    (void)state;
+    enum { N = 40, D = 3, M = 2 };
+    fixture f = load("dim D = 3, M = 2\ngiven x : real[D]\npredict y : real[M]\nmodule G = linear(M)\nenergy E(x, y) = 0.5 * sq(y - G(x))\n"
+                     "minimize y by exact\n", NRG_F64);
+    put_random(&f, "x", N * D, 70);
+    put_random(&f, "y", N * M, 71);
+    exact_rounds(&f, set(&f, "x") | set(&f, "y"), N, 2, "2 blocks of 4");
+    const double *x = numbers(&f, "x"), *y = numbers(&f, "y");
+    nrg_answers a = ask(&f, NRG_BEST, "y", set(&f, "x"), N, 1, 0);
+    for (int m = 0; m < M; m++) // residuals are orthogonal to the inputs and to 1
+        for (int d = 0; d <= D; d++) {
+            double dot = 0;
+            for (int i = 0; i < N; i++) dot += (y[i * M + m] - a.value[i * M + m]) * (d < D ? x[i * D + d] : 1);
+            near(dot, 0, 1e-11);
+        }
+    nrg_answers_free(&a);
+    drop(&f);
+}
+
+static void lloyd_moves_centres_to_means(void **state) {
+    (void)state;
+    enum { N = 60, D = 2, K = 4 };
+    fixture f = load("dim D = 2, K = 4\npredict y : real[D]\nlatent z : K\nweight W : real[K, D]\nenergy E(y, z) = sq(y - W[z])\nminimize z by exhaustive\n", NRG_F64);
+    put_random(&f, "y", N * D, 72);
+    double W[K * D] = {0.5, 0.5, -0.5, 0.3, 0, -1, 1e3, 1e3}; // the last is never nearest
+    put_numbers(&f, "W", W, K * D);
+    exact_rounds(&f, set(&f, "y"), N, 1, "8 blocks of 1");
+    const double *y = numbers(&f, "y"), *got = numbers(&f, "W");
+    double sum[K * D] = {0}, count[K] = {0};
+    for (int i = 0; i < N; i++) {
+        int at = 0;
+        double low = INFINITY;
+        for (int k = 0; k < K; k++) {
+            double a = y[i * 2] - W[k * 2], b = y[i * 2 + 1] - W[k * 2 + 1];
+            if (a * a + b * b < low) low = a * a + b * b, at = k;
+        }
+        sum[at * 2] += y[i * 2], sum[at * 2 + 1] += y[i * 2 + 1], count[at]++;
+    }
+    for (int k = 0; k < 3; k++)
+        for (int d = 0; d < D; d++) near(got[k * D + d], sum[k * D + d] / count[k], 1e-12);
+    assert_true(got[6] == 1e3 && got[7] == 1e3);
+    exact_rounds(&f, set(&f, "y"), N, 20, "W");
+    drop(&f);
+}
+
+static void alternating_least_squares_finds_the_plane(void **state) {
+    (void)state;
+    enum { N = 50, D = 4 };
+    fixture f = load("dim D = 4, K = 2\npredict y : real[D]\nlatent z : real[K]\nweight W : real[K, D] in orthonormal\nenergy E(y, z) = sq(y - z @ W)\n"
+                     "minimize z by exact\n", NRG_F64);
+    double *y = calloc(N * D, sizeof *y), C[D][D] = {{0}};
+    for (int i = 0; i < N; i++)
+        for (int d = 0; d < D; d++) y[i * D + d] = nrg_random_normal(1, 2, (uint64_t)i, 0, (uint32_t)d) * (d < 2 ? 3 - d : 0.3);
+    put_numbers(&f, "y", y, N * D);
+    exact_rounds(&f, set(&f, "y"), N, 40, "4 blocks of 2");
+    for (int i = 0; i < N; i++)
+        for (int a = 0; a < D; a++)
+            for (int b = 0; b < D; b++) C[a][b] += y[i * D + a] * y[i * D + b];
+    const double *W = numbers(&f, "W"); // C W' stays inside the span: (I - W'W) C W' = 0
+    for (int k = 0; k < 2; k++) {
+        double v[D] = {0}, norm = 0;
+        for (int a = 0; a < D; a++)
+            for (int b = 0; b < D; b++) v[a] += C[a][b] * W[k * D + b];
+        for (int a = 0; a < D; a++) norm += v[a] * v[a];
+        for (int j = 0; j < 2; j++) {
+            double dot = 0;
+            for (int a = 0; a < D; a++) dot += v[a] * W[j * D + a];
+            for (int a = 0; a < D; a++) v[a] -= dot * W[j * D + a];
+        }
+        for (int a = 0; a < D; a++) assert_true(fabs(v[a]) < 1e-6 * sqrt(norm));
+    }
+    free(y);
+    drop(&f);
+}
+
+// Means, precisions and shares of a mixture: one round equals the textbook's expectation-maximisation in turn, and F falls.
+static void mixtures_fall_to_a_fixed_point(void **state) {
+    (void)state;
+    enum { N = 80 };
+    fixture f = load("dim D = 2, K = 3\npredict y : real[D]\nlatent z : K\nweight W : real[K, D]\nweight p : real[K, D] in 0..\nweight s : real[K] in simplex\n"
+                     "energy E(y, z) = 0.5 * sum(p[z] * (y - W[z])^2) - 0.5 * sum(log(p[z])) - log(s[z])\nmarginalize z by exhaustive\n", NRG_F64);
+    double *y = calloc(N * 2, sizeof *y), one[6] = {1, 1, 1, 1, 1, 1}, third[3] = {0.3, 0.3, 0.4};
+    for (int i = 0; i < N * 2; i++) y[i] = nrg_random_normal(3, 4, (uint64_t)i, 0, 0) * 0.5 + (i / 2 % 3) * 2;
+    put_numbers(&f, "y", y, N * 2);
+    put_numbers(&f, "p", one, 6);
+    put_numbers(&f, "s", third, 3);
+    exact_rounds(&f, set(&f, "y"), N, 60, "p = n / sum n");
+    const double *s = numbers(&f, "s");
+    near(s[0] + s[1] + s[2], 1, 1e-12);
+    nrg_answers a = ask(&f, NRG_DIST, "z", set(&f, "y"), N, 1, 0); // at the fixed point shares are mean probabilities
+    for (int k = 0; k < 3; k++) {
+        double mean = 0;
+        for (int i = 0; i < N; i++) mean += a.p[i * 3 + k] / N;
+        near(mean, s[k], 1e-5);
+    }
+    nrg_answers_free(&a);
+    free(y);
+    drop(&f);
+}
+
 // ---- sameness
 
 static void check_same(const char *text, const char *asked, int64_t width, nrg_dtype type) {
@@ -443,6 +596,10 @@ int main(void) {
         cmocka_unit_test(boxes_hold),
         cmocka_unit_test(several_starts_keep_the_lowest),
         cmocka_unit_test(loops_nest_in_candidates),
+        cmocka_unit_test(regression_weights_are_least_squares),
+        cmocka_unit_test(lloyd_moves_centres_to_means),
+        cmocka_unit_test(alternating_least_squares_finds_the_plane),
+        cmocka_unit_test(mixtures_fall_to_a_fixed_point),
         cmocka_unit_test(an_answer_has_its_bits_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
