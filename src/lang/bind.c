@@ -6,7 +6,8 @@
 // Modules in the order of the text, then weights.
 static nrg_status nothing_called(checker *k, const stmt *s, uint32_t i) {
     const nrg_model *m = k->m;
-    nrg_status st = nrg_fail(k->c, NRG_E045, s->spans[i], "nothing to optimize is called '%s'", s->names[i]);
+    nrg_status st =
+        nrg_fail(k->c, NRG_E045, s->spans[i], "nothing to optimize is called '%s'", s->names[i]);
     nrg_text t = nrg_text_make(k->c);
     for (uint32_t j = 0; j < m->modules.n; j++) nrg_text_put(&t, " %s", m->modules.at[j].name);
     for (uint32_t j = 0; j < m->vars.n; j++)
@@ -22,24 +23,29 @@ static nrg_status optimized_twice(checker *k, const stmt *s) {
     for (uint32_t i = 0; i < k->m->optimizes.n; i++) {
         const nrg_optimize *o = &k->m->optimizes.at[i];
         if (o->n == 0 && s->n == 0) {
-            nrg_status st = nrg_fail(k->c, NRG_E010, s->span, "the rest of the weights has an optimize statement already");
+            nrg_status st = nrg_fail(k->c, NRG_E010, s->span,
+                                     "the rest of the weights has an optimize statement already");
             nrg_help(k->c, "name what this one is for: optimize G by ...");
             return st;
         }
         for (uint32_t a = 0; a < o->n; a++)
             for (uint32_t b = 0; b < s->n; b++)
-                if (nrg_same(o->names[a], s->names[b])) return nrg_fail(k->c, NRG_E010, s->spans[b], "'%s' has an optimize statement already", s->names[b]);
+                if (nrg_same(o->names[a], s->names[b]))
+                    return nrg_fail(k->c, NRG_E010, s->spans[b],
+                                    "'%s' has an optimize statement already", s->names[b]);
     }
     return NRG_OK;
 }
 
 nrg_status nrg_optimize_declare(checker *k, stmt *s) {
     nrg_model *m = k->m;
-    nrg_optimize o = {.names = s->names, .spans = s->spans, .n = s->n, .by = s->by, .span = s->span};
+    nrg_optimize o = {
+        .names = s->names, .spans = s->spans, .n = s->n, .by = s->by, .span = s->span};
     for (uint32_t i = 0; i < s->n; i++) {
         int32_t at;
         name_kind kind = nrg_names_find(k, s->names[i], &at);
-        bool weights = kind == N_MODULE || kind == N_USE || (kind == N_VAR && m->vars.at[at].role == NRG_WEIGHT);
+        bool weights = kind == N_MODULE || kind == N_USE ||
+                       (kind == N_VAR && m->vars.at[at].role == NRG_WEIGHT);
         if (!weights) return nothing_called(k, s, i);
     }
     TRY(optimized_twice(k, s));
@@ -54,11 +60,15 @@ nrg_status nrg_optimize_declare(checker *k, stmt *s) {
 // ---- data, hide, questions ----
 
 static nrg_status data(checker *k, stmt *s) {
-    nrg_data_stmt d = {.names = s->names, .spans = s->spans, .n = s->n, .expr = s->expr, .span = s->span};
+    nrg_data_stmt d = {
+        .names = s->names, .spans = s->spans, .n = s->n, .expr = s->expr, .span = s->span};
     for (uint32_t i = 0; i < s->n; i++) {
         int32_t v = nrg_model_var(k->m, s->names[i]);
-        if (nrg_same(s->names[i], "weight") || (v >= 0 && k->m->vars.at[v].role != NRG_WEIGHT)) continue;
-        nrg_status st = nrg_fail(k->c, NRG_E048, s->spans[i], "data binds '%s', which is not a variable of this model", s->names[i]);
+        if (nrg_same(s->names[i], "weight") || (v >= 0 && k->m->vars.at[v].role != NRG_WEIGHT))
+            continue;
+        nrg_status st =
+            nrg_fail(k->c, NRG_E048, s->spans[i],
+                     "data binds '%s', which is not a variable of this model", s->names[i]);
         nrg_fact(k->c, "variables: %s", nrg_names_var(k, ~nrg_model_role(k->m, NRG_WEIGHT), " "));
         nrg_help(k->c, "declare it with given or predict, or bind one of the variables");
         return st;
@@ -66,7 +76,9 @@ static nrg_status data(checker *k, stmt *s) {
     for (uint32_t i = 0; i < k->m->datas.n; i++)
         for (uint32_t a = 0; a < k->m->datas.at[i].n; a++)
             for (uint32_t b = 0; b < s->n; b++)
-                if (nrg_same(k->m->datas.at[i].names[a], s->names[b])) return nrg_fail(k->c, NRG_E010, s->spans[b], "'%s' is bound already", s->names[b]);
+                if (nrg_same(k->m->datas.at[i].names[a], s->names[b]))
+                    return nrg_fail(k->c, NRG_E010, s->spans[b], "'%s' is bound already",
+                                    s->names[b]);
     TRY(nrg_resolve(k, s->expr, SEE_VARS | SEE_WORDS));
     return NRG_PUSH(&k->m->arena, k->m->datas, d);
 }
@@ -75,17 +87,22 @@ static nrg_status find_var(checker *k, const char *name, nrg_span span, int32_t 
     *out = nrg_model_var(k->m, name);
     if (*out < 0) return nrg_names_unknown(k, "variable", name, span, 1u << N_VAR);
     if (k->m->vars.at[*out].role != NRG_WEIGHT) return NRG_OK;
-    nrg_status st = nrg_fail(k->c, NRG_E025, span, "'%s' is a weight: weights are learned, not inferred", name);
-    nrg_help(k->c, "name one of the variables: %s", nrg_names_var(k, ~nrg_model_role(k->m, NRG_WEIGHT), " "));
+    nrg_status st =
+        nrg_fail(k->c, NRG_E025, span, "'%s' is a weight: weights are learned, not inferred", name);
+    nrg_help(k->c, "name one of the variables: %s",
+             nrg_names_var(k, ~nrg_model_role(k->m, NRG_WEIGHT), " "));
     return st;
 }
 
 static nrg_status hide(checker *k, stmt *s) {
-    static const struct { const char *name, *args; } rows[] = {{"random", "p keep swap"}, {"noise", "sd"}, {"box", "height width"}};
+    static const struct {
+        const char *name, *args;
+    } rows[] = {{"random", "p keep swap"}, {"noise", "sd"}, {"box", "height width"}};
     nrg_hide h = {.by = s->by, .span = s->spans[0]};
     TRY(find_var(k, s->names[0], s->spans[0], &h.var));
     for (uint32_t i = 0; i < k->m->hides.n; i++)
-        if (k->m->hides.at[i].var == h.var) return nrg_fail(k->c, NRG_E010, h.span, "'%s' is hidden already", s->names[0]);
+        if (k->m->hides.at[i].var == h.var)
+            return nrg_fail(k->c, NRG_E010, h.span, "'%s' is hidden already", s->names[0]);
     const nrg_expr *head = s->by->kind == NRG_X_CALL ? s->by->kid[0] : s->by;
     const char *list[3], *name = head->kind == NRG_X_NAME ? head->text : nrg_source_part(k, head);
     for (int i = 0; i < 3; i++) {
@@ -103,7 +120,9 @@ static nrg_status hide(checker *k, stmt *s) {
 
 static nrg_status answer(checker *k, stmt *s) {
     nrg_answer_stmt a = {.span = s->span};
-    a.question = nrg_same(s->word, "best") ? NRG_BEST : nrg_same(s->word, "rank") ? NRG_RANK : NRG_DIST;
+    a.question = nrg_same(s->word, "best")   ? NRG_BEST
+                 : nrg_same(s->word, "rank") ? NRG_RANK
+                                             : NRG_DIST;
     TRY(find_var(k, s->names[0], s->spans[0], &a.var));
     for (uint32_t i = 0; i < s->givens; i++) {
         int32_t v;
@@ -115,17 +134,22 @@ static nrg_status answer(checker *k, stmt *s) {
 
 // ---- reports ----
 
-static const char *const metrics[] = {"error", "accuracy", "f1", "mse", "mae", "rmse", "r2", "auc", "nll", "energy", "perplexity",
-                                      "reconstruction", "log_z", "hamming", "inertia", "bits", NULL};
+static const char *const metrics[] = {
+    "error", "accuracy", "f1",      "mse",    "mae",        "rmse",
+    "r2",    "auc",      "nll",     "energy", "perplexity", "reconstruction",
+    "log_z", "hamming",  "inertia", "bits",   NULL};
 
 static nrg_status metric(checker *k, const nrg_expr *e) {
     const nrg_expr *head = e->kind == NRG_X_CALL ? e->kid[0] : e;
     if (head->kind != NRG_X_NAME || nrg_names_find(k, head->text, NULL) != N_NONE) {
-        if (head->kind != NRG_X_NAME || !nrg_in_list(metrics, head->text)) return nrg_resolve(k, e, SEE_VARS | SEE_ENERGY);
+        if (head->kind != NRG_X_NAME || !nrg_in_list(metrics, head->text))
+            return nrg_resolve(k, e, SEE_VARS | SEE_ENERGY);
     }
     if (!nrg_in_list(metrics, head->text)) {
-        const char *near = nrg_nearest(head->text, metrics, (int)(sizeof metrics / sizeof *metrics) - 1);
-        nrg_status st = nrg_names_unknown(k, "metric", head->text, head->span, near ? 0 : 1u << N_LET);
+        const char *near =
+            nrg_nearest(head->text, metrics, (int)(sizeof metrics / sizeof *metrics) - 1);
+        nrg_status st =
+            nrg_names_unknown(k, "metric", head->text, head->span, near ? 0 : 1u << N_LET);
         if (near && !nrg_names_lost(k, head->text)) nrg_help(k->c, "did you mean '%s'?", near);
         return st;
     }
@@ -135,8 +159,11 @@ static nrg_status metric(checker *k, const nrg_expr *e) {
         for (uint32_t j = 0; j < (a->kind == NRG_X_COND ? a->n : 1); j++) {
             const nrg_expr *v = a->kind == NRG_X_COND ? a->kid[j] : a;
             if (v->kind == NRG_X_NAME && nrg_model_var(k->m, v->text) >= 0) continue;
-            if (v->kind == NRG_X_NAME) return nrg_names_unknown(k, "variable", v->text, v->span, 1u << N_VAR);
-            nrg_status st = nrg_fail(k->c, NRG_E044, v->span, "%s takes the names of variables, but %s is an expression", head->text, nrg_source_part(k, v));
+            if (v->kind == NRG_X_NAME)
+                return nrg_names_unknown(k, "variable", v->text, v->span, 1u << N_VAR);
+            nrg_status st = nrg_fail(k->c, NRG_E044, v->span,
+                                     "%s takes the names of variables, but %s is an expression",
+                                     head->text, nrg_source_part(k, v));
             nrg_help(k->c, "name one of: %s", nrg_names_var(k, k->m->energy.vars, " "));
             return st;
         }
@@ -150,9 +177,7 @@ nrg_status nrg_bind_declare(checker *k, stmt *s) {
     case K_DATA: return data(k, s);
     case K_HIDE: return hide(k, s);
     case K_ANSWER: return answer(k, s);
-    case K_REPORT:
-        TRY(metric(k, s->expr));
-        return NRG_PUSH(&k->m->arena, k->m->reports, e);
+    case K_REPORT: TRY(metric(k, s->expr)); return NRG_PUSH(&k->m->arena, k->m->reports, e);
     default:
         TRY(nrg_resolve(k, s->expr, SEE_VARS | SEE_WORDS | SEE_ENERGY));
         return NRG_PUSH(&k->m->arena, k->m->expects, e);

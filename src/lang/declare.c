@@ -4,22 +4,31 @@
 #include <string.h>
 
 // Names in a constant expression are dims (and hyper-parameters where `hypers`), all declared before.
-static nrg_status constant(checker *k, const nrg_expr *e, bool hypers, nrg_status code, const char *what) {
+static nrg_status constant(checker *k, const nrg_expr *e, bool hypers, nrg_status code,
+                           const char *what) {
     if (e->kind == NRG_X_NAME) {
         int32_t at;
         name_kind kind = nrg_names_find(k, e->text, &at);
         if (kind == N_DIM || (hypers && (kind == N_HYPER || nrg_same(e->text, "N")))) return NRG_OK;
-        if (kind == N_NONE) return nrg_names_unknown(k, hypers ? "name" : "dim", e->text, e->span, 1u << N_DIM | (hypers ? 1u << N_HYPER : 0));
-        static const char *const kinds[] = {"", "a dim", "a hyper-parameter", "a variable", "a module", "a let", "a used model",
-                                            "the energy", "an index", "a layer", "a function", "", "", ""};
-        nrg_status s = nrg_fail(k->c, code, e->span, "%s, but '%s' is %s", what, e->text, kinds[kind]);
-        if (!hypers) nrg_help(k->c, "declare a dim: dim %s = ...", nrg_same(e->text, "K") ? "M" : "K");
+        if (kind == N_NONE)
+            return nrg_names_unknown(k, hypers ? "name" : "dim", e->text, e->span,
+                                     1u << N_DIM | (hypers ? 1u << N_HYPER : 0));
+        static const char *const kinds[] = {
+            "",         "a dim",   "a hyper-parameter", "a variable",
+            "a module", "a let",   "a used model",      "the energy",
+            "an index", "a layer", "a function",        "",
+            "",         ""};
+        nrg_status s =
+            nrg_fail(k->c, code, e->span, "%s, but '%s' is %s", what, e->text, kinds[kind]);
+        if (!hypers)
+            nrg_help(k->c, "declare a dim: dim %s = ...", nrg_same(e->text, "K") ? "M" : "K");
         return s;
     }
     bool sum = e->kind == NRG_X_BINARY && strchr("+-*/^", e->op[0]);
     bool minus = e->kind == NRG_X_UNARY && e->op[0] == '-';
     bool call = e->kind == NRG_X_CALL && hypers;
-    if (e->kind != NRG_X_NUMBER && !sum && !minus && !call) return nrg_fail(k->c, code, e->span, "%s", what);
+    if (e->kind != NRG_X_NUMBER && !sum && !minus && !call)
+        return nrg_fail(k->c, code, e->span, "%s", what);
     for (uint32_t i = call ? 1 : 0; i < e->n; i++) TRY(constant(k, e->kid[i], hypers, code, what));
     return NRG_OK;
 }
@@ -38,14 +47,16 @@ static bool sizes_known(const nrg_model *m, const nrg_expr *e) {
 
 static nrg_status whole(checker *k, const nrg_expr *e, const char *name, double x, int64_t *size) {
     if (x >= 1 && x <= 4e9 && floor(x) == x) return *size = (int64_t)x, NRG_OK;
-    return nrg_fail(k->c, NRG_E012, e->span, "the size of %s must be a whole number from 1 on, not %g", name, x);
+    return nrg_fail(k->c, NRG_E012, e->span,
+                    "the size of %s must be a whole number from 1 on, not %g", name, x);
 }
 
 static nrg_status same_labels(checker *k, const stmt *s) {
     for (uint32_t i = 0; i < s->nlabels; i++)
         for (uint32_t j = 0; j < i; j++)
             if (nrg_same(s->labels[i], s->labels[j]))
-                return nrg_fail(k->c, NRG_E010, s->spans[0], "%s has the label '%s' twice", s->names[0], s->labels[i]);
+                return nrg_fail(k->c, NRG_E010, s->spans[0], "%s has the label '%s' twice",
+                                s->names[0], s->labels[i]);
     return NRG_OK;
 }
 
@@ -71,7 +82,8 @@ static nrg_status dim(checker *k, stmt *s) {
     int64_t size = d.size;
     TRY(nrg_override_size(k, d.name, &size, &set));
     if (set && d.labels && size != d.size) {
-        nrg_fail(k->c, NRG_E013, NRG_NOWHERE, "--set %s=%lld: %s has %lld labels in the model", d.name, (long long)size, d.name, (long long)d.size);
+        nrg_fail(k->c, NRG_E013, NRG_NOWHERE, "--set %s=%lld: %s has %lld labels in the model",
+                 d.name, (long long)size, d.name, (long long)d.size);
         return NRG_E013;
     }
     if (set) d.size = size, d.fixed = true, d.extent = NULL;
@@ -94,8 +106,10 @@ static nrg_status range_of(checker *k, const nrg_expr *r, double *lo, double *hi
 }
 
 static nrg_status schedule(checker *k, const nrg_expr *e, nrg_hyper *h) {
-    TRY(constant(k, e->kind == NRG_X_SCHEDULE ? e->kid[0] : e, true, NRG_E013, "the value of a hyper-parameter is a number"));
-    if (e->kind == NRG_X_SCHEDULE) TRY(constant(k, e->kid[1], true, NRG_E013, "the value of a hyper-parameter is a number"));
+    TRY(constant(k, e->kind == NRG_X_SCHEDULE ? e->kid[0] : e, true, NRG_E013,
+                 "the value of a hyper-parameter is a number"));
+    if (e->kind == NRG_X_SCHEDULE)
+        TRY(constant(k, e->kid[1], true, NRG_E013, "the value of a hyper-parameter is a number"));
     h->geometric = e->kind == NRG_X_CALL && nrg_same(e->kid[0]->text, "geometric");
     TRY(nrg_eval_schedule(k->m, e, 0, &h->from));
     TRY(nrg_eval_schedule(k->m, e, 1, &h->to));
@@ -114,7 +128,8 @@ static nrg_status hyper(checker *k, stmt *s) {
         char lo[32] = "", hi[32] = "";
         if (isfinite(h.lo)) snprintf(lo, sizeof lo, "%g", h.lo);
         if (isfinite(h.hi)) snprintf(hi, sizeof hi, "%g", h.hi);
-        return nrg_fail(k->c, NRG_E013, s->expr->span, "hyper-parameter '%s' = %g is outside its range %s..%s", h.name, x, lo, hi);
+        return nrg_fail(k->c, NRG_E013, s->expr->span,
+                        "hyper-parameter '%s' = %g is outside its range %s..%s", h.name, x, lo, hi);
     }
     TRY(nrg_override_hyper(k, &h));
     if (nrg_same(h.name, "beta")) k->m->beta = h.from;
@@ -134,15 +149,20 @@ static nrg_status element(checker *k, const stmt *s, nrg_var *v) {
     const char *near = nrg_nearest(s->word, elements, 4);
     nrg_status st = nrg_names_unknown(k, "type", s->word, s->word_span, near ? 0 : 1u << N_DIM);
     if (nrg_names_lost(k, s->word)) return st; // nothing was said, so nothing is added
-    if (near) nrg_help(k->c, "did you mean '%s'?", near);
-    else nrg_fact(k->c, "types: real bit sign int, or a dim for its categories");
+    if (near)
+        nrg_help(k->c, "did you mean '%s'?", near);
+    else
+        nrg_fact(k->c, "types: real bit sign int, or a dim for its categories");
     return st;
 }
 
 static nrg_status axes(checker *k, const stmt *s) {
-    if (s->rank > NRG_MAX_RANK) return nrg_fail(k->c, NRG_E012, s->word_span, "'%s' has %u axes; at most %d are possible", s->names[0], s->rank, NRG_MAX_RANK);
+    if (s->rank > NRG_MAX_RANK)
+        return nrg_fail(k->c, NRG_E012, s->word_span, "'%s' has %u axes; at most %d are possible",
+                        s->names[0], s->rank, NRG_MAX_RANK);
     for (uint32_t i = 0; i < s->rank; i++) {
-        TRY(constant(k, s->axes[i], false, NRG_E012, "an axis is a dim, a number, or sums and products of them"));
+        TRY(constant(k, s->axes[i], false, NRG_E012,
+                     "an axis is a dim, a number, or sums and products of them"));
         double x;
         int64_t size;
         if (!sizes_known(k->m, s->axes[i])) continue;
@@ -155,10 +175,17 @@ static nrg_status axes(checker *k, const stmt *s) {
 static const struct {
     const char *name;
     nrg_domain_kind kind;
-} domains[] = {{"simplex", NRG_DOM_SIMPLEX},       {"sphere", NRG_DOM_SPHERE},         {"unit_columns", NRG_DOM_UNIT_COLUMNS},
-               {"orthonormal", NRG_DOM_ORTHONORMAL}, {"symmetric", NRG_DOM_SYMMETRIC}, {"segments", NRG_DOM_SEGMENTS},
-               {"monotone", NRG_DOM_MONOTONE},     {"tree", NRG_DOM_TREE},             {"projective", NRG_DOM_PROJECTIVE},
-               {"permutation", NRG_DOM_PERMUTATION}, {"path", NRG_DOM_PATH}};
+} domains[] = {{"simplex", NRG_DOM_SIMPLEX},
+               {"sphere", NRG_DOM_SPHERE},
+               {"unit_columns", NRG_DOM_UNIT_COLUMNS},
+               {"orthonormal", NRG_DOM_ORTHONORMAL},
+               {"symmetric", NRG_DOM_SYMMETRIC},
+               {"segments", NRG_DOM_SEGMENTS},
+               {"monotone", NRG_DOM_MONOTONE},
+               {"tree", NRG_DOM_TREE},
+               {"projective", NRG_DOM_PROJECTIVE},
+               {"permutation", NRG_DOM_PERMUTATION},
+               {"path", NRG_DOM_PATH}};
 enum { DOMAINS = sizeof domains / sizeof *domains };
 
 static nrg_status unknown_domain(checker *k, const stmt *s) {
@@ -166,13 +193,15 @@ static nrg_status unknown_domain(checker *k, const stmt *s) {
     for (int i = 0; i < DOMAINS; i++) list[i] = domains[i].name;
     nrg_status st = nrg_fail(k->c, NRG_E011, s->domain_span, "unknown domain '%s'", s->domain);
     const char *near = nrg_nearest(s->domain, list, DOMAINS);
-    nrg_fact(k->c, "domains: a..b simplex sphere unit_columns orthonormal symmetric segments monotone tree projective permutation path");
+    nrg_fact(k->c, "domains: a..b simplex sphere unit_columns orthonormal symmetric segments "
+                   "monotone tree projective permutation path");
     if (near) nrg_help(k->c, "did you mean '%s'?", near);
     return st;
 }
 
 static nrg_status domain(checker *k, const stmt *s, nrg_var *v) {
-    v->domain = (nrg_domain){.lo = -INFINITY, .hi = INFINITY, .span = s->domain_span, .args = s->given, .n = s->givens};
+    v->domain = (nrg_domain){
+        .lo = -INFINITY, .hi = INFINITY, .span = s->domain_span, .args = s->given, .n = s->givens};
     TRY(range_of(k, s->range, &v->domain.lo, &v->domain.hi));
     if (!s->domain) return v->domain.kind = s->range ? NRG_DOM_RANGE : NRG_DOM_ALL, NRG_OK;
     int i = 0;
@@ -180,10 +209,13 @@ static nrg_status domain(checker *k, const stmt *s, nrg_var *v) {
     if (i == DOMAINS) return unknown_domain(k, s);
     v->domain.kind = domains[i].kind;
     for (uint32_t j = 0; j < s->givens; j++)
-        if (nrg_model_var(k->m, s->given[j]) < 0) return nrg_names_unknown(k, "variable", s->given[j], s->given_spans[j], 1u << N_VAR);
-    if (v->domain.kind < NRG_DOM_SEGMENTS || (v->elem == NRG_CATEGORY && v->rank > 0)) return NRG_OK;
-    nrg_status st = nrg_fail(k->c, NRG_E017, s->domain_span, "%s needs an array of categories, but '%s' is %s%s", s->domain, v->name,
-                             s->word, v->rank ? "[...]" : "");
+        if (nrg_model_var(k->m, s->given[j]) < 0)
+            return nrg_names_unknown(k, "variable", s->given[j], s->given_spans[j], 1u << N_VAR);
+    if (v->domain.kind < NRG_DOM_SEGMENTS || (v->elem == NRG_CATEGORY && v->rank > 0))
+        return NRG_OK;
+    nrg_status st = nrg_fail(k->c, NRG_E017, s->domain_span,
+                             "%s needs an array of categories, but '%s' is %s%s", s->domain,
+                             v->name, s->word, v->rank ? "[...]" : "");
     nrg_help(k->c, "for instance Tag[T]: one category for each place");
     return st;
 }
@@ -193,22 +225,29 @@ static nrg_status init(checker *k, const stmt *s, const nrg_var *v) {
     const nrg_expr *e = s->expr;
     if (!e) return NRG_OK;
     if (v->role != NRG_WEIGHT) {
-        nrg_status st = nrg_fail(k->c, NRG_E037, e->span, "only weights have an `init`, but '%s' is not a weight", v->name);
-        nrg_help(k->c, "where inference starts is said by `from`: minimize %s by ... from ...", v->name);
+        nrg_status st = nrg_fail(k->c, NRG_E037, e->span,
+                                 "only weights have an `init`, but '%s' is not a weight", v->name);
+        nrg_help(k->c, "where inference starts is said by `from`: minimize %s by ... from ...",
+                 v->name);
         return st;
     }
-    if (e->kind != NRG_X_CALL || e->kid[0]->kind != NRG_X_NAME || !nrg_in_list(words, e->kid[0]->text)) {
-        if (e->kind == NRG_X_CALL && e->kid[0]->kind == NRG_X_NAME && !nrg_same(e->kid[0]->text, "sqrt")) {
+    if (e->kind != NRG_X_CALL || e->kid[0]->kind != NRG_X_NAME ||
+        !nrg_in_list(words, e->kid[0]->text)) {
+        if (e->kind == NRG_X_CALL && e->kid[0]->kind == NRG_X_NAME &&
+            !nrg_same(e->kid[0]->text, "sqrt")) {
             const char *near = nrg_nearest(e->kid[0]->text, words, 3);
-            nrg_status st = nrg_fail(k->c, NRG_E011, e->kid[0]->span, "unknown initial value '%s'", e->kid[0]->text);
+            nrg_status st = nrg_fail(k->c, NRG_E011, e->kid[0]->span, "unknown initial value '%s'",
+                                     e->kid[0]->text);
             nrg_fact(k->c, "initial values: a number, normal(sd), uniform(a), samples(v)");
             if (near) nrg_help(k->c, "did you mean '%s'?", near);
             return st;
         }
-        return constant(k, e, true, NRG_E037, "an initial value is a number, normal(sd), uniform(a) or samples(v)");
+        return constant(k, e, true, NRG_E037,
+                        "an initial value is a number, normal(sd), uniform(a) or samples(v)");
     }
     bool samples = nrg_same(e->kid[0]->text, "samples");
-    if (e->n != 2) return nrg_fail(k->c, NRG_E037, e->span, "%s takes one argument", e->kid[0]->text);
+    if (e->n != 2)
+        return nrg_fail(k->c, NRG_E037, e->span, "%s takes one argument", e->kid[0]->text);
     if (!samples) return constant(k, e->kid[1], true, NRG_E037, "a number is needed here");
     const nrg_expr *of = e->kid[1];
     int32_t at = of->kind == NRG_X_NAME ? nrg_model_var(k->m, of->text) : -1;
@@ -218,14 +257,20 @@ static nrg_status init(checker *k, const stmt *s, const nrg_var *v) {
 
 static nrg_status variable(checker *k, stmt *s) {
     for (uint32_t i = 0; i < s->n; i++) {
-        nrg_var v = {.name = s->names[i], .span = s->spans[i], .role = (nrg_role)(s->key - K_GIVEN), .axes = s->axes, .rank = s->rank,
+        nrg_var v = {.name = s->names[i],
+                     .span = s->spans[i],
+                     .role = (nrg_role)(s->key - K_GIVEN),
+                     .axes = s->axes,
+                     .rank = s->rank,
                      .init = s->expr};
         TRY(nrg_names_declare(k, v.name, v.span, false));
         TRY(element(k, s, &v));
         TRY(axes(k, s));
         TRY(domain(k, s, &v));
         TRY(init(k, s, &v));
-        if (k->m->vars.n >= NRG_MAX_VARS) return nrg_fail(k->c, NRG_E071, v.span, "more than %d variables and weights", NRG_MAX_VARS);
+        if (k->m->vars.n >= NRG_MAX_VARS)
+            return nrg_fail(k->c, NRG_E071, v.span, "more than %d variables and weights",
+                            NRG_MAX_VARS);
         TRY(NRG_PUSH(&k->m->arena, k->m->vars, v));
     }
     return NRG_OK;
@@ -234,13 +279,20 @@ static nrg_status variable(checker *k, stmt *s) {
 // ---- modules, lets, used models ----
 
 static nrg_status module(checker *k, stmt *s) {
-    nrg_module g = {.name = s->names[0], .span = s->spans[0], .params = s->given, .param_spans = s->given_spans, .n = s->givens, .body = s->expr};
+    nrg_module g = {.name = s->names[0],
+                    .span = s->spans[0],
+                    .params = s->given,
+                    .param_spans = s->given_spans,
+                    .n = s->givens,
+                    .body = s->expr};
     TRY(nrg_names_declare(k, g.name, g.span, false));
     k->locals.n = 0;
     for (uint32_t i = 0; i < s->givens; i++) {
         name_kind kind = nrg_names_find(k, s->given[i], NULL);
         if (kind != N_NONE && kind != N_LAYER && kind != N_FUNCTION) {
-            nrg_status st = nrg_fail(k->c, NRG_E014, s->given_spans[i], "parameter '%s' hides an earlier '%s'", s->given[i], s->given[i]);
+            nrg_status st =
+                nrg_fail(k->c, NRG_E014, s->given_spans[i], "parameter '%s' hides an earlier '%s'",
+                         s->given[i], s->given[i]);
             nrg_help(k->c, "pick another name");
             return st;
         }

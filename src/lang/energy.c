@@ -6,11 +6,15 @@ static nrg_status list_one(checker *k, stmt *s, uint32_t i) {
     int32_t v = nrg_model_var(m, s->given[i]);
     if (v < 0) return nrg_names_unknown(k, "variable", s->given[i], s->given_spans[i], 1u << N_VAR);
     if (m->vars.at[v].role == NRG_WEIGHT) {
-        nrg_status st = nrg_fail(k->c, NRG_E021, s->given_spans[i], "'%s' is a weight; energy %s lists variables only", s->given[i], s->names[0]);
+        nrg_status st =
+            nrg_fail(k->c, NRG_E021, s->given_spans[i],
+                     "'%s' is a weight; energy %s lists variables only", s->given[i], s->names[0]);
         nrg_help(k->c, "take it off the list; weights are found by themselves");
         return st;
     }
-    if (m->energy.vars >> v & 1) return nrg_fail(k->c, NRG_E010, s->given_spans[i], "energy %s lists '%s' twice", s->names[0], s->given[i]);
+    if (m->energy.vars >> v & 1)
+        return nrg_fail(k->c, NRG_E010, s->given_spans[i], "energy %s lists '%s' twice",
+                        s->names[0], s->given[i]);
     m->energy.vars |= (nrg_vars)1 << v;
     m->energy.order[m->energy.n++] = v;
     return NRG_OK;
@@ -19,7 +23,9 @@ static nrg_status list_one(checker *k, stmt *s, uint32_t i) {
 nrg_status nrg_energy_declare(checker *k, stmt *s) {
     nrg_model *m = k->m;
     if (m->energy.name || m->energy.fn) {
-        nrg_status st = nrg_fail(k->c, NRG_E010, s->spans[0], "a model has one energy, and '%s' is it already", m->energy.name ? m->energy.name : "the function given in C");
+        nrg_status st =
+            nrg_fail(k->c, NRG_E010, s->spans[0], "a model has one energy, and '%s' is it already",
+                     m->energy.name ? m->energy.name : "the function given in C");
         nrg_help(k->c, "add the terms up in one statement; helpers are `let` and `module`");
         return st;
     }
@@ -41,7 +47,8 @@ static const char *role_text(nrg_role r) {
 // What the list should have been.
 static const char *full_list(checker *k, nrg_vars more) {
     nrg_text t = nrg_text_make(k->c);
-    for (int32_t i = 0; i < k->m->energy.n; i++) nrg_text_put(&t, "%s%s", i ? ", " : "", k->m->vars.at[k->m->energy.order[i]].name);
+    for (int32_t i = 0; i < k->m->energy.n; i++)
+        nrg_text_put(&t, "%s%s", i ? ", " : "", k->m->vars.at[k->m->energy.order[i]].name);
     for (uint32_t i = 0; i < k->m->vars.n; i++)
         if (more >> i & 1) nrg_text_put(&t, "%s%s", t.n ? ", " : "", k->m->vars.at[i].name);
     const char *s = t.at && !t.bad ? nrg_arena_copy(&k->m->arena, t.at, t.n) : NULL;
@@ -52,19 +59,24 @@ static const char *full_list(checker *k, nrg_vars more) {
 void nrg_energy_check(checker *k) {
     nrg_model *m = k->m;
     if (!m->energy.body) return;
-    nrg_vars used = nrg_expr_vars(m, m->energy.body) & ~nrg_model_role(m, NRG_WEIGHT), more = used & ~m->energy.vars;
+    nrg_vars used = nrg_expr_vars(m, m->energy.body) & ~nrg_model_role(m, NRG_WEIGHT),
+             more = used & ~m->energy.vars;
     for (uint32_t i = 0; i < m->vars.n; i++) {
         const nrg_var *v = &m->vars.at[i];
         if (!(more >> i & 1)) continue;
-        nrg_fail(k->c, NRG_E023, m->energy.span, "energy %s uses %s variable '%s' but does not list it", m->energy.name, role_text(v->role), v->name);
+        nrg_fail(k->c, NRG_E023, m->energy.span,
+                 "energy %s uses %s variable '%s' but does not list it", m->energy.name,
+                 role_text(v->role), v->name);
         nrg_help(k->c, "write energy %s(%s)", m->energy.name, full_list(k, more));
         break; // one message names them all
     }
     for (uint32_t i = 0; i < m->vars.n; i++) {
         const nrg_var *v = &m->vars.at[i];
         if (v->role == NRG_WEIGHT || ((used | m->energy.vars) >> i & 1)) continue;
-        nrg_fail(k->c, NRG_E020, v->span, "%s variable '%s' does not appear in any energy", role_text(v->role), v->name);
-        nrg_help(k->c, "add it: energy %s(..., %s) = ..., or delete the line", m->energy.name, v->name);
+        nrg_fail(k->c, NRG_E020, v->span, "%s variable '%s' does not appear in any energy",
+                 role_text(v->role), v->name);
+        nrg_help(k->c, "add it: energy %s(..., %s) = ..., or delete the line", m->energy.name,
+                 v->name);
     }
 }
 
@@ -74,7 +86,8 @@ void nrg_energy_unused(checker *k) {
     nrg_vars idle = m->energy.vars & ~nrg_expr_vars(m, m->energy.body);
     for (uint32_t i = 0; i < m->vars.n; i++) {
         if (!(idle >> i & 1)) continue;
-        nrg_fail(k->c, NRG_E024, m->energy.span, "energy %s lists '%s' but does not use it", m->energy.name, m->vars.at[i].name);
+        nrg_fail(k->c, NRG_E024, m->energy.span, "energy %s lists '%s' but does not use it",
+                 m->energy.name, m->vars.at[i].name);
         nrg_help(k->c, "use %s in the energy, or take it off the list", m->vars.at[i].name);
         return;
     }
@@ -90,7 +103,8 @@ static const nrg_expr *asks(const nrg_model *m, const nrg_expr *e, int32_t var) 
         return let >= 0 ? asks(m, m->lets.at[let].body, var) : NULL;
     }
     const nrg_expr *f = e->kind == NRG_X_CALL && e->n == 2 ? e->kid[0] : NULL;
-    if (f && f->kind == NRG_X_NAME && (nrg_same(f->text, "seen") || nrg_same(f->text, "hidden")) && e->kid[1]->kind == NRG_X_NAME) {
+    if (f && f->kind == NRG_X_NAME && (nrg_same(f->text, "seen") || nrg_same(f->text, "hidden")) &&
+        e->kid[1]->kind == NRG_X_NAME) {
         int32_t v = nrg_model_var(m, e->kid[1]->text);
         if (v >= 0 && (var < 0 || v == var)) return e;
     }
@@ -108,15 +122,20 @@ void nrg_hide_check(checker *k) {
         const nrg_hide *h = &m->hides.at[i];
         const char *v = m->vars.at[h->var].name;
         if (asks(m, m->energy.body, h->var)) continue;
-        nrg_fail(k->c, NRG_E046, h->span, "'%s' is hidden in part, but no energy asks for seen(%s) or hidden(%s)", v, v, v);
-        nrg_help(k->c, "the energy may look only at the visible part: use seen(%s), e.g. G(seen(%s)), or delete the line", v, v);
+        nrg_fail(k->c, NRG_E046, h->span,
+                 "'%s' is hidden in part, but no energy asks for seen(%s) or hidden(%s)", v, v, v);
+        nrg_help(k->c,
+                 "the energy may look only at the visible part: use seen(%s), e.g. G(seen(%s)), or "
+                 "delete the line",
+                 v, v);
     }
     for (uint32_t i = 0; i < m->vars.n; i++) {
         const nrg_expr *e = asks(m, m->energy.body, (int32_t)i);
         bool hidden = false;
         for (uint32_t j = 0; j < m->hides.n; j++) hidden |= m->hides.at[j].var == (int32_t)i;
         if (!e || hidden) continue;
-        nrg_fail(k->c, NRG_E046, e->span, "the energy asks for %s(%s), but nothing hides '%s'", e->kid[0]->text, m->vars.at[i].name, m->vars.at[i].name);
+        nrg_fail(k->c, NRG_E046, e->span, "the energy asks for %s(%s), but nothing hides '%s'",
+                 e->kid[0]->text, m->vars.at[i].name, m->vars.at[i].name);
         nrg_help(k->c, "add: hide %s by random(15%%)", m->vars.at[i].name);
     }
 }

@@ -22,7 +22,8 @@ static nrg_expr *node(parser *p, nrg_expr_kind kind, uint32_t kids, nrg_span spa
     return nrg_p_check(p, nrg_expr_new(p->m, kind, kids, span));
 }
 
-static nrg_expr *two(parser *p, nrg_expr_kind kind, const char *op, nrg_span at, nrg_expr *a, nrg_expr *b) {
+static nrg_expr *two(parser *p, nrg_expr_kind kind, const char *op, nrg_span at, nrg_expr *a,
+                     nrg_expr *b) {
     if (!a || !b) return NULL;
     nrg_expr *e = node(p, kind, 2, nrg_p_join(a->span, b->span));
     if (!e) return NULL;
@@ -35,7 +36,9 @@ static nrg_expr *two(parser *p, nrg_expr_kind kind, const char *op, nrg_span at,
 
 static bool enter(parser *p) {
     if (p->depth++ < MOST_DEPTH) return true;
-    if (!p->failed) nrg_fail(p->c, NRG_E002, nrg_p_now(p)->span, "brackets are nested more than %d deep", MOST_DEPTH);
+    if (!p->failed)
+        nrg_fail(p->c, NRG_E002, nrg_p_now(p)->span, "brackets are nested more than %d deep",
+                 MOST_DEPTH);
     p->failed = true;
     return false;
 }
@@ -44,7 +47,8 @@ bool nrg_p_no_arrow(parser *p) {
     if (p->failed) return false;
     if (!nrg_p_at(p, "->")) return true;
     nrg_fail(p->c, NRG_E007, nrg_p_now(p)->span,
-             "'->' makes a schedule; it may stand only in a hyper default or a named argument of a method");
+             "'->' makes a schedule; it may stand only in a hyper default or a named argument of a "
+             "method");
     nrg_help(p->c, "declare it, e.g. hyper rate = 1e-3 -> 1e-5, and use the name here");
     p->failed = true;
     return false;
@@ -54,7 +58,8 @@ bool nrg_p_no_arrow(parser *p) {
 
 typedef NRG_LIST(nrg_expr *) expr_list;
 
-static nrg_status push_arg(parser *p, expr_list *v, name_list *names, nrg_expr *e, const char *name) {
+static nrg_status push_arg(parser *p, expr_list *v, name_list *names, nrg_expr *e,
+                           const char *name) {
     if (!e) return NRG_E002;
     if (NRG_PUSH(&p->m->arena, *v, e) || NRG_PUSH(&p->m->arena, *names, name)) {
         p->refused = p->failed = true;
@@ -72,12 +77,14 @@ static bool arg(parser *p, expr_list *v, name_list *names) {
         name = t->text;
         p->at += 2;
         e = p->schedules ? nrg_p_schedule(p) : nrg_p_expr(p);
-    } else e = nrg_p_expr(p);
+    } else
+        e = nrg_p_expr(p);
     return nrg_p_no_arrow(p) && push_arg(p, v, names, e, name) == NRG_OK;
 }
 
 // A call or index over the collected arguments, kid 0 being the base.
-static nrg_expr *apply(parser *p, nrg_expr_kind kind, nrg_expr *base, const expr_list *v, const name_list *names, nrg_span end) {
+static nrg_expr *apply(parser *p, nrg_expr_kind kind, nrg_expr *base, const expr_list *v,
+                       const name_list *names, nrg_span end) {
     nrg_expr *e = node(p, kind, v->n + 1, nrg_p_join(base->span, end));
     if (!e) return NULL;
     e->at = base->kind == NRG_X_MEMBER ? base->at : base->span;
@@ -119,12 +126,14 @@ static nrg_expr *conditional(parser *p, nrg_expr *base, bool always) {
     bool bar = false;
     p->at++;
     while (!nrg_p_at(p, ")")) {
-        bool named = nrg_p_now(p)->kind == T_NAME && nrg_p_next(p, 1)->kind == T_MARK && nrg_same(nrg_p_next(p, 1)->text, "=");
+        bool named = nrg_p_now(p)->kind == T_NAME && nrg_p_next(p, 1)->kind == T_MARK &&
+                     nrg_same(nrg_p_next(p, 1)->text, "=");
         if (named ? !arg(p, &rest, &names) : !nrg_p_no_arrow(p)) return NULL;
         if (!named) {
             uint32_t at = p->at;
             nrg_expr *e = nrg_p_additive(p);
-            if (e && !nrg_p_at(p, "|") && !nrg_p_at(p, ",") && !nrg_p_at(p, ")")) { // a comparison or the like: read it whole
+            if (e && !nrg_p_at(p, "|") && !nrg_p_at(p, ",") &&
+                !nrg_p_at(p, ")")) { // a comparison or the like: read it whole
                 p->at = at;
                 e = nrg_p_expr(p);
             }
@@ -134,7 +143,8 @@ static nrg_expr *conditional(parser *p, nrg_expr *base, bool always) {
             bar = true;
             split = v.n;
             p->at++;
-        } else if (!nrg_p_take(p, ",")) break;
+        } else if (!nrg_p_take(p, ","))
+            break;
     }
     nrg_span end = nrg_p_now(p)->span;
     if (!nrg_p_need(p, ")", "',' '|' or ')'")) return NULL;
@@ -187,7 +197,8 @@ static nrg_expr *postfix(parser *p);
 
 static bool binder(parser *p, nrg_binder *b) {
     if (nrg_p_take(p, "(")) {
-        if (!nrg_p_names(p, "an index", &b->names, &b->spans, &b->n) || !nrg_p_need(p, ")", "',' or ')' after the indices"))
+        if (!nrg_p_names(p, "an index", &b->names, &b->spans, &b->n) ||
+            !nrg_p_need(p, ")", "',' or ')' after the indices"))
             return false;
     } else {
         const token *t = nrg_p_name(p, "an index");
@@ -207,8 +218,10 @@ static bool binder(parser *p, nrg_binder *b) {
 }
 
 static void body_outside(parser *p, const token *head, nrg_span binders) {
-    nrg_fail(p->c, NRG_E004, nrg_p_now(p)->span, "the body of %s goes inside its parentheses, after ':'", head->text);
-    nrg_help(p->c, "write %s(%.*s: ...)", head->text, (int)(binders.end - binders.start), p->text + binders.start);
+    nrg_fail(p->c, NRG_E004, nrg_p_now(p)->span,
+             "the body of %s goes inside its parentheses, after ':'", head->text);
+    nrg_help(p->c, "write %s(%.*s: ...)", head->text, (int)(binders.end - binders.start),
+             p->text + binders.start);
     p->failed = true;
 }
 
@@ -258,7 +271,8 @@ static nrg_expr *primary(parser *p) {
     const token *t = nrg_p_now(p);
     if (t->kind == T_NUMBER) return leaf(p, NRG_X_NUMBER);
     if (t->kind == T_STRING) return leaf(p, NRG_X_STRING);
-    if (t->kind == T_NAME && !nrg_joining_word(t->text)) return is_reduction(p) ? reduction(p) : leaf(p, NRG_X_NAME);
+    if (t->kind == T_NAME && !nrg_joining_word(t->text))
+        return is_reduction(p) ? reduction(p) : leaf(p, NRG_X_NAME);
     if (!nrg_p_at(p, "(")) {
         nrg_p_unexpected(p, "an expression");
         return NULL;
@@ -273,8 +287,10 @@ static nrg_expr *primary(parser *p) {
 }
 
 static bool takes_condition(const parser *p, const nrg_expr *base, bool *always) {
-    static const char *const metrics[] = {"error", "log_z", "accuracy", "f1", "mse", "mae", "energy", "reconstruction", NULL};
-    if (base->kind != NRG_X_NAME || (p->key != K_LEARN && p->key != K_REPORT && p->key != K_EXPECT)) return false;
+    static const char *const metrics[] = {"error", "log_z",  "accuracy",       "f1", "mse",
+                                          "mae",   "energy", "reconstruction", NULL};
+    if (base->kind != NRG_X_NAME || (p->key != K_LEARN && p->key != K_REPORT && p->key != K_EXPECT))
+        return false;
     const nrg_loss_row *row = nrg_loss_find(base->text);
     *always = row && nrg_same(row->args, "cond");
     return *always || (p->key != K_LEARN && nrg_in_list(metrics, base->text));
@@ -300,9 +316,12 @@ static nrg_expr *postfix(parser *p) {
     nrg_expr *e = primary(p);
     while (e && !p->failed) {
         bool always = false;
-        if (nrg_p_at(p, "(")) e = takes_condition(p, e, &always) ? conditional(p, e, always) : call(p, e, NRG_X_CALL);
-        else if (nrg_p_at(p, "[")) e = call(p, e, NRG_X_INDEX);
-        else if (nrg_p_at(p, ".")) e = member(p, e);
+        if (nrg_p_at(p, "("))
+            e = takes_condition(p, e, &always) ? conditional(p, e, always) : call(p, e, NRG_X_CALL);
+        else if (nrg_p_at(p, "["))
+            e = call(p, e, NRG_X_INDEX);
+        else if (nrg_p_at(p, "."))
+            e = member(p, e);
         else if (nrg_p_at(p, "'")) {
             nrg_expr *t = node(p, NRG_X_TRANSPOSE, 1, nrg_p_join(e->span, nrg_p_now(p)->span));
             if (!t) return NULL;
@@ -310,7 +329,8 @@ static nrg_expr *postfix(parser *p) {
             t->kid[0] = e;
             p->at++;
             e = made(p, t);
-        } else return e;
+        } else
+            return e;
     }
     return p->failed ? NULL : e;
 }
@@ -351,8 +371,12 @@ static nrg_expr *chain(parser *p, const char *const *ops, nrg_expr *(*next)(pars
     return e;
 }
 
-static nrg_expr *product(parser *p) { return chain(p, (const char *const[]){"*", "/", "@", NULL}, unary); }
-nrg_expr *nrg_p_additive(parser *p) { return chain(p, (const char *const[]){"+", "-", NULL}, product); }
+static nrg_expr *product(parser *p) {
+    return chain(p, (const char *const[]){"*", "/", "@", NULL}, unary);
+}
+nrg_expr *nrg_p_additive(parser *p) {
+    return chain(p, (const char *const[]){"+", "-", NULL}, product);
+}
 
 static nrg_expr *compare(parser *p) {
     static const char *const relations[] = {"==", "!=", "<", "<=", ">", ">=", NULL};
@@ -407,7 +431,8 @@ nrg_expr *nrg_p_schedule(parser *p) {
 
 static bool starts_operand(const parser *p) {
     const token *t = nrg_p_now(p);
-    return t->kind == T_NUMBER || (t->kind == T_NAME && !nrg_joining_word(t->text)) || nrg_p_at(p, "(") || nrg_p_at(p, "-");
+    return t->kind == T_NUMBER || (t->kind == T_NAME && !nrg_joining_word(t->text)) ||
+           nrg_p_at(p, "(") || nrg_p_at(p, "-");
 }
 
 nrg_expr *nrg_p_range(parser *p) {

@@ -14,11 +14,15 @@ typedef struct {
 
 static nrg_expr *expand(expansion *x, const nrg_expr *e);
 
-static nrg_vars not_latent(const nrg_model *m) { return m->energy.vars & ~nrg_model_role(m, NRG_LATENT); }
+static nrg_vars not_latent(const nrg_model *m) {
+    return m->energy.vars & ~nrg_model_role(m, NRG_LATENT);
+}
 
 static nrg_expr *atom(expansion *x, nrg_atom_kind kind) {
     nrg_model *m = x->k->m;
-    nrg_atom a = {.kind = kind, .data = kind == NRG_POS ? x->on | x->given : x->given, .over = kind == NRG_POS ? 0 : x->on};
+    nrg_atom a = {.kind = kind,
+                  .data = kind == NRG_POS ? x->on | x->given : x->given,
+                  .over = kind == NRG_POS ? 0 : x->on};
     uint32_t i = 0;
     while (i < x->l->atoms.n && memcmp(&x->l->atoms.at[i], &a, sizeof a) != 0) i++;
     if (i == x->l->atoms.n && NRG_PUSH(&m->arena, x->l->atoms, a)) return NULL;
@@ -61,7 +65,9 @@ static nrg_expr *argument(expansion *x, const char *name, bool *is) {
         if (!nrg_same(word, name)) continue;
         *is = true;
         const nrg_expr *given = nrg_call_arg(x->call, name, i);
-        char *text = given ? NULL : nrg_arena_copy(&x->k->m->arena, value ? value : "0", value ? (size_t)n : 1);
+        char *text =
+            given ? NULL
+                  : nrg_arena_copy(&x->k->m->arena, value ? value : "0", value ? (size_t)n : 1);
         expansion user = {.k = x->k, .l = x->l, .span = x->span, .on = x->on, .given = x->given};
         const nrg_expr *e = given ? given : text ? nrg_parse_row(x->k->m, text) : NULL;
         return e ? expand(&user, e) : NULL;
@@ -76,29 +82,46 @@ static nrg_status cond_error(checker *k, const nrg_expr *call, const nrg_expr *a
     const char *text = nrg_source_part(k, arg);
     bool named = arg->kind == NRG_X_NAME;
     int32_t v = named ? nrg_model_var(k->m, text) : -1;
-    if (named && v < 0 && nrg_names_find(k, text, NULL) == N_NONE) return nrg_names_unknown(k, "variable", text, arg->span, 1u << N_VAR);
-    if (v >= 0 && k->m->vars.at[v].role == NRG_WEIGHT) nrg_fail(k->c, NRG_E044, arg->span, "%s takes the names of variables, but '%s' is a weight", name, text);
-    else if (v >= 0) nrg_fail(k->c, NRG_E044, arg->span, "%s cannot stand for '%s': the energy does not list it", name, text);
-    else nrg_fail(k->c, NRG_E044, arg->span, "%s takes the names of variables, but %s is %s", name, text, named ? "not one" : "an expression");
+    if (named && v < 0 && nrg_names_find(k, text, NULL) == N_NONE)
+        return nrg_names_unknown(k, "variable", text, arg->span, 1u << N_VAR);
+    if (v >= 0 && k->m->vars.at[v].role == NRG_WEIGHT)
+        nrg_fail(k->c, NRG_E044, arg->span, "%s takes the names of variables, but '%s' is a weight",
+                 name, text);
+    else if (v >= 0)
+        nrg_fail(k->c, NRG_E044, arg->span, "%s cannot stand for '%s': the energy does not list it",
+                 name, text);
+    else
+        nrg_fail(k->c, NRG_E044, arg->span, "%s takes the names of variables, but %s is %s", name,
+                 text, named ? "not one" : "an expression");
     nrg_fact(k->c, "%s reads the energy by itself; nothing else needs to be named", name);
-    nrg_vars all = k->m->energy.vars, predict = all & nrg_model_role(k->m, NRG_PREDICT), given = all & nrg_model_role(k->m, NRG_GIVEN);
-    if (predict && given) nrg_help(k->c, "write %s(%s | %s), or %s alone, which means the same", name, nrg_names_var(k, predict, ", "), nrg_names_var(k, given, ", "), name);
-    else nrg_help(k->c, "write %s alone", name);
+    nrg_vars all = k->m->energy.vars, predict = all & nrg_model_role(k->m, NRG_PREDICT),
+             given = all & nrg_model_role(k->m, NRG_GIVEN);
+    if (predict && given)
+        nrg_help(k->c, "write %s(%s | %s), or %s alone, which means the same", name,
+                 nrg_names_var(k, predict, ", "), nrg_names_var(k, given, ", "), name);
+    else
+        nrg_help(k->c, "write %s alone", name);
     return NRG_E044;
 }
 
 static nrg_status cond_sets(expansion *x, const nrg_expr *call) {
     const nrg_model *m = x->k->m;
-    const nrg_expr *c = call->kind == NRG_X_CALL && call->n > 1 && call->kid[1]->kind == NRG_X_COND ? call->kid[1] : NULL;
+    const nrg_expr *c = call->kind == NRG_X_CALL && call->n > 1 && call->kid[1]->kind == NRG_X_COND
+                            ? call->kid[1]
+                            : NULL;
     if (!c) return NRG_OK; // the defaults stand
     nrg_vars sets[2] = {0, 0};
     for (uint32_t i = 0; i < c->n; i++) {
         int32_t v = c->kid[i]->kind == NRG_X_NAME ? nrg_model_var(m, c->kid[i]->text) : -1;
         if (v < 0 || !(not_latent(m) >> v & 1)) {
             if (v < 0 || m->vars.at[v].role != NRG_LATENT) return cond_error(x->k, call, c->kid[i]);
-            return nrg_fail(x->k->c, NRG_E044, c->kid[i]->span, "'%s' is a latent: it is not in the data, so it has no likelihood", m->vars.at[v].name);
+            return nrg_fail(x->k->c, NRG_E044, c->kid[i]->span,
+                            "'%s' is a latent: it is not in the data, so it has no likelihood",
+                            m->vars.at[v].name);
         }
-        if ((sets[0] | sets[1]) >> v & 1) return nrg_fail(x->k->c, NRG_E044, c->kid[i]->span, "'%s' is named twice", m->vars.at[v].name);
+        if ((sets[0] | sets[1]) >> v & 1)
+            return nrg_fail(x->k->c, NRG_E044, c->kid[i]->span, "'%s' is named twice",
+                            m->vars.at[v].name);
         sets[i >= c->split] |= (nrg_vars)1 << v;
     }
     x->on = sets[0];
@@ -113,10 +136,17 @@ static nrg_expr *library(expansion *x, const nrg_expr *e, const nrg_loss_row *ro
     checker *k = x->k;
     const nrg_expr *head = e->kind == NRG_X_CALL ? e->kid[0] : e;
     bool cond = nrg_same(row->args, "cond");
-    expansion in = {.k = k, .l = x->l, .span = head->span, .call = e, .args = cond ? "" : row->args, .on = x->on, .given = x->given};
+    expansion in = {.k = k,
+                    .l = x->l,
+                    .span = head->span,
+                    .call = e,
+                    .args = cond ? "" : row->args,
+                    .on = x->on,
+                    .given = x->given};
     if (cond && cond_sets(&in, e)) return NULL;
     if (cond && e->kind == NRG_X_CALL && e->n > 2) { // beta and the like belong to the file
-        nrg_fail(k->c, NRG_E011, e->kid[2]->span, "unknown argument '%s' of %s", e->names && e->names[2] ? e->names[2] : "?", row->name);
+        nrg_fail(k->c, NRG_E011, e->kid[2]->span, "unknown argument '%s' of %s",
+                 e->names && e->names[2] ? e->names[2] : "?", row->name);
         return NULL;
     }
     if (!cond && nrg_check_args(k, e, row->args, row->name, 0, SEE_VARS | SEE_ATOMS)) return NULL;
@@ -127,10 +157,13 @@ static nrg_expr *library(expansion *x, const nrg_expr *e, const nrg_loss_row *ro
 static nrg_expr *expand(expansion *x, const nrg_expr *e) {
     const nrg_expr *head = e->kind == NRG_X_CALL ? e->kid[0] : e;
     if (head->kind == NRG_X_NAME) {
-        bool is, user = x->args ? false : nrg_names_find(x->k, head->text, NULL) != N_NONE && nrg_names_find(x->k, head->text, NULL) < N_LAYER;
+        bool is, user = x->args ? false
+                                : nrg_names_find(x->k, head->text, NULL) != N_NONE &&
+                                      nrg_names_find(x->k, head->text, NULL) < N_LAYER;
         nrg_expr *a = e == head ? argument(x, head->text, &is) : (is = false, NULL);
         if (is) return a;
-        if (e == head && !user && atom_kind(head->text) >= 0) return atom(x, (nrg_atom_kind)atom_kind(head->text));
+        if (e == head && !user && atom_kind(head->text) >= 0)
+            return atom(x, (nrg_atom_kind)atom_kind(head->text));
         const nrg_loss_row *row = user || x->args ? NULL : nrg_loss_find(head->text);
         if (row) return library(x, e, row);
     }
@@ -138,8 +171,10 @@ static nrg_expr *expand(expansion *x, const nrg_expr *e) {
 }
 
 static nrg_status against(checker *k, const nrg_expr *e) {
-    static const struct { const char *name, *args; } rows[] = {{"offender", "outside"}, {"sample", "k"}, {"batch", ""}, {"queue", "n"},
-                                                              {"noise", "sd power"}, {"data", NULL}, {"rows", NULL}};
+    static const struct {
+        const char *name, *args;
+    } rows[] = {{"offender", "outside"}, {"sample", "k"}, {"batch", ""}, {"queue", "n"},
+                {"noise", "sd power"},   {"data", NULL},  {"rows", NULL}};
     const nrg_expr *head = e->kind == NRG_X_CALL ? e->kid[0] : e;
     const char *list[7];
     for (int i = 0; i < 7; i++) {
@@ -153,9 +188,12 @@ static nrg_status against(checker *k, const nrg_expr *e) {
         }
         return NRG_OK;
     }
-    const char *name = head->kind == NRG_X_NAME ? head->text : nrg_source_part(k, head), *near = nrg_nearest(name, list, 7);
-    nrg_status s = nrg_fail(k->c, NRG_E011, head->span, "unknown source of wrong answers '%s'", name);
-    nrg_fact(k->c, "sources: offender(outside=r) sample(k) batch queue(n) noise data(column=value) rows(condition)");
+    const char *name = head->kind == NRG_X_NAME ? head->text : nrg_source_part(k, head),
+               *near = nrg_nearest(name, list, 7);
+    nrg_status s =
+        nrg_fail(k->c, NRG_E011, head->span, "unknown source of wrong answers '%s'", name);
+    nrg_fact(k->c, "sources: offender(outside=r) sample(k) batch queue(n) noise data(column=value) "
+                   "rows(condition)");
     if (near) nrg_help(k->c, "did you mean '%s'?", near);
     return s;
 }
@@ -167,7 +205,11 @@ nrg_status nrg_learn_declare(checker *k, stmt *s) {
     TRY(nrg_weigh(k, s->expr, s->expr->span, NULL));
     if (s->from) TRY(against(k, s->from));
     nrg_vars seen = not_latent(m);
-    expansion x = {.k = k, .l = &l, .span = s->expr->span, .on = seen & nrg_model_role(m, NRG_PREDICT), .given = seen & nrg_model_role(m, NRG_GIVEN)};
+    expansion x = {.k = k,
+                   .l = &l,
+                   .span = s->expr->span,
+                   .on = seen & nrg_model_role(m, NRG_PREDICT),
+                   .given = seen & nrg_model_role(m, NRG_GIVEN)};
     int before = nrg_diag_errors(k->c);
     l.expr = expand(&x, s->expr);
     if (!l.expr) return nrg_diag_errors(k->c) > before ? NRG_E011 : NRG_E098;
@@ -178,7 +220,10 @@ nrg_status nrg_learn_declare(checker *k, stmt *s) {
 
 // The first name in the loss that needs what atom kind names, for the caret.
 static nrg_span loss_place(const nrg_learn *l, uint32_t atom) {
-    struct { const nrg_expr *at[NRG_MAX_HEIGHT + 1]; int n; } stack = {.at = {l->expr}, .n = 1};
+    struct {
+        const nrg_expr *at[NRG_MAX_HEIGHT + 1];
+        int n;
+    } stack = {.at = {l->expr}, .n = 1};
     while (stack.n) {
         const nrg_expr *e = stack.at[--stack.n];
         if (e->kind == NRG_X_ATOM && (uint32_t)e->number == atom) return e->span;
@@ -191,7 +236,9 @@ static nrg_span loss_place(const nrg_learn *l, uint32_t atom) {
 // Summed out by statements, or finite and small, so that a statement may be missing.
 static bool summable(const nrg_model *m, nrg_vars set) {
     for (uint32_t i = 0; i < m->vars.n; i++)
-        if ((set >> i & 1) && !nrg_model_infer(m, NRG_MARGINALIZE, (int32_t)i) && !nrg_small_finite(m, (int32_t)i)) return false;
+        if ((set >> i & 1) && !nrg_model_infer(m, NRG_MARGINALIZE, (int32_t)i) &&
+            !nrg_small_finite(m, (int32_t)i))
+            return false;
     return true;
 }
 
@@ -199,7 +246,8 @@ static bool sampled(const nrg_model *m, nrg_vars set) {
     nrg_vars latents = nrg_model_role(m, NRG_LATENT);
     for (uint32_t i = 0; i < m->infers.n; i++) {
         const nrg_infer_stmt *st = &m->infers.at[i];
-        if (st->verb == NRG_SAMPLE_VERB && !(st->vars & ~(set | latents)) && !(set & ~st->vars)) return true;
+        if (st->verb == NRG_SAMPLE_VERB && !(st->vars & ~(set | latents)) && !(set & ~st->vars))
+            return true;
     }
     return false;
 }
@@ -208,10 +256,13 @@ static void no_source(checker *k, const nrg_learn *l, uint32_t i) {
     const nrg_atom *a = &l->atoms.at[i];
     const char *names = nrg_names_var(k, a->over, ", ");
     bool real = false;
-    for (uint32_t v = 0; v < k->m->vars.n; v++) real |= (a->over >> v & 1) && k->m->vars.at[v].elem == NRG_REAL;
-    nrg_fail(k->c, NRG_E049, loss_place(l, i), "nll needs the free energy over all %s, and nothing says how to get it", names);
+    for (uint32_t v = 0; v < k->m->vars.n; v++)
+        real |= (a->over >> v & 1) && k->m->vars.at[v].elem == NRG_REAL;
+    nrg_fail(k->c, NRG_E049, loss_place(l, i),
+             "nll needs the free energy over all %s, and nothing says how to get it", names);
     nrg_fact(k->c, "sources, in order: against ..., marginalize %s, sample %s", names, names);
-    nrg_help(k->c, real ? "add: sample %s by langevin(steps=60) from noise" : "add: marginalize %s", names);
+    nrg_help(k->c, real ? "add: sample %s by langevin(steps=60) from noise" : "add: marginalize %s",
+             names);
 }
 
 static void offenders(checker *k, const nrg_learn *l, uint32_t i) {
@@ -222,10 +273,18 @@ static void offenders(checker *k, const nrg_learn *l, uint32_t i) {
     for (uint32_t v = 0; v < k->m->vars.n; v++) {
         if (!(a->over >> v & 1) || k->m->vars.at[v].elem != NRG_REAL) continue;
         const char *name = k->m->vars.at[v].name;
-        nrg_fail(k->c, NRG_E047, by ? head->span : loss_place(l, i), "every neighbour of a real answer is a wrong answer: offender on '%s' needs outside=", name);
+        nrg_fail(
+            k->c, NRG_E047, by ? head->span : loss_place(l, i),
+            "every neighbour of a real answer is a wrong answer: offender on '%s' needs outside=",
+            name);
         nrg_fact(k->c, "%s : %s", name, nrg_var_text(k, (int32_t)v));
-        if (by) nrg_help(k->c, "write offender(outside=0.1): answers closer than 0.1 to the data are not wrong");
-        else nrg_help(k->c, "write against offender(outside=0.1): answers closer than 0.1 to the data are not wrong");
+        if (by)
+            nrg_help(
+                k->c,
+                "write offender(outside=0.1): answers closer than 0.1 to the data are not wrong");
+        else
+            nrg_help(k->c, "write against offender(outside=0.1): answers closer than 0.1 to the "
+                           "data are not wrong");
         return;
     }
 }
@@ -237,7 +296,8 @@ void nrg_learn_check(checker *k) {
         for (uint32_t i = 0; i < l->atoms.n; i++) {
             const nrg_atom *a = &l->atoms.at[i];
             int before = nrg_diag_errors(k->c);
-            if (a->kind == NRG_FREE && !l->against && !summable(m, a->over) && !sampled(m, a->over)) no_source(k, l, i);
+            if (a->kind == NRG_FREE && !l->against && !summable(m, a->over) && !sampled(m, a->over))
+                no_source(k, l, i);
             if (a->kind == NRG_NEG) offenders(k, l, i);
             if (nrg_diag_errors(k->c) > before) break; // one message a statement
         }

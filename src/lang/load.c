@@ -6,10 +6,16 @@
 static nrg_status one(checker *k, stmt *s) {
     switch (s->key) {
     case K_ENERGY: return nrg_energy_declare(k, s);
-    case K_MINIMIZE: case K_MARGINALIZE: case K_SAMPLE: return nrg_infer_declare(k, s);
+    case K_MINIMIZE:
+    case K_MARGINALIZE:
+    case K_SAMPLE: return nrg_infer_declare(k, s);
     case K_LEARN: return nrg_learn_declare(k, s);
     case K_OPTIMIZE: return nrg_optimize_declare(k, s);
-    case K_HIDE: case K_DATA: case K_ANSWER: case K_EXPECT: case K_REPORT: return nrg_bind_declare(k, s);
+    case K_HIDE:
+    case K_DATA:
+    case K_ANSWER:
+    case K_EXPECT:
+    case K_REPORT: return nrg_bind_declare(k, s);
     default: return nrg_declare(k, s);
     }
 }
@@ -25,8 +31,11 @@ static nrg_status listed(checker *k, const char *vars) {
         if (!name) return NRG_E098;
         int32_t v = nrg_model_var(m, name);
         if (v < 0) return nrg_names_unknown(k, "variable", name, NRG_NOWHERE, 1u << N_VAR);
-        if (m->vars.at[v].role == NRG_WEIGHT) return nrg_fail(k->c, NRG_E021, NRG_NOWHERE, "'%s' is a weight; an energy lists variables only", name);
-        if (m->energy.vars >> v & 1) return nrg_fail(k->c, NRG_E010, NRG_NOWHERE, "the energy lists '%s' twice", name);
+        if (m->vars.at[v].role == NRG_WEIGHT)
+            return nrg_fail(k->c, NRG_E021, NRG_NOWHERE,
+                            "'%s' is a weight; an energy lists variables only", name);
+        if (m->energy.vars >> v & 1)
+            return nrg_fail(k->c, NRG_E010, NRG_NOWHERE, "the energy lists '%s' twice", name);
         m->energy.vars |= (nrg_vars)1 << v;
         m->energy.order[m->energy.n++] = v;
         p += n;
@@ -73,9 +82,11 @@ static nrg_status verdict(const checker *k, int from) {
     return NRG_OK;
 }
 
-static nrg_status run(checker *k, const char *text, size_t n, const char *vars, nrg_energy_fn fn, void *ud) {
+static nrg_status run(checker *k, const char *text, size_t n, const char *vars, nrg_energy_fn fn,
+                      void *ud) {
     nrg_model *m = k->m;
-    if (n >= UINT32_MAX) return nrg_fail(k->c, NRG_E002, NRG_NOWHERE, "%s is too large for a model", k->file);
+    if (n >= UINT32_MAX)
+        return nrg_fail(k->c, NRG_E002, NRG_NOWHERE, "%s is too large for a model", k->file);
     TRY(nrg_source_add(k->c, k->file, text, n, &m->file));
     TRY(nrg_parse(m, m->file, text, n, &k->list, &k->lost));
     TRY(nrg_override_statements(k));
@@ -92,8 +103,9 @@ static nrg_status run(checker *k, const char *text, size_t n, const char *vars, 
     return clean(k) ? checks(k) : NRG_OK;
 }
 
-static nrg_status load(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_overrides *o, const char *vars, nrg_energy_fn fn,
-                       void *ud, int depth, nrg_model **out) {
+static nrg_status load(nrg_ctx *c, const char *name, const char *text, size_t n,
+                       const nrg_overrides *o, const char *vars, nrg_energy_fn fn, void *ud,
+                       int depth, nrg_model **out) {
     *out = NULL;
     checker k = {.c = c, .o = o, .file = name, .depth = depth, .errors = nrg_diag_errors(c)};
     int from = nrg_diag_count(c);
@@ -105,20 +117,25 @@ static nrg_status load(nrg_ctx *c, const char *name, const char *text, size_t n,
         nrg_status first = verdict(&k, from);
         if (first || s == NRG_OK) s = first;
     }
-    if (s) nrg_model_free(k.m);
-    else *out = k.m;
+    if (s)
+        nrg_model_free(k.m);
+    else
+        *out = k.m;
     return s;
 }
 
-nrg_status nrg_load_inner(nrg_ctx *c, const char *name, const char *text, size_t n, int depth, nrg_model **out) {
+nrg_status nrg_load_inner(nrg_ctx *c, const char *name, const char *text, size_t n, int depth,
+                          nrg_model **out) {
     return load(c, name, text, n, NULL, NULL, NULL, NULL, depth, out);
 }
 
-nrg_status nrg_lang_load(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_overrides *o, nrg_model **out) {
+nrg_status nrg_lang_load(nrg_ctx *c, const char *name, const char *text, size_t n,
+                         const nrg_overrides *o, nrg_model **out) {
     return load(c, name, text, n, o, NULL, NULL, NULL, 0, out);
 }
 
-nrg_status nrg_lang_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_overrides *o, const char *vars,
-                            nrg_energy_fn fn, void *ud, nrg_model **out) {
+nrg_status nrg_lang_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n,
+                            const nrg_overrides *o, const char *vars, nrg_energy_fn fn, void *ud,
+                            nrg_model **out) {
     return load(c, name, text, n, o, vars, fn, ud, 0, out);
 }

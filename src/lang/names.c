@@ -2,10 +2,13 @@
 #include "lang/inside.h"
 #include <string.h>
 
-static const char *const reserved[] = {"pos", "neg", "offender", "lowest", "free", "beta", "N", NULL};
-static const char *const meanings[] = {"the energy at the data", "the energy at the wrong answers", "the most offending wrong answer",
-                                       "the lowest energy over all answers", "the free energy over all answers",
-                                       "the inverse temperature; hyper beta = ... sets it", "the number of training rows"};
+static const char *const reserved[] = {"pos",  "neg",  "offender", "lowest",
+                                       "free", "beta", "N",        NULL};
+static const char *const meanings[] = {
+    "the energy at the data",           "the energy at the wrong answers",
+    "the most offending wrong answer",  "the lowest energy over all answers",
+    "the free energy over all answers", "the inverse temperature; hyper beta = ... sets it",
+    "the number of training rows"};
 
 name_kind nrg_names_find(const checker *k, const char *name, int32_t *at) {
     const nrg_model *m = k->m;
@@ -24,7 +27,9 @@ name_kind nrg_names_find(const checker *k, const char *name, int32_t *at) {
     if (!found && nrg_same(m->energy.name, name)) found = N_ENERGY;
     if (at) *at = i;
     if (found) return found;
-    return nrg_in_list(nrg_layer_names, name) ? N_LAYER : nrg_in_list(nrg_function_names, name) ? N_FUNCTION : N_NONE;
+    return nrg_in_list(nrg_layer_names, name)      ? N_LAYER
+           : nrg_in_list(nrg_function_names, name) ? N_FUNCTION
+                                                   : N_NONE;
 }
 
 static nrg_span place_of(const checker *k, name_kind kind, const char *name, int32_t at) {
@@ -53,28 +58,34 @@ nrg_status nrg_names_local(checker *k, const char *name) {
 }
 
 nrg_status nrg_names_declare(checker *k, const char *name, nrg_span span, bool hyper) {
-    static const char *const kinds[] = {"", "dim", "hyper-parameter", "variable", "module", "let", "used model", "energy", "index"};
+    static const char *const kinds[] = {
+        "", "dim", "hyper-parameter", "variable", "module", "let", "used model", "energy", "index"};
     int32_t at;
     for (int i = 0; reserved[i]; i++) {
         if (!nrg_same(reserved[i], name) || (hyper && nrg_same(name, "beta"))) continue;
-        nrg_status s = nrg_fail(k->c, NRG_E016, span, "'%s' is a reserved name: %s", name, meanings[i]);
+        nrg_status s =
+            nrg_fail(k->c, NRG_E016, span, "'%s' is a reserved name: %s", name, meanings[i]);
         nrg_help(k->c, "pick another name");
         return s;
     }
     if (was_local(k, name)) {
-        nrg_status s = nrg_fail(k->c, NRG_E014, span, "'%s' is an index or parameter further up; nothing may be hidden", name);
+        nrg_status s =
+            nrg_fail(k->c, NRG_E014, span,
+                     "'%s' is an index or parameter further up; nothing may be hidden", name);
         nrg_help(k->c, "pick another name");
         return s;
     }
     name_kind kind = nrg_names_find(k, name, &at);
     if (kind == N_LAYER || kind == N_FUNCTION) {
-        nrg_warn(k->c, NRG_W102, span, "'%s' hides the built-in %s of that name", name, kind == N_LAYER ? "layer" : "function");
+        nrg_warn(k->c, NRG_W102, span, "'%s' hides the built-in %s of that name", name,
+                 kind == N_LAYER ? "layer" : "function");
         return NRG_OK;
     }
     if (!kind) return NRG_OK;
     int line, col;
     nrg_source_place(k->c, place_of(k, kind, name, at), &line, &col);
-    nrg_status s = nrg_fail(k->c, NRG_E010, span, "'%s' is already the name of a %s", name, kinds[kind]);
+    nrg_status s =
+        nrg_fail(k->c, NRG_E010, span, "'%s' is already the name of a %s", name, kinds[kind]);
     if (line) nrg_fact(k->c, "declared in line %d", line);
     nrg_help(k->c, "pick another name");
     return s;
@@ -89,8 +100,8 @@ static void put_list(checker *k, words *w, const char *const *list) {
         if (NRG_PUSH(&k->m->arena, *w, *list)) return; // a suggestion less
 }
 
-#define PUT_NAMES(bit, list)                                                                                           \
-    for (uint32_t i = 0; (kinds >> (bit)&1) && i < m->list.n; i++)                                                     \
+#define PUT_NAMES(bit, list)                                                                       \
+    for (uint32_t i = 0; (kinds >> (bit)&1) && i < m->list.n; i++)                                 \
         if (NRG_PUSH(&k->m->arena, w, m->list.at[i].name)) break
 
 const char *nrg_names_near(checker *k, const char *name, unsigned kinds) {
@@ -118,14 +129,16 @@ bool nrg_names_lost(const checker *k, const char *name) {
     return false;
 }
 
-nrg_status nrg_names_unknown(checker *k, const char *kind, const char *name, nrg_span span, unsigned kinds) {
+nrg_status nrg_names_unknown(checker *k, const char *kind, const char *name, nrg_span span,
+                             unsigned kinds) {
     if (nrg_names_lost(k, name)) return NRG_E011;
     nrg_status s = nrg_fail(k->c, NRG_E011, span, "unknown %s '%s'", kind, name);
     const char *near = nrg_names_near(k, name, kinds);
     if (near) nrg_help(k->c, "did you mean '%s'?", near);
     for (uint32_t i = 0; i < k->list.n && !near; i++) // declared, but later
         for (uint32_t j = 0; j < k->list.at[i].n && k->list.at[i].key <= K_LET; j++)
-            if (nrg_same(k->list.at[i].names[j], name)) return nrg_help(k->c, "'%s' is declared further down; move its line up", name), s;
+            if (nrg_same(k->list.at[i].names[j], name))
+                return nrg_help(k->c, "'%s' is declared further down; move its line up", name), s;
     return s;
 }
 
@@ -153,7 +166,8 @@ const char *nrg_var_text(checker *k, int32_t var) {
     static const char *const elements[] = {"real", "bit", "sign", "int"};
     const nrg_var *v = &k->m->vars.at[var];
     nrg_text t = nrg_text_make(k->c);
-    nrg_text_put(&t, "%s", v->elem == NRG_CATEGORY ? k->m->dims.at[v->category].name : elements[v->elem]);
+    nrg_text_put(&t, "%s",
+                 v->elem == NRG_CATEGORY ? k->m->dims.at[v->category].name : elements[v->elem]);
     for (uint32_t i = 0; i < v->rank; i++) {
         nrg_text_put(&t, i ? ", " : "[");
         nrg_expr_print(k->m, v->axes[i], &t);
@@ -166,7 +180,8 @@ const char *nrg_source_part(checker *k, const nrg_expr *e) {
     size_t n;
     const char *text = nrg_source_text(k->c, e->span.file, &n);
     if (text && e->span.end <= n && e->span.end - e->span.start < 60) {
-        const char *s = nrg_arena_copy(&k->m->arena, text + e->span.start, e->span.end - e->span.start);
+        const char *s =
+            nrg_arena_copy(&k->m->arena, text + e->span.start, e->span.end - e->span.start);
         return s ? s : "";
     }
     nrg_text t = nrg_text_make(k->c);

@@ -32,10 +32,12 @@ nrg_status nrg_override_statements(checker *k) {
             bool placed = false;
             for (uint32_t a = 0; a < originals; a++) {
                 if (k->list.at[a].dead || !replaces(&more.at[j], &k->list.at[a])) continue;
-                if (placed) k->list.at[a].dead = true;
+                if (placed)
+                    k->list.at[a].dead = true;
                 else {
                     k->list.at[a] = more.at[j];
-                    k->list.at[a].line |= 1u << 31; // not of the text any more: another --stmt does not replace it
+                    k->list.at[a].line |=
+                        1u << 31; // not of the text any more: another --stmt does not replace it
                 }
                 placed = true;
             }
@@ -77,7 +79,8 @@ static bool number(const char *s, size_t n, double *out) {
 }
 
 static nrg_status not_number(checker *k, const char *name, const char *value) {
-    nrg_status s = nrg_fail(k->c, NRG_E090, NRG_NOWHERE, "--set %s=%s: the value is not a number", name, value);
+    nrg_status s = nrg_fail(k->c, NRG_E090, NRG_NOWHERE, "--set %s=%s: the value is not a number",
+                            name, value);
     nrg_help(k->c, "write --set %s=NUMBER", name);
     return s;
 }
@@ -88,7 +91,9 @@ nrg_status nrg_override_size(checker *k, const char *name, int64_t *size, bool *
     *found = value != NULL;
     if (!value) return NRG_OK;
     if (!number(value, strlen(value), &x)) return not_number(k, name, value);
-    if (x < 1 || x > 4e9 || floor(x) != x) return nrg_fail(k->c, NRG_E013, NRG_NOWHERE, "--set %s=%s: a size is a whole number from 1 on", name, value);
+    if (x < 1 || x > 4e9 || floor(x) != x)
+        return nrg_fail(k->c, NRG_E013, NRG_NOWHERE,
+                        "--set %s=%s: a size is a whole number from 1 on", name, value);
     *size = (int64_t)x;
     return NRG_OK;
 }
@@ -108,7 +113,8 @@ nrg_status nrg_override_hyper(checker *k, nrg_hyper *h) {
         char lo[32] = "", hi[32] = "";
         if (isfinite(h->lo)) snprintf(lo, sizeof lo, "%g", h->lo);
         if (isfinite(h->hi)) snprintf(hi, sizeof hi, "%g", h->hi);
-        return nrg_fail(k->c, NRG_E013, h->span, "--set %s=%s: outside its range %s..%s", h->name, value, lo, hi);
+        return nrg_fail(k->c, NRG_E013, h->span, "--set %s=%s: outside its range %s..%s", h->name,
+                        value, lo, hi);
     }
     h->from = from;
     h->to = to;
@@ -131,7 +137,8 @@ nrg_status nrg_override_rest(checker *k) {
             bool failed = false; // its declaration may have had an error of its own
             for (uint32_t j = 0; j < k->lost.n; j++) failed |= nrg_same(k->lost.at[j], name);
             if (failed) continue;
-            st = nrg_fail(k->c, NRG_E090, NRG_NOWHERE, "--set %s: the model has no dim or hyper-parameter '%s'", s, name);
+            st = nrg_fail(k->c, NRG_E090, NRG_NOWHERE,
+                          "--set %s: the model has no dim or hyper-parameter '%s'", s, name);
             const char *near = nrg_names_near(k, name, 1u << N_DIM | 1u << N_HYPER);
             if (near) nrg_help(k->c, "did you mean '%s'?", near);
         }

@@ -3,8 +3,10 @@
 #include "lang/parser.h"
 #include <string.h>
 
-const char *const nrg_keywords[] = {"dim",  "hyper",  "given", "predict",  "latent", "weight", "module", "let",    "energy", "minimize",
-                                    "marginalize", "sample", "hide",  "learn",    "optimize", "data", "use",    "answer", "expect", "report", NULL};
+const char *const nrg_keywords[] = {
+    "dim",      "hyper",  "given",    "predict",     "latent", "weight", "module",
+    "let",      "energy", "minimize", "marginalize", "sample", "hide",   "learn",
+    "optimize", "data",   "use",      "answer",      "expect", "report", NULL};
 
 // ---- tokens ----
 
@@ -13,11 +15,19 @@ const token *nrg_p_next(const parser *p, uint32_t ahead) {
     return &p->v.at[i < p->v.n ? i : p->v.n - 1];
 }
 const token *nrg_p_now(const parser *p) { return nrg_p_next(p, 0); }
-bool nrg_p_at(const parser *p, const char *mark) { return nrg_p_now(p)->kind == T_MARK && nrg_same(nrg_p_now(p)->text, mark); }
-bool nrg_p_word(const parser *p, const char *word) { return nrg_p_now(p)->kind == T_NAME && nrg_same(nrg_p_now(p)->text, word); }
+bool nrg_p_at(const parser *p, const char *mark) {
+    return nrg_p_now(p)->kind == T_MARK && nrg_same(nrg_p_now(p)->text, mark);
+}
+bool nrg_p_word(const parser *p, const char *word) {
+    return nrg_p_now(p)->kind == T_NAME && nrg_same(nrg_p_now(p)->text, word);
+}
 bool nrg_p_take(parser *p, const char *mark) { return nrg_p_at(p, mark) ? (p->at++, true) : false; }
-bool nrg_p_take_word(parser *p, const char *word) { return nrg_p_word(p, word) ? (p->at++, true) : false; }
-bool nrg_p_ends(const parser *p) { return nrg_p_now(p)->kind == T_LINE || nrg_p_now(p)->kind == T_END; }
+bool nrg_p_take_word(parser *p, const char *word) {
+    return nrg_p_word(p, word) ? (p->at++, true) : false;
+}
+bool nrg_p_ends(const parser *p) {
+    return nrg_p_now(p)->kind == T_LINE || nrg_p_now(p)->kind == T_END;
+}
 
 nrg_span nrg_p_join(nrg_span a, nrg_span b) {
     return (nrg_span){a.file, a.start < b.start ? a.start : b.start, a.end > b.end ? a.end : b.end};
@@ -30,8 +40,11 @@ void *nrg_p_check(parser *p, void *memory) {
 
 static void found(const parser *p, const token *t, char *out, size_t size) {
     int n = (int)(t->span.end - t->span.start);
-    if (t->kind == T_LINE || t->kind == T_END) snprintf(out, size, "the end of the line");
-    else snprintf(out, size, "'%.*s'%s", n > 40 ? 40 : n, p->text + t->span.start, n > 40 ? "..." : "");
+    if (t->kind == T_LINE || t->kind == T_END)
+        snprintf(out, size, "the end of the line");
+    else
+        snprintf(out, size, "'%.*s'%s", n > 40 ? 40 : n, p->text + t->span.start,
+                 n > 40 ? "..." : "");
 }
 
 void nrg_p_unexpected(parser *p, const char *expected) {
@@ -41,18 +54,31 @@ void nrg_p_unexpected(parser *p, const char *expected) {
     char what[80];
     found(p, t, what, sizeof what);
     if (t->kind == T_OPEN) {
-        const char *close = t->text[0] == '(' ? ")" : t->text[0] == '[' ? "]" : t->text[0] == '{' ? "}" : "\"";
+        const char *close = t->text[0] == '('   ? ")"
+                            : t->text[0] == '[' ? "]"
+                            : t->text[0] == '{' ? "}"
+                                                : "\"";
         nrg_fail(p->c, NRG_E002, t->span, "'%s' is never closed", t->text);
-        nrg_help(p->c, t->text[0] == '"' ? "add '%s' at the end of the string" : "add '%s' before the end of this line", close);
+        nrg_help(p->c,
+                 t->text[0] == '"' ? "add '%s' at the end of the string"
+                                   : "add '%s' before the end of this line",
+                 close);
     } else if (t->kind == T_BAD) {
         unsigned char ch = (unsigned char)p->text[t->span.start];
-        if (ch >= '0' && ch <= '9') nrg_fail(p->c, NRG_E002, t->span, "the number %s is too large", what);
-        else if (ch < 32 || ch == 127) nrg_fail(p->c, NRG_E001, t->span, "unexpected character (code %d)", ch);
-        else nrg_fail(p->c, NRG_E001, t->span, "unexpected character %s", what);
-        if (ch == ';') nrg_help(p->c, "a statement ends with its line; no ';' is needed");
-        else if (ch == '!') nrg_help(p->c, "write `not` for negation, != for unequal");
-        else if (ch == '&') nrg_help(p->c, "write `and`");
-    } else nrg_fail(p->c, NRG_E002, t->span, "expected %s, found %s", expected, what);
+        if (ch >= '0' && ch <= '9')
+            nrg_fail(p->c, NRG_E002, t->span, "the number %s is too large", what);
+        else if (ch < 32 || ch == 127)
+            nrg_fail(p->c, NRG_E001, t->span, "unexpected character (code %d)", ch);
+        else
+            nrg_fail(p->c, NRG_E001, t->span, "unexpected character %s", what);
+        if (ch == ';')
+            nrg_help(p->c, "a statement ends with its line; no ';' is needed");
+        else if (ch == '!')
+            nrg_help(p->c, "write `not` for negation, != for unequal");
+        else if (ch == '&')
+            nrg_help(p->c, "write `and`");
+    } else
+        nrg_fail(p->c, NRG_E002, t->span, "expected %s, found %s", expected, what);
 }
 
 bool nrg_p_need(parser *p, const char *mark, const char *expected) {
@@ -70,7 +96,8 @@ const token *nrg_p_name(parser *p, const char *what) {
         nrg_fact(p->c, "joining words: by from against in as where and or not init");
         nrg_help(p->c, "pick another name");
         p->failed = true;
-    } else nrg_p_unexpected(p, what);
+    } else
+        nrg_p_unexpected(p, what);
     return NULL;
 }
 
@@ -80,7 +107,8 @@ bool nrg_p_names(parser *p, const char *what, const char ***names, nrg_span **sp
     do {
         const token *t = nrg_p_name(p, what);
         if (!t) return false;
-        if (NRG_PUSH(&p->m->arena, v, t->text) || NRG_PUSH(&p->m->arena, s, t->span)) return nrg_p_check(p, NULL) != NULL;
+        if (NRG_PUSH(&p->m->arena, v, t->text) || NRG_PUSH(&p->m->arena, s, t->span))
+            return nrg_p_check(p, NULL) != NULL;
     } while (nrg_p_take(p, ","));
     *names = v.at;
     *spans = s.at;
@@ -117,9 +145,11 @@ static bool labels(parser *p, stmt *s) {
     do {
         const token *t = nrg_p_now(p);
         const char *text = t->text;
-        if (t->kind != T_NAME && t->kind != T_NUMBER && t->kind != T_STRING) return nrg_p_unexpected(p, "a label"), false;
+        if (t->kind != T_NAME && t->kind != T_NUMBER && t->kind != T_STRING)
+            return nrg_p_unexpected(p, "a label"), false;
         if (t->kind == T_NUMBER) // as written, with % and _
-            text = nrg_p_check(p, nrg_arena_copy(&p->m->arena, p->text + t->span.start, t->span.end - t->span.start));
+            text = nrg_p_check(p, nrg_arena_copy(&p->m->arena, p->text + t->span.start,
+                                                 t->span.end - t->span.start));
         if (!text || NRG_PUSH(&p->m->arena, v, text)) return nrg_p_check(p, NULL) != NULL;
         p->at++;
     } while (nrg_p_take(p, ","));
@@ -137,7 +167,9 @@ static bool dim(parser *p, stmt *s) {
 }
 
 static bool hyper(parser *p, stmt *s) {
-    if (!one_name(p, s, "the name of a hyper-parameter") || !nrg_p_need(p, "=", "'=' after the name")) return false;
+    if (!one_name(p, s, "the name of a hyper-parameter") ||
+        !nrg_p_need(p, "=", "'=' after the name"))
+        return false;
     if (!(s->expr = nrg_p_schedule(p))) return false;
     return !nrg_p_take_word(p, "in") || (s->range = nrg_p_range(p));
 }
@@ -146,7 +178,8 @@ static bool hyper(parser *p, stmt *s) {
 static bool is_domain_name(const parser *p) {
     static const char *const marks[] = {"..", "+", "-", "*", "/", "@", "^", "[", ".", "'", NULL};
     const token *t = nrg_p_next(p, 1);
-    return nrg_p_now(p)->kind == T_NAME && !nrg_joining_word(nrg_p_now(p)->text) && !(t->kind == T_MARK && nrg_in_list(marks, t->text));
+    return nrg_p_now(p)->kind == T_NAME && !nrg_joining_word(nrg_p_now(p)->text) &&
+           !(t->kind == T_MARK && nrg_in_list(marks, t->text));
 }
 
 static bool domain(parser *p, stmt *s) {
@@ -161,8 +194,11 @@ static bool domain(parser *p, stmt *s) {
     p->at++;
     if (!nrg_p_take(p, "(")) return true;
     const token *next = nrg_p_next(p, 1);
-    bool names = nrg_p_now(p)->kind == T_NAME && next->kind == T_MARK && (nrg_same(next->text, ",") || nrg_same(next->text, ")"));
-    if (names ? !nrg_p_names(p, "a name", &s->given, &s->given_spans, &s->givens) : !(s->range = nrg_p_range(p))) return false;
+    bool names = nrg_p_now(p)->kind == T_NAME && next->kind == T_MARK &&
+                 (nrg_same(next->text, ",") || nrg_same(next->text, ")"));
+    if (names ? !nrg_p_names(p, "a name", &s->given, &s->given_spans, &s->givens)
+              : !(s->range = nrg_p_range(p)))
+        return false;
     s->domain_span = nrg_p_join(start, nrg_p_now(p)->span);
     return nrg_p_need(p, ")", "')'");
 }
@@ -193,20 +229,25 @@ static bool module(parser *p, stmt *s) {
     if (!one_name(p, s, "the name of a module")) return false;
     if (nrg_p_take(p, "(")) {
         s->brackets = true;
-        if (!nrg_p_names(p, "a parameter", &s->given, &s->given_spans, &s->givens) || !nrg_p_need(p, ")", "',' or ')' after a parameter"))
+        if (!nrg_p_names(p, "a parameter", &s->given, &s->given_spans, &s->givens) ||
+            !nrg_p_need(p, ")", "',' or ')' after a parameter"))
             return false;
     }
     return nrg_p_need(p, "=", "'=' before the body") && body(p, &s->expr);
 }
 
 static bool let(parser *p, stmt *s) {
-    return one_name(p, s, "a name") && nrg_p_need(p, "=", "'=' after the name") && body(p, &s->expr);
+    return one_name(p, s, "a name") && nrg_p_need(p, "=", "'=' after the name") &&
+           body(p, &s->expr);
 }
 
 static bool energy(parser *p, stmt *s) {
-    if (!one_name(p, s, "the name of the energy") || !nrg_p_need(p, "(", "'(' and the variables of the energy")) return false;
+    if (!one_name(p, s, "the name of the energy") ||
+        !nrg_p_need(p, "(", "'(' and the variables of the energy"))
+        return false;
     return nrg_p_names(p, "a variable", &s->given, &s->given_spans, &s->givens) &&
-           nrg_p_need(p, ")", "',' or ')' after a variable") && nrg_p_need(p, "=", "'=' before the energy") && body(p, &s->expr);
+           nrg_p_need(p, ")", "',' or ')' after a variable") &&
+           nrg_p_need(p, "=", "'=' before the energy") && body(p, &s->expr);
 }
 
 static bool infer(parser *p, stmt *s) {
@@ -220,7 +261,9 @@ static bool need_by(parser *p, stmt *s) {
     return method(p, &s->by);
 }
 
-static bool hide(parser *p, stmt *s) { return one_name(p, s, "the name of a variable") && need_by(p, s); }
+static bool hide(parser *p, stmt *s) {
+    return one_name(p, s, "the name of a variable") && need_by(p, s);
+}
 
 static bool learn(parser *p, stmt *s) {
     if (!body(p, &s->expr)) return false;
@@ -228,13 +271,15 @@ static bool learn(parser *p, stmt *s) {
 }
 
 static bool optimize(parser *p, stmt *s) {
-    if (!nrg_p_word(p, "by") && !nrg_p_names(p, "the name of a module or weight", &s->names, &s->spans, &s->n)) return false;
+    if (!nrg_p_word(p, "by") &&
+        !nrg_p_names(p, "the name of a module or weight", &s->names, &s->spans, &s->n))
+        return false;
     return need_by(p, s);
 }
 
 static bool binding(parser *p, stmt *s) {
-    return nrg_p_names(p, "the name of a variable", &s->names, &s->spans, &s->n) && nrg_p_need(p, "=", "'=' after the name") &&
-           body(p, &s->expr);
+    return nrg_p_names(p, "the name of a variable", &s->names, &s->spans, &s->n) &&
+           nrg_p_need(p, "=", "'=' after the name") && body(p, &s->expr);
 }
 
 static bool use(parser *p, stmt *s) {
@@ -250,12 +295,14 @@ static bool use(parser *p, stmt *s) {
 static bool answer(parser *p, stmt *s) {
     static const char *const questions[] = {"best", "rank", "dist", NULL};
     const token *t = nrg_p_now(p);
-    if (t->kind != T_NAME || !nrg_in_list(questions, t->text)) return nrg_p_unexpected(p, "best, rank or dist"), false;
+    if (t->kind != T_NAME || !nrg_in_list(questions, t->text))
+        return nrg_p_unexpected(p, "best, rank or dist"), false;
     s->word = t->text;
     s->word_span = t->span;
     p->at++;
     if (!one_name(p, s, "the name of a variable")) return false;
-    return !nrg_p_take_word(p, "given") || nrg_p_names(p, "the name of a variable", &s->given, &s->given_spans, &s->givens);
+    return !nrg_p_take_word(p, "given") ||
+           nrg_p_names(p, "the name of a variable", &s->given, &s->given_spans, &s->givens);
 }
 
 static bool plain(parser *p, stmt *s) { return body(p, &s->expr); }
@@ -265,13 +312,26 @@ static const struct {
     bool (*read)(parser *, stmt *);
     bool many;
 } rows[K_COUNT] = {
-    [K_DIM] = {dim, true},          [K_HYPER] = {hyper, true},          [K_GIVEN] = {variable, false},
-    [K_PREDICT] = {variable, false}, [K_LATENT] = {variable, false},     [K_WEIGHT] = {variable, false},
-    [K_MODULE] = {module, false},   [K_LET] = {let, false},             [K_ENERGY] = {energy, false},
-    [K_MINIMIZE] = {infer, false},  [K_MARGINALIZE] = {infer, false},   [K_SAMPLE] = {infer, false},
-    [K_HIDE] = {hide, false},       [K_LEARN] = {learn, false},         [K_OPTIMIZE] = {optimize, false},
-    [K_DATA] = {binding, true},     [K_USE] = {use, false},             [K_ANSWER] = {answer, false},
-    [K_EXPECT] = {plain, false},    [K_REPORT] = {plain, true},
+    [K_DIM] = {dim, true},
+    [K_HYPER] = {hyper, true},
+    [K_GIVEN] = {variable, false},
+    [K_PREDICT] = {variable, false},
+    [K_LATENT] = {variable, false},
+    [K_WEIGHT] = {variable, false},
+    [K_MODULE] = {module, false},
+    [K_LET] = {let, false},
+    [K_ENERGY] = {energy, false},
+    [K_MINIMIZE] = {infer, false},
+    [K_MARGINALIZE] = {infer, false},
+    [K_SAMPLE] = {infer, false},
+    [K_HIDE] = {hide, false},
+    [K_LEARN] = {learn, false},
+    [K_OPTIMIZE] = {optimize, false},
+    [K_DATA] = {binding, true},
+    [K_USE] = {use, false},
+    [K_ANSWER] = {answer, false},
+    [K_EXPECT] = {plain, false},
+    [K_REPORT] = {plain, true},
 };
 
 // ---- statements ----
@@ -286,7 +346,8 @@ static bool keyword_of(parser *p) {
     char what[80];
     found(p, t, what, sizeof what);
     nrg_fail(p->c, NRG_E005, t->span, "a statement must start with a keyword, found %s", what);
-    nrg_fact(p->c, "statements: dim hyper given predict latent weight module let energy minimize marginalize sample hide learn "
+    nrg_fact(p->c, "statements: dim hyper given predict latent weight module let energy minimize "
+                   "marginalize sample hide learn "
                    "optimize data use answer expect report");
     const char *near = t->kind == T_NAME ? nrg_nearest(t->text, nrg_keywords, K_COUNT) : NULL;
     if (near) nrg_help(p->c, "did you mean '%s'?", near);
@@ -304,7 +365,8 @@ static void statement(parser *p, stmt_list *out) {
         s.span = nrg_p_join(start, p->v.at[p->at - 1].span);
         if (NRG_PUSH(&p->m->arena, *out, s)) p->refused = p->failed = true;
     } while (!p->failed && rows[p->key].many && nrg_p_take(p, ","));
-    if (!p->failed && nrg_p_no_arrow(p) && !nrg_p_ends(p)) nrg_p_unexpected(p, "the end of the line");
+    if (!p->failed && nrg_p_no_arrow(p) && !nrg_p_ends(p))
+        nrg_p_unexpected(p, "the end of the line");
     if (p->failed) out->n = first;
 }
 
@@ -316,7 +378,8 @@ static nrg_status skip(parser *p, uint32_t from, name_list *lost) {
     return NRG_OK;
 }
 
-nrg_status nrg_parse(nrg_model *m, uint32_t file, const char *text, size_t n, stmt_list *out, name_list *lost) {
+nrg_status nrg_parse(nrg_model *m, uint32_t file, const char *text, size_t n, stmt_list *out,
+                     name_list *lost) {
     parser p = {.m = m, .c = m->ctx, .text = text};
     int faults = 0;
     TRY(nrg_lex(&m->arena, file, text, n, &p.v));

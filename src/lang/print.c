@@ -37,14 +37,18 @@ static void dim(const nrg_model *m, const nrg_dim *d, nrg_text *out) {
         nrg_text_put(out, " = {");
         for (int64_t i = 0; i < d->size; i++) {
             if (i) nrg_text_put(out, ", ");
-            if (nrg_plain_name(d->labels[i]) || digits(d->labels[i])) nrg_text_put(out, "%s", d->labels[i]);
-            else string(d->labels[i], out);
+            if (nrg_plain_name(d->labels[i]) || digits(d->labels[i]))
+                nrg_text_put(out, "%s", d->labels[i]);
+            else
+                string(d->labels[i], out);
         }
         nrg_text_put(out, "}");
     } else if (d->fixed && (d->extent || d->size >= 0)) {
         nrg_text_put(out, d->ragged ? " = .." : " = ");
-        if (d->extent) nrg_expr_print(m, d->extent, out);
-        else number(m, (double)d->size, out);
+        if (d->extent)
+            nrg_expr_print(m, d->extent, out);
+        else
+            number(m, (double)d->size, out);
     }
     nrg_text_put(out, "\n");
 }
@@ -71,23 +75,29 @@ static void hyper(const nrg_model *m, const nrg_hyper *h, nrg_text *out) {
 }
 
 static void domain(const nrg_model *m, const nrg_domain *d, nrg_text *out) {
-    static const char *const words[] = {"", "", "simplex", "sphere", "unit_columns", "orthonormal", "symmetric", "segments", "monotone",
-                                        "tree", "projective", "permutation", "path"};
+    static const char *const words[] = {
+        "",         "",         "simplex", "sphere",     "unit_columns", "orthonormal", "symmetric",
+        "segments", "monotone", "tree",    "projective", "permutation",  "path"};
     if (d->kind == NRG_DOM_ALL) return;
     nrg_text_put(out, " in %s", words[d->kind]);
     bool bounds = isfinite(d->lo) || isfinite(d->hi);
-    if (d->kind == NRG_DOM_RANGE) range(m, d->lo, d->hi, out);
+    if (d->kind == NRG_DOM_RANGE)
+        range(m, d->lo, d->hi, out);
     else if (d->n || bounds) {
         nrg_text_put(out, "(");
-        if (d->n) names(d->args, d->n, out);
-        else range(m, d->lo, d->hi, out);
+        if (d->n)
+            names(d->args, d->n, out);
+        else
+            range(m, d->lo, d->hi, out);
         nrg_text_put(out, ")");
     }
 }
 
 void nrg_lang_print_var(const nrg_model *m, const nrg_var *v, nrg_text *out) {
-    static const char *const roles[] = {"given", "predict", "latent", "weight"}, *const elements[] = {"real", "bit", "sign", "int"};
-    nrg_text_put(out, "%s %s : %s", roles[v->role], v->name, v->elem == NRG_CATEGORY ? m->dims.at[v->category].name : elements[v->elem]);
+    static const char *const roles[] = {"given", "predict", "latent", "weight"},
+                             *const elements[] = {"real", "bit", "sign", "int"};
+    nrg_text_put(out, "%s %s : %s", roles[v->role], v->name,
+                 v->elem == NRG_CATEGORY ? m->dims.at[v->category].name : elements[v->elem]);
     for (uint32_t i = 0; i < v->rank; i++) {
         nrg_text_put(out, i ? ", " : "[");
         nrg_expr_print(m, v->axes[i], out);
@@ -125,7 +135,8 @@ static void helpers(const nrg_model *m, nrg_text *out) {
 static void energy(const nrg_model *m, nrg_text *out) {
     if (!m->energy.body) return;
     nrg_text_put(out, "energy %s(", m->energy.name);
-    for (int32_t i = 0; i < m->energy.n; i++) nrg_text_put(out, i ? ", %s" : "%s", m->vars.at[m->energy.order[i]].name);
+    for (int32_t i = 0; i < m->energy.n; i++)
+        nrg_text_put(out, i ? ", %s" : "%s", m->vars.at[m->energy.order[i]].name);
     nrg_text_put(out, ") = ");
     nrg_expr_print(m, m->energy.body, out);
     nrg_text_put(out, "\n");

@@ -20,10 +20,15 @@ static void dims(const nrg_model *m, nrg_text *out) {
     for (uint32_t i = 0; i < m->dims.n; i++) {
         const nrg_dim *d = &m->dims.at[i];
         nrg_text_put(out, "%s%s ", i ? "   " : "", d->name);
-        if (d->size < 0) nrg_text_put(out, "(from data)");
-        else nrg_text_put(out, d->ragged ? "..%lld" : "%lld", (long long)d->size);
+        if (d->size < 0)
+            nrg_text_put(out, "(from data)");
+        else
+            nrg_text_put(out, d->ragged ? "..%lld" : "%lld", (long long)d->size);
         for (int64_t j = 0; d->labels && j < d->size && j < 6; j++)
-            nrg_text_put(out, "%s%s%s", j ? " " : " {", d->labels[j], j + 1 == d->size ? "}" : j == 5 ? " ...}" : "");
+            nrg_text_put(out, "%s%s%s", j ? " " : " {", d->labels[j],
+                         j + 1 == d->size ? "}"
+                         : j == 5         ? " ...}"
+                                          : "");
     }
     nrg_text_put(out, "\n");
 }
@@ -35,9 +40,12 @@ static void hypers(const nrg_model *m, nrg_text *out) {
         const nrg_hyper *h = &m->hypers.at[i];
         nrg_text_put(out, "%s%s %g", i ? "   " : "", h->name, h->from);
         if (h->scheduled) nrg_text_put(out, " -> %g%s", h->to, h->geometric ? " (geometric)" : "");
-        if (isfinite(h->lo) && isfinite(h->hi)) nrg_text_put(out, " in %g..%g", h->lo, h->hi);
-        else if (isfinite(h->lo)) nrg_text_put(out, " in %g..", h->lo);
-        else if (isfinite(h->hi)) nrg_text_put(out, " in ..%g", h->hi);
+        if (isfinite(h->lo) && isfinite(h->hi))
+            nrg_text_put(out, " in %g..%g", h->lo, h->hi);
+        else if (isfinite(h->lo))
+            nrg_text_put(out, " in %g..", h->lo);
+        else if (isfinite(h->hi))
+            nrg_text_put(out, " in ..%g", h->hi);
     }
     nrg_text_put(out, "\n");
 }
@@ -52,8 +60,10 @@ static void variables(const nrg_model *m, nrg_text *out) {
             nrg_lang_print_var(m, v, &line);
             const char *colon = line.at ? strchr(line.at, ':') : NULL;
             head(roles[role], out);
-            if (colon) nrg_text_put(out, "%s %s", v->name, colon);
-            else out->bad = true;
+            if (colon)
+                nrg_text_put(out, "%s %s", v->name, colon);
+            else
+                out->bad = true;
             nrg_text_free(&line);
         }
 }
@@ -63,7 +73,8 @@ static void modules(const nrg_model *m, nrg_text *out) {
         const nrg_module *g = &m->modules.at[i];
         head("module", out);
         nrg_text_put(out, "%s", g->name);
-        for (uint32_t j = 0; j < g->n; j++) nrg_text_put(out, "%s%s%s", j ? ", " : "(", g->params[j], j + 1 == g->n ? ")" : "");
+        for (uint32_t j = 0; j < g->n; j++)
+            nrg_text_put(out, "%s%s%s", j ? ", " : "(", g->params[j], j + 1 == g->n ? ")" : "");
         nrg_text_put(out, " = ");
         nrg_expr_print(m, g->body, out);
         nrg_text_put(out, "\n");
@@ -88,9 +99,15 @@ static void term(const nrg_model *m, const nrg_term *t, nrg_text *out) {
         nrg_text_put(out, simple ? " * " : ") * ");
     }
     if (t->binders) {
-        nrg_expr sum = {.kind = NRG_X_REDUCE, .text = "sum", .n = 2, .kid = (nrg_expr *[]){t->body, t->guard}, .binder = t->binder, .binders = t->binders};
+        nrg_expr sum = {.kind = NRG_X_REDUCE,
+                        .text = "sum",
+                        .n = 2,
+                        .kid = (nrg_expr *[]){t->body, t->guard},
+                        .binder = t->binder,
+                        .binders = t->binders};
         nrg_expr_print(m, &sum, out);
-    } else nrg_expr_print(m, t->body, out);
+    } else
+        nrg_expr_print(m, t->body, out);
     nrg_text_put(out, "\n");
 }
 
@@ -98,7 +115,8 @@ static void energy(const nrg_model *m, nrg_text *out) {
     if (!m->energy.name) return;
     head("energy", out);
     nrg_text_put(out, "%s(", m->energy.name);
-    for (int32_t i = 0; i < m->energy.n; i++) nrg_text_put(out, i ? ", %s" : "%s", m->vars.at[m->energy.order[i]].name);
+    for (int32_t i = 0; i < m->energy.n; i++)
+        nrg_text_put(out, i ? ", %s" : "%s", m->vars.at[m->energy.order[i]].name);
     nrg_text_put(out, ")   low = good%s\n", m->energy.fn ? ", given in C" : "");
     for (uint32_t i = 0; i < m->energy.terms.n; i++) term(m, &m->energy.terms.at[i], out);
 }
@@ -111,8 +129,10 @@ static void inference(const nrg_model *m, nrg_text *out) {
         set(m, st->vars, out);
         nrg_text_put(out, " by ");
         const nrg_method_row *row = nrg_method_get(st->method);
-        if (st->by) nrg_expr_print(m, st->by, out);
-        else nrg_text_put(out, "%s", row ? row->name : "?");
+        if (st->by)
+            nrg_expr_print(m, st->by, out);
+        else
+            nrg_text_put(out, "%s", row ? row->name : "?");
         if (st->from) {
             nrg_text_put(out, " from ");
             nrg_expr_print(m, st->from, out);
@@ -129,7 +149,8 @@ static const char *source_of(const nrg_model *m, const nrg_learn *l, nrg_vars ov
     for (uint32_t i = 0; i < m->vars.n; i++) {
         if (!(over >> i & 1)) continue;
         const nrg_infer_stmt *st = nrg_model_infer(m, NRG_MARGINALIZE, (int32_t)i);
-        if (!st && !nrg_small_finite(m, (int32_t)i)) return "samples (its gradient is biased where chains are short)";
+        if (!st && !nrg_small_finite(m, (int32_t)i))
+            return "samples (its gradient is biased where chains are short)";
     }
     return "marginalize";
 }
@@ -146,8 +167,10 @@ static void atoms(const nrg_model *m, const nrg_learn *l, nrg_text *out) {
             static const char *const how[] = {"", "from", "lowest over", "all"};
             nrg_text_put(out, ", %s ", how[a->kind]);
             if (a->kind == NRG_NEG) {
-                if (l->against) nrg_expr_print(m, l->against, out);
-                else nrg_text_put(out, "the offender");
+                if (l->against)
+                    nrg_expr_print(m, l->against, out);
+                else
+                    nrg_text_put(out, "the offender");
                 nrg_text_put(out, " for ");
             }
             set(m, a->over, out);
@@ -182,7 +205,8 @@ void nrg_lang_show(const nrg_model *m, nrg_text *out) {
     hypers(m, out);
     for (uint32_t i = 0; i < m->uses.n; i++) {
         head("use", out);
-        nrg_text_put(out, "%s as %s%s\n", m->uses.at[i].path, m->uses.at[i].name, m->uses.at[i].model ? "" : "   (not read yet)");
+        nrg_text_put(out, "%s as %s%s\n", m->uses.at[i].path, m->uses.at[i].name,
+                     m->uses.at[i].model ? "" : "   (not read yet)");
     }
     variables(m, out);
     modules(m, out);

@@ -14,7 +14,8 @@ typedef struct {
     token_list *out;
 } lexer;
 
-static const char *const joining[] = {"by", "from", "against", "in", "as", "where", "and", "or", "not", "init", NULL};
+static const char *const joining[] = {"by",  "from", "against", "in",   "as", "where",
+                                      "and", "or",   "not",     "init", NULL};
 
 bool nrg_in_list(const char *const *list, const char *name) {
     for (; *list; list++)
@@ -25,7 +26,9 @@ bool nrg_in_list(const char *const *list, const char *name) {
 bool nrg_joining_word(const char *s) { return nrg_in_list(joining, s); }
 
 static bool digit(char ch) { return ch >= '0' && ch <= '9'; }
-static bool letter(char ch) { return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_'; }
+static bool letter(char ch) {
+    return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || ch == '_';
+}
 
 // Length of a letter at p: 1 for ASCII, 2 for Greek (U+0370 to U+03FF), 0 otherwise.
 static size_t letter_at(const char *p, size_t left) {
@@ -48,10 +51,16 @@ bool nrg_plain_name(const char *s) {
     return n > 0;
 }
 
-static char peek(const lexer *x, size_t ahead) { return x->at + ahead < x->n ? x->text[x->at + ahead] : 0; }
+static char peek(const lexer *x, size_t ahead) {
+    return x->at + ahead < x->n ? x->text[x->at + ahead] : 0;
+}
 
 static nrg_status put(lexer *x, token_kind kind, size_t start, const char *text, double number) {
-    token t = {.kind = kind, .span = {x->file, (uint32_t)start, (uint32_t)x->at}, .text = text, .number = number, .first = x->first};
+    token t = {.kind = kind,
+               .span = {x->file, (uint32_t)start, (uint32_t)x->at},
+               .text = text,
+               .number = number,
+               .first = x->first};
     if (kind != T_LINE) x->first = false;
     return NRG_PUSH(x->a, *x->out, t);
 }
@@ -89,7 +98,8 @@ static nrg_status number(lexer *x) {
 static nrg_status string(lexer *x) {
     size_t start = x->at++, n = 0;
     size_t end = x->at;
-    while (end < x->n && x->text[end] != '"' && x->text[end] != '\n') end += x->text[end] == '\\' && end + 1 < x->n ? 2 : 1;
+    while (end < x->n && x->text[end] != '"' && x->text[end] != '\n')
+        end += x->text[end] == '\\' && end + 1 < x->n ? 2 : 1;
     if (end >= x->n || x->text[end] != '"') return put(x, T_OPEN, start, "\"", 0);
     char *s = nrg_arena_get(x->a, end - x->at + 1);
     if (!s) return NRG_E098;
@@ -102,8 +112,9 @@ static nrg_status string(lexer *x) {
 }
 
 static nrg_status mark(lexer *x) {
-    static const char *const marks[] = {"->", "..", "==", "!=", "<=", ">=", "|", "+", "-", "*", "/", "@", "^", "<", ">", "=",
-                                        "(", ")", "[", "]", "{", "}", ",", ":", ".", "'", NULL};
+    static const char *const marks[] = {"->", "..", "==", "!=", "<=", ">=", "|", "+", "-",
+                                        "*",  "/",  "@",  "^",  "<",  ">",  "=", "(", ")",
+                                        "[",  "]",  "{",  "}",  ",",  ":",  ".", "'", NULL};
     size_t start = x->at;
     for (const char *const *m = marks; *m; m++) {
         size_t n = strlen(*m);
@@ -128,10 +139,14 @@ static nrg_status scan(lexer *x) {
             s = put(x, T_LINE, x->at, "", 0);
             x->at++;
             x->first = true;
-        } else if (digit(ch)) s = number(x);
-        else if (letter_at(x->text + x->at, x->n - x->at)) s = name(x);
-        else if (ch == '"') s = string(x);
-        else s = mark(x);
+        } else if (digit(ch))
+            s = number(x);
+        else if (letter_at(x->text + x->at, x->n - x->at))
+            s = name(x);
+        else if (ch == '"')
+            s = string(x);
+        else
+            s = mark(x);
         TRY(s);
     }
     return NRG_OK;
@@ -139,17 +154,24 @@ static nrg_status scan(lexer *x) {
 
 // ---- which line ends count ----
 
-static bool is_mark(const token *t, const char *m) { return t->kind == T_MARK && nrg_same(t->text, m); }
+static bool is_mark(const token *t, const char *m) {
+    return t->kind == T_MARK && nrg_same(t->text, m);
+}
 
 // Operators and joining words that want more on either side of a line end.
 static bool continues(const token *t) {
-    static const char *const marks[] = {"|", "+", "-", "*", "/", "@", NULL}, *const words[] = {"from", "against", "and", "or", NULL};
-    return (t->kind == T_MARK && nrg_in_list(marks, t->text)) || (t->kind == T_NAME && nrg_in_list(words, t->text));
+    static const char *const marks[] = {"|", "+", "-", "*", "/", "@", NULL}, *const words[] = {
+                                                                                 "from", "against",
+                                                                                 "and", "or", NULL};
+    return (t->kind == T_MARK && nrg_in_list(marks, t->text)) ||
+           (t->kind == T_NAME && nrg_in_list(words, t->text));
 }
 
 // A keyword at the start of a line with something after it that no expression could have there: a new statement for sure.
 static bool starts_statement(const token_list *v, uint32_t i) {
-    if (i + 1 >= v->n || !v->at[i].first || v->at[i].kind != T_NAME || !nrg_in_list(nrg_keywords, v->at[i].text)) return false;
+    if (i + 1 >= v->n || !v->at[i].first || v->at[i].kind != T_NAME ||
+        !nrg_in_list(nrg_keywords, v->at[i].text))
+        return false;
     const token *next = &v->at[i + 1];
     if (next->kind == T_NAME) return nrg_same(next->text, "by") || !nrg_joining_word(next->text);
     return next->kind == T_NUMBER || next->kind == T_STRING;
@@ -157,7 +179,10 @@ static bool starts_statement(const token_list *v, uint32_t i) {
 
 // Marks the innermost bracket still open at the start of a new statement, and ends the statement before it.
 static nrg_status join(nrg_arena *a, const token_list *in, token_list *out) {
-    struct { uint32_t *at; uint32_t n, cap; } open = {0};
+    struct {
+        uint32_t *at;
+        uint32_t n, cap;
+    } open = {0};
     for (uint32_t i = 0; i < in->n; i++) {
         const token *t = &in->at[i];
         if (open.n && starts_statement(in, i)) {
@@ -172,7 +197,8 @@ static nrg_status join(nrg_arena *a, const token_list *in, token_list *out) {
         if (t->kind == T_LINE) {
             uint32_t next = i + 1;
             while (next < in->n && in->at[next].kind == T_LINE) next++;
-            bool more = (out->n && continues(&out->at[out->n - 1])) || (next < in->n && continues(&in->at[next]));
+            bool more = (out->n && continues(&out->at[out->n - 1])) ||
+                        (next < in->n && continues(&in->at[next]));
             if (open.n || more || out->n == 0 || out->at[out->n - 1].kind == T_LINE) continue;
         }
         TRY(NRG_PUSH(a, *out, *t));
@@ -191,6 +217,7 @@ nrg_status nrg_lex(nrg_arena *a, uint32_t file, const char *text, size_t n, toke
     TRY(scan(&x));
     TRY(join(a, &raw, out));
     nrg_span end = {file, (uint32_t)n, (uint32_t)n};
-    if (out->n == 0 || out->at[out->n - 1].kind != T_LINE) TRY(NRG_PUSH(a, *out, ((token){.kind = T_LINE, .span = end, .text = ""})));
+    if (out->n == 0 || out->at[out->n - 1].kind != T_LINE)
+        TRY(NRG_PUSH(a, *out, ((token){.kind = T_LINE, .span = end, .text = ""})));
     return NRG_PUSH(a, *out, ((token){.kind = T_END, .span = end, .text = ""}));
 }

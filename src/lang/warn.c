@@ -34,11 +34,15 @@ static void visit(walk *w, const nrg_expr *e, nrg_arena *a) {
     const nrg_model *m = w->m;
     if (e->kind == NRG_X_NAME) {
         int32_t let = nrg_model_let(m, e->text), v = nrg_model_var(m, e->text);
-        if (v >= 0 && (w->vars >> v & 1)) w->direct = true;
-        else if (let >= 0) visit(w, m->lets.at[let].body, a);
+        if (v >= 0 && (w->vars >> v & 1))
+            w->direct = true;
+        else if (let >= 0)
+            visit(w, m->lets.at[let].body, a);
         return;
     }
-    const nrg_expr *f = e->kind == NRG_X_CALL ? e->kid[0] : e->kind == NRG_X_PIPE ? e->kid[1] : NULL;
+    const nrg_expr *f = e->kind == NRG_X_CALL   ? e->kid[0]
+                        : e->kind == NRG_X_PIPE ? e->kid[1]
+                                                : NULL;
     if (f && f->kind == NRG_X_NAME && nrg_model_module(m, f->text) >= 0) {
         module_call(w, e, f->text, a);
         return;
@@ -49,8 +53,10 @@ static void visit(walk *w, const nrg_expr *e, nrg_arena *a) {
     }
     if (e->kind == NRG_X_INDEX) {
         // an entry of the variable itself is the variable
-        if (e->kid[0]->kind == NRG_X_NAME && (nrg_expr_vars(m, e->kid[0]) & w->vars)) w->direct = true;
-        else indexed(w, e, a);
+        if (e->kid[0]->kind == NRG_X_NAME && (nrg_expr_vars(m, e->kid[0]) & w->vars))
+            w->direct = true;
+        else
+            indexed(w, e, a);
         return;
     }
     for (uint32_t i = 0; i < e->n; i++) visit(w, e->kid[i], a);
@@ -78,13 +84,19 @@ static const nrg_expr *loss_name(const nrg_expr *e) {
 static void say(checker *k, const walk *w, const nrg_expr *loss, nrg_vars predicted) {
     const char *y = nrg_names_var(k, predicted, ", ");
     bool real = false;
-    for (uint32_t i = 0; i < k->m->vars.n; i++) real |= (predicted >> i & 1) && k->m->vars.at[i].elem == NRG_REAL;
+    for (uint32_t i = 0; i < k->m->vars.n; i++)
+        real |= (predicted >> i & 1) && k->m->vars.at[i].elem == NRG_REAL;
     nrg_text t = nrg_text_make(k->c);
     for (uint32_t i = 0; i < w->by->n; i++) nrg_text_put(&t, "%s%s", i ? ", " : "", w->by->at[i]);
     if (w->index) nrg_text_put(&t, "%san index", t.n ? ", " : "");
     bool library = !nrg_same(loss->text, "pos");
-    nrg_warn(k->c, NRG_W101, loss->span, "the %s%sloss can collapse here: E can become the same for every %s", library ? loss->text : "", library ? " " : "", y);
-    nrg_fact(k->c, "%s reaches E only through trainable parts (%s), so lowering E at the data does not raise it elsewhere", y, t.at ? t.at : "");
+    nrg_warn(k->c, NRG_W101, loss->span,
+             "the %s%sloss can collapse here: E can become the same for every %s",
+             library ? loss->text : "", library ? " " : "", y);
+    nrg_fact(k->c,
+             "%s reaches E only through trainable parts (%s), so lowering E at the data does not "
+             "raise it elsewhere",
+             y, t.at ? t.at : "");
     nrg_fact(k->c, "slides: 'Demo 2: architecture B, energy loss: COLLAPSE'");
     nrg_help(k->c, real ? "use a contrastive loss: hinge(margin=1) against offender(outside=0.1)"
                         : "use a contrastive loss: square_square(m=1), hinge(margin=1) or nll");

@@ -24,11 +24,14 @@ static nrg_bulk name(const checker *k, const char *s) {
 // repeat(n, M) stands for n copies.
 static double copies(const checker *k, const nrg_expr *e) {
     double n = 1;
-    bool repeat = e->kind == NRG_X_CALL && e->kid[0]->kind == NRG_X_NAME && nrg_same(e->kid[0]->text, "repeat") && e->n > 2;
+    bool repeat = e->kind == NRG_X_CALL && e->kid[0]->kind == NRG_X_NAME &&
+                  nrg_same(e->kid[0]->text, "repeat") && e->n > 2;
     if (!repeat || e->kid[1]->kind == NRG_X_CALL) return 1;
-    if (e->kid[1]->kind == NRG_X_NUMBER) n = e->kid[1]->number;
+    if (e->kid[1]->kind == NRG_X_NUMBER)
+        n = e->kid[1]->number;
     else if (e->kid[1]->kind == NRG_X_NAME) {
-        int32_t d = nrg_model_dim(k->m, e->kid[1]->text), h = nrg_model_hyper(k->m, e->kid[1]->text);
+        int32_t d = nrg_model_dim(k->m, e->kid[1]->text),
+                h = nrg_model_hyper(k->m, e->kid[1]->text);
         if (d >= 0) n = (double)k->m->dims.at[d].size;
         if (h >= 0) n = k->m->hypers.at[h].from;
     }
@@ -49,8 +52,13 @@ nrg_status nrg_weigh(checker *k, const nrg_expr *e, nrg_span at, nrg_bulk *out) 
     nrg_bulk w = weight(k, e);
     if (out) *out = w;
     if (w.size <= MOST_SIZE && w.levels <= MOST_LEVELS) return NRG_OK;
-    nrg_status s = w.size > MOST_SIZE ? nrg_fail(k->c, NRG_E002, at, "this unfolds to %.3g operations; at most %d are possible", w.size, MOST_SIZE)
-                                      : nrg_fail(k->c, NRG_E002, at, "this unfolds to %u levels; at most %d are possible", w.levels, MOST_LEVELS);
+    nrg_status s =
+        w.size > MOST_SIZE
+            ? nrg_fail(k->c, NRG_E002, at,
+                       "this unfolds to %.3g operations; at most %d are possible", w.size,
+                       MOST_SIZE)
+            : nrg_fail(k->c, NRG_E002, at, "this unfolds to %u levels; at most %d are possible",
+                       w.levels, MOST_LEVELS);
     nrg_help(k->c, "name what is used twice: each use of a let or module counts again");
     return s;
 }

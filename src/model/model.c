@@ -17,14 +17,15 @@ nrg_status nrg_model_new(nrg_ctx *c, nrg_model **out) {
 void nrg_model_free(nrg_model *m) {
     if (!m) return;
     // A used model that lends its memory to no one else is freed with its user.
-    for (uint32_t i = 0; i < m->uses.n; i++) nrg_model_free((nrg_model *)(uintptr_t)m->uses.at[i].model);
+    for (uint32_t i = 0; i < m->uses.n; i++)
+        nrg_model_free((nrg_model *)(uintptr_t)m->uses.at[i].model);
     nrg_arena_free(&m->arena);
     nrg_mem(m->ctx, m, sizeof *m, 0);
 }
 
-#define FIND(list)                                                                                                     \
-    for (uint32_t i = 0; i < m->list.n; i++)                                                                           \
-        if (nrg_same(m->list.at[i].name, name)) return (int32_t)i;                                                     \
+#define FIND(list)                                                                                 \
+    for (uint32_t i = 0; i < m->list.n; i++)                                                       \
+        if (nrg_same(m->list.at[i].name, name)) return (int32_t)i;                                 \
     return -1
 
 int32_t nrg_model_dim(const nrg_model *m, const char *name) { FIND(dims); }

@@ -16,7 +16,9 @@ static nrg_status no_number(const nrg_model *m, const nrg_expr *e) {
     nrg_text t = nrg_text_make(m->ctx);
     nrg_expr_print(m, e, &t);
     nrg_status s = nrg_text_end(&t);
-    if (s == NRG_OK) s = nrg_fail(m->ctx, NRG_E037, e->span, "a number is needed here, but %s is not one", t.at ? t.at : "it");
+    if (s == NRG_OK)
+        s = nrg_fail(m->ctx, NRG_E037, e->span, "a number is needed here, but %s is not one",
+                     t.at ? t.at : "it");
     nrg_text_free(&t);
     nrg_help(m->ctx, "numbers, dims and hyper-parameters make numbers");
     return s;
@@ -27,8 +29,10 @@ static nrg_status name_number(const nrg_model *m, const nrg_expr *e, double *out
     if (i >= 0) {
         const nrg_dim *d = &m->dims.at[i];
         if (d->size >= 0) return *out = (double)d->size, NRG_OK;
-        if (d->extent) return nrg_eval_number(m, d->extent, out); // reads earlier dims only, so this ends
-        nrg_status s = nrg_fail(m->ctx, NRG_E050, e->span, "the size of %s is not known before data are seen", d->name);
+        if (d->extent)
+            return nrg_eval_number(m, d->extent, out); // reads earlier dims only, so this ends
+        nrg_status s = nrg_fail(m->ctx, NRG_E050, e->span,
+                                "the size of %s is not known before data are seen", d->name);
         nrg_help(m->ctx, "declare it, dim %s = ..., or --set %s=...", d->name, d->name);
         return s;
     }
@@ -43,7 +47,8 @@ static nrg_status call_number(const nrg_model *m, const nrg_expr *e, double *out
     static const struct {
         const char *name;
         double (*fn)(double);
-    } unary[] = {{"exp", exp}, {"log", log}, {"sqrt", sqrt}, {"abs", fabs}, {"floor", floor}, {"ceil", ceil}};
+    } unary[] = {{"exp", exp},  {"log", log},     {"sqrt", sqrt},
+                 {"abs", fabs}, {"floor", floor}, {"ceil", ceil}};
     const char *name = e->kid[0]->kind == NRG_X_NAME ? e->kid[0]->text : NULL;
     double a, b;
     for (size_t i = 0; i < sizeof unary / sizeof *unary && e->n == 2; i++) {
@@ -52,7 +57,8 @@ static nrg_status call_number(const nrg_model *m, const nrg_expr *e, double *out
         return *out = unary[i].fn(a), NRG_OK;
     }
     bool most = nrg_same(name, "max");
-    if (e->n != 3 || !(most || nrg_same(name, "min") || nrg_same(name, "geometric"))) return no_number(m, e);
+    if (e->n != 3 || !(most || nrg_same(name, "min") || nrg_same(name, "geometric")))
+        return no_number(m, e);
     TRY(nrg_eval_number(m, e->kid[1], &a));
     TRY(nrg_eval_number(m, e->kid[2], &b));
     *out = nrg_same(name, "geometric") ? a : most ? fmax(a, b) : fmin(a, b);
@@ -63,12 +69,18 @@ static nrg_status binary_number(const nrg_model *m, const nrg_expr *e, double *o
     double a, b;
     TRY(nrg_eval_number(m, e->kid[0], &a));
     TRY(nrg_eval_number(m, e->kid[1], &b));
-    if (nrg_same(e->op, "+")) *out = a + b;
-    else if (nrg_same(e->op, "-")) *out = a - b;
-    else if (nrg_same(e->op, "*")) *out = a * b;
-    else if (nrg_same(e->op, "/")) *out = a / b;
-    else if (nrg_same(e->op, "^")) *out = pow(a, b);
-    else return no_number(m, e);
+    if (nrg_same(e->op, "+"))
+        *out = a + b;
+    else if (nrg_same(e->op, "-"))
+        *out = a - b;
+    else if (nrg_same(e->op, "*"))
+        *out = a * b;
+    else if (nrg_same(e->op, "/"))
+        *out = a / b;
+    else if (nrg_same(e->op, "^"))
+        *out = pow(a, b);
+    else
+        return no_number(m, e);
     return NRG_OK;
 }
 

@@ -11,9 +11,12 @@ static int strength_of(const char *op) {
     switch (op[0]) {
     case '+': return SUM;
     case '-': return SUM;
-    case '*': case '/': case '@': return PRODUCT;
+    case '*':
+    case '/':
+    case '@': return PRODUCT;
     case '^': return MINUS;
-    case 'a': case 'o': return LOGIC;
+    case 'a':
+    case 'o': return LOGIC;
     default: return COMPARE;
     }
 }
@@ -66,7 +69,8 @@ static void args(const nrg_model *m, const nrg_expr *e, nrg_text *out) {
 
 static void binary(const nrg_model *m, const nrg_expr *e, nrg_text *out) {
     int s = strength(e);
-    if (e->op[0] == '^') { // binds its left side tighter than a minus, and its right side may be a power
+    if (e->op[0] ==
+        '^') { // binds its left side tighter than a minus, and its right side may be a power
         inside(m, e->kid[0], POSTFIX, out);
         nrg_text_put(out, "^");
         inside(m, e->kid[1], MINUS, out);
@@ -74,7 +78,8 @@ static void binary(const nrg_model *m, const nrg_expr *e, nrg_text *out) {
     }
     const nrg_expr *a = e->kid[0];
     // `and` after `or` needs parentheses, and comparisons do not chain
-    bool mixed = s == LOGIC && a->kind == NRG_X_BINARY && strength(a) == LOGIC && a->op[0] != e->op[0];
+    bool mixed =
+        s == LOGIC && a->kind == NRG_X_BINARY && strength(a) == LOGIC && a->op[0] != e->op[0];
     inside(m, a, mixed || s == COMPARE ? s + 1 : s, out);
     nrg_text_put(out, " %s ", e->op);
     inside(m, e->kid[1], s + 1, out);

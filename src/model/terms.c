@@ -3,7 +3,9 @@
 #include "model/model.h"
 #include <string.h>
 
-enum { MOST_TERMS = 4096 }; // distributing sums multiplies terms; beyond this the last level stays whole
+enum {
+    MOST_TERMS = 4096
+}; // distributing sums multiplies terms; beyond this the last level stays whole
 
 typedef struct {
     double sign;
@@ -15,8 +17,14 @@ typedef struct {
 } around;
 
 static nrg_status push(nrg_model *m, const around *a, nrg_expr *body) {
-    nrg_term t = {.sign = a->sign, .factor = a->factor, .factors = a->factors, .binder = a->binder, .binders = a->binders,
-                  .guard = a->guard, .body = body, .span = body->span};
+    nrg_term t = {.sign = a->sign,
+                  .factor = a->factor,
+                  .factors = a->factors,
+                  .binder = a->binder,
+                  .binders = a->binders,
+                  .guard = a->guard,
+                  .body = body,
+                  .span = body->span};
     return NRG_PUSH(&m->arena, m->energy.terms, t);
 }
 
@@ -31,10 +39,14 @@ static bool plain(const nrg_model *m, const nrg_expr *e) {
         return v >= 0 && m->vars.at[v].role == NRG_WEIGHT && m->vars.at[v].rank == 0;
     }
     case NRG_X_UNARY: return e->op[0] == '-' && plain(m, e->kid[0]);
-    case NRG_X_BINARY: return strchr("+-*/^", e->op[0]) && plain(m, e->kid[0]) && plain(m, e->kid[1]);
+    case NRG_X_BINARY:
+        return strchr("+-*/^", e->op[0]) && plain(m, e->kid[0]) && plain(m, e->kid[1]);
     case NRG_X_CALL:
-        if (e->n != 2 || e->kid[0]->kind != NRG_X_NAME || nrg_model_module(m, e->kid[0]->text) >= 0) return false;
-        for (const char *const *f = (const char *const[]){"exp", "log", "sqrt", "softplus", "sigmoid", "tanh", NULL}; *f; f++)
+        if (e->n != 2 || e->kid[0]->kind != NRG_X_NAME || nrg_model_module(m, e->kid[0]->text) >= 0)
+            return false;
+        for (const char *const *f =
+                 (const char *const[]){"exp", "log", "sqrt", "softplus", "sigmoid", "tanh", NULL};
+             *f; f++)
             if (nrg_same(*f, e->kid[0]->text)) return plain(m, e->kid[1]);
         return false;
     default: return false;
@@ -86,7 +98,8 @@ static uint32_t operands(nrg_expr *e, nrg_expr **out, uint32_t n) {
 }
 
 static nrg_expr *binary(nrg_model *m, const char *op, nrg_expr *a, nrg_expr *b) {
-    nrg_expr *e = nrg_expr_new(m, NRG_X_BINARY, 2, (nrg_span){a->span.file, a->span.start, b->span.end});
+    nrg_expr *e =
+        nrg_expr_new(m, NRG_X_BINARY, 2, (nrg_span){a->span.file, a->span.start, b->span.end});
     if (!e) return NULL;
     e->op = op;
     e->kid[0] = a;
@@ -106,8 +119,10 @@ static nrg_status split_product(nrg_model *m, const around *a, nrg_expr *e) {
         if (plain(m, part[i])) {
             around old = b;
             TRY(with_factor(m, &old, part[i], &b));
-        } else if (!rest) rest = part[i];
-        else if (!(rest = binary(m, "*", rest, part[i]))) return NRG_E098;
+        } else if (!rest)
+            rest = part[i];
+        else if (!(rest = binary(m, "*", rest, part[i])))
+            return NRG_E098;
     }
     return split(m, &b, rest);
 }

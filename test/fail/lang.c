@@ -44,7 +44,9 @@ static int try(const char *name, const char *text, size_t size, long n) {
     nrg_text_free(&t);
     nrg_model_free(m);
     nrg_ctx_free(c);
-    if (wrong || q.live) printf("%s, %ld allocations: status %s, %zu bytes left\n", name, n, nrg_status_name(s), q.live);
+    if (wrong || q.live)
+        printf("%s, %ld allocations: status %s, %zu bytes left\n", name, n, nrg_status_name(s),
+               q.live);
     return wrong || q.live ? -1 : refused ? 1 : 0;
 }
 

@@ -19,7 +19,8 @@ static files list(const char *folder) {
     DIR *d = opendir(path);
     for (struct dirent *e; d && (e = readdir(d)) && f.n < 64;) {
         size_t n = strlen(e->d_name);
-        if (n > 4 && n < 80 && strcmp(e->d_name + n - 4, ".nrg") == 0) strcpy(f.name[f.n++], e->d_name);
+        if (n > 4 && n < 80 && strcmp(e->d_name + n - 4, ".nrg") == 0)
+            strcpy(f.name[f.n++], e->d_name);
     }
     if (d) closedir(d);
     qsort(f.name, (size_t)f.n, sizeof *f.name, by_name);
@@ -47,7 +48,7 @@ static char *slurp(const char *path, size_t *n) {
     if (nrg_file_read(c, path, &t) == NRG_OK) {
         copy = malloc(t.n + 1);
         memcpy(copy, t.at ? t.at : "", t.n);
-        copy[*n = t.n] = 0;
+        copy[ *n = t.n] = 0;
     }
     nrg_text_free(&t);
     nrg_ctx_free(c);
@@ -68,8 +69,11 @@ static int golden(const char *folder, bool bless, nrg_text *all) {
         nrg_text_put(all, "%s", said);
         if (!want || strcmp(want, said) != 0) {
             FILE *out = bless ? fopen(path, "wb") : NULL;
-            if (out) fputs(said, out), fclose(out), printf("blessed %s\n", f.name[i]);
-            else bad++, printf("%s says\n%s\nbut should say\n%s\n", f.name[i], said, want ? want : "(no file)");
+            if (out)
+                fputs(said, out), fclose(out), printf("blessed %s\n", f.name[i]);
+            else
+                bad++, printf("%s says\n%s\nbut should say\n%s\n", f.name[i], said,
+                              want ? want : "(no file)");
         }
         free(text);
         free(said);
@@ -136,10 +140,12 @@ static int page(const char *file) {
 // ---- the tables of the page, from the tables of the program ----
 
 static void methods(nrg_text *out) {
-    nrg_text_put(out, "| method | verbs | needs | arguments | what it is |\n|---|---|---|---|---|\n");
+    nrg_text_put(out,
+                 "| method | verbs | needs | arguments | what it is |\n|---|---|---|---|---|\n");
     for (int i = NRG_BY_NONE + 1; i < NRG_BY_COUNT; i++) {
         const nrg_method_row *r = nrg_method_get((nrg_method)i);
-        nrg_text_put(out, "| `%s` | %s | %s | %s | %s%s |\n", r->name, r->verbs, r->domain, r->args, r->doc, r->built ? "" : " (not built yet)");
+        nrg_text_put(out, "| `%s` | %s | %s | %s | %s%s |\n", r->name, r->verbs, r->domain, r->args,
+                     r->doc, r->built ? "" : " (not built yet)");
     }
 }
 
@@ -148,7 +154,8 @@ static void losses(nrg_text *out) {
     for (const char *const *n = nrg_loss_names; *n; n++) {
         const nrg_loss_row *r = nrg_loss_find(*n);
         bool cond = nrg_same(r->args, "cond");
-        nrg_text_put(out, "| `%s` | %s | `%s` | %s |\n", r->name, cond ? "variables" : r->args, r->expr, r->doc);
+        nrg_text_put(out, "| `%s` | %s | `%s` | %s |\n", r->name, cond ? "variables" : r->args,
+                     r->expr, r->doc);
     }
 }
 
@@ -161,8 +168,14 @@ static void optimizers(nrg_text *out) {
 }
 
 static int tables(nrg_ctx *c, const char *file, bool bless) {
-    static const struct { const char *name; void (*print)(nrg_text *); } rows[] = {
-        {"layers", nrg_layers_print}, {"functions", nrg_functions_print}, {"methods", methods}, {"losses", losses}, {"optimizers", optimizers}};
+    static const struct {
+        const char *name;
+        void (*print)(nrg_text *);
+    } rows[] = {{"layers", nrg_layers_print},
+                {"functions", nrg_functions_print},
+                {"methods", methods},
+                {"losses", losses},
+                {"optimizers", optimizers}};
     char path[1024], mark[64];
     size_t n = 0;
     int bad = 0;
@@ -183,7 +196,9 @@ static int tables(nrg_ctx *c, const char *file, bool bless) {
             if (out) fwrite(all.at, 1, all.n, out), fclose(out);
             free(text);
             text = slurp(path, &n);
-        } else if (!same) bad++, printf("%s: the table of %s is stale; run test_golden --bless\n", file, rows[i].name);
+        } else if (!same)
+            bad++, printf("%s: the table of %s is stale; run test_golden --bless\n", file,
+                          rows[i].name);
         nrg_text_free(&want);
         nrg_text_free(&all);
     }
@@ -195,7 +210,8 @@ int main(int argc, char **argv) {
     bool bless = argc > 1 && strcmp(argv[1], "--bless") == 0;
     nrg_ctx *c = nrg_ctx_new(NULL, NULL);
     nrg_text all = nrg_text_make(c);
-    int bad = golden("test/golden/bad", bless, &all) + golden("test/golden/codes", bless, &all) + models() + page("docs/language.md");
+    int bad = golden("test/golden/bad", bless, &all) + golden("test/golden/codes", bless, &all) +
+              models() + page("docs/language.md");
     bad += tables(c, "docs/language.md", bless);
     bad += covered(all.at ? all.at : "");
     nrg_text_free(&all);

@@ -55,12 +55,18 @@ static void lexed(const char *text, const char *want) {
     assert_int_equal(nrg_lex(&a, 1, text, strlen(text), &v), NRG_OK);
     for (uint32_t i = 0; i < v.n && v.at[i].kind != T_END; i++) {
         const token *k = &v.at[i];
-        if (k->kind == T_NUMBER) nrg_text_put(&t, "<%.17g>", k->number);
-        else if (k->kind == T_STRING) nrg_text_put(&t, "\"%s\"", k->text);
-        else if (k->kind == T_LINE) nrg_text_put(&t, ";");
-        else if (k->kind == T_BAD) nrg_text_put(&t, "?");
-        else if (k->kind == T_OPEN) nrg_text_put(&t, "!%s", k->text);
-        else nrg_text_put(&t, "%s ", k->text);
+        if (k->kind == T_NUMBER)
+            nrg_text_put(&t, "<%.17g>", k->number);
+        else if (k->kind == T_STRING)
+            nrg_text_put(&t, "\"%s\"", k->text);
+        else if (k->kind == T_LINE)
+            nrg_text_put(&t, ";");
+        else if (k->kind == T_BAD)
+            nrg_text_put(&t, "?");
+        else if (k->kind == T_OPEN)
+            nrg_text_put(&t, "!%s", k->text);
+        else
+            nrg_text_put(&t, "%s ", k->text);
     }
     assert_string_equal(t.at, want);
     nrg_text_free(&t);
@@ -109,7 +115,8 @@ static void brackets(const nrg_model *m, const nrg_expr *e, nrg_text *t) {
         nrg_text_put(t, "(%s ", e->op);
         brackets(m, e->kid[0], t);
         nrg_text_put(t, ")");
-    } else nrg_expr_print(m, e, t);
+    } else
+        nrg_expr_print(m, e, t);
 }
 
 static void binds(const char *text, const char *want) {
@@ -185,7 +192,8 @@ static void at(const char *text, nrg_span s, const char *want) {
 
 static void spans(void **state) {
     (void)state;
-    const char *text = "dim D\ngiven x : real[D]\nmodule f = linear(D) | relu\nenergy E(x) = sq(f(x) - 2 * x)\nlearn energy\n";
+    const char *text = "dim D\ngiven x : real[D]\nmodule f = linear(D) | relu\nenergy E(x) = "
+                       "sq(f(x) - 2 * x)\nlearn energy\n";
     nrg_model *m = load(text);
     assert_non_null(m);
     const nrg_expr *sq = m->energy.body, *minus = sq->kid[1];
@@ -208,7 +216,8 @@ static void declarations(void **state) {
     (void)state;
     nrg_model *m = load("dim D, T = ..10, C = {red, \"dark blue\", 3}, M = 2 * 5, Q = 2 * D\n"
                         "hyper a = 5%, b = 1 -> 0.5 in 0..1, beta = 2, g = geometric(1, 0.01)\n"
-                        "given x : real[D, 4] in -1..1\npredict y, w : C[T] in segments(2..5)\nweight W : real[M, Q] init normal(0.1)\n");
+                        "given x : real[D, 4] in -1..1\npredict y, w : C[T] in "
+                        "segments(2..5)\nweight W : real[M, Q] init normal(0.1)\n");
     assert_non_null(m);
     assert_int_equal(m->dims.n, 5);
     assert_int_equal(m->dims.at[0].size, -1);
@@ -218,7 +227,8 @@ static void declarations(void **state) {
     assert_int_equal(m->dims.at[3].size, 10);
     assert_int_equal(m->dims.at[4].size, -1);
     assert_true(fabs(m->hypers.at[0].from - 0.05) < 1e-15);
-    assert_true(m->hypers.at[1].scheduled && m->hypers.at[1].to == 0.5 && m->hypers.at[1].hi == 1 && m->hypers.at[1].lo == 0);
+    assert_true(m->hypers.at[1].scheduled && m->hypers.at[1].to == 0.5 && m->hypers.at[1].hi == 1 &&
+                m->hypers.at[1].lo == 0);
     assert_true(m->beta == 2);
     assert_true(m->hypers.at[3].geometric);
     assert_int_equal(m->vars.at[0].domain.kind, NRG_DOM_RANGE);
@@ -235,7 +245,8 @@ static void declarations(void **state) {
 
 static void schedules(void **state) {
     (void)state;
-    nrg_model *m = load("hyper a = 2 -> 4, g = geometric(1, 0.01)\ngiven x : real\npredict y : real\nenergy E(x, y) = sq(x - y)\n"
+    nrg_model *m = load("hyper a = 2 -> 4, g = geometric(1, 0.01)\ngiven x : real\npredict y : "
+                        "real\nenergy E(x, y) = sq(x - y)\n"
                         "minimize y by gradient(steps=10, lr=0.1 -> 0.3, unroll)\n");
     assert_non_null(m);
     const nrg_expr *by = m->infers.at[0].by, *lr = nrg_call_arg(by, "lr", 1);
@@ -244,7 +255,8 @@ static void schedules(void **state) {
     assert_true(fabs(v - 0.2) < 1e-12);
     assert_int_equal(nrg_eval_number(m, nrg_call_arg(by, "steps", 0), &v), NRG_OK);
     assert_true(v == 10);
-    assert_string_equal(nrg_call_arg(by, "nothing", 0)->text, "unroll"); // the first one without a name
+    assert_string_equal(nrg_call_arg(by, "nothing", 0)->text,
+                        "unroll"); // the first one without a name
     assert_null(nrg_call_arg(by, "nothing", 1));
     nrg_expr a = {.kind = NRG_X_NAME, .text = "a"}, g = {.kind = NRG_X_NAME, .text = "g"};
     assert_int_equal(nrg_eval_schedule(m, &a, 0.25, &v), NRG_OK);
@@ -258,14 +270,17 @@ static void schedules(void **state) {
 
 // ---- --set and --stmt ----
 
-static const char *const small = "dim D = 3, K = 4\nhyper lambda = 0.5 in 0..1, r = 1\ngiven x : real[D]\npredict y : K\nweight W : real[K, D]\n"
-                                 "energy E(x, y) = dot(x, W[y]) * lambda * r\nminimize y by exhaustive\nmarginalize y by exhaustive\n"
+static const char *const small = "dim D = 3, K = 4\nhyper lambda = 0.5 in 0..1, r = 1\ngiven x : "
+                                 "real[D]\npredict y : K\nweight W : real[K, D]\n"
+                                 "energy E(x, y) = dot(x, W[y]) * lambda * r\nminimize y by "
+                                 "exhaustive\nmarginalize y by exhaustive\n"
                                  "learn nll\noptimize by sgd(lr=0.1)\n";
 
 static void sets(void **state) {
     (void)state;
-    const char *good[] = {"K=20", "lambda=25%", "r=1 -> 3"}, *near[] = {"lamda=0.1"}, *outside[] = {"lambda=7"}, *word[] = {"r=much"},
-               *half[] = {"K=1.5"}, *bare[] = {"lambda"};
+    const char *good[] = {"K=20", "lambda=25%", "r=1 -> 3"}, *near[] = {"lamda=0.1"},
+               *outside[] = {"lambda=7"}, *word[] = {"r=much"}, *half[] = {"K=1.5"},
+               *bare[] = {"lambda"};
     nrg_model *m = load_with(small, &(nrg_overrides){.sets = good, .sets_n = 3});
     assert_non_null(m);
     assert_int_equal(m->dims.at[1].size, 20);
@@ -281,7 +296,9 @@ static void sets(void **state) {
 
 static void statements(void **state) {
     (void)state;
-    const char *replace[] = {"minimize y by exhaustive(limit=9)", "learn perceptron", "optimize W by adam"}, *wrong[] = {"minimize z"};
+    const char *replace[] = {"minimize y by exhaustive(limit=9)", "learn perceptron",
+                             "optimize W by adam"},
+               *wrong[] = {"minimize z"};
     nrg_model *m = load_with(small, &(nrg_overrides){.stmts = replace, .stmts_n = 3});
     assert_non_null(m);
     assert_int_equal(m->infers.n, 2);
@@ -292,7 +309,9 @@ static void statements(void **state) {
     nrg_model_free(m);
     nrg_model *none = NULL;
     nrg_diag_clear(c);
-    assert_int_equal(nrg_lang_load(c, "t.nrg", small, strlen(small), &(nrg_overrides){.stmts = wrong, .stmts_n = 1}, &none), NRG_E011);
+    assert_int_equal(nrg_lang_load(c, "t.nrg", small, strlen(small),
+                                   &(nrg_overrides){.stmts = wrong, .stmts_n = 1}, &none),
+                     NRG_E011);
     assert_string_equal(nrg_diag_get(c, 0)->file, "--stmt");
     assert_int_equal(nrg_diag_get(c, 0)->col, 10);
 }
@@ -326,7 +345,8 @@ static void losses(void **state) {
     assert_int_equal(m->learns.at[0].atoms.n, 2);
     nrg_model_free(m);
     m = with_learn("learn hinge(margin=2 * r) + hinge(3) + hinge against offender");
-    printed(m, m->learns.at[0].expr, "max(0, 2 * r + #0 - #1) + max(0, 3 + #0 - #1) + max(0, 1 + #0 - #1)");
+    printed(m, m->learns.at[0].expr,
+            "max(0, 2 * r + #0 - #1) + max(0, 3 + #0 - #1) + max(0, 1 + #0 - #1)");
     assert_int_equal(m->learns.at[0].atoms.n, 2);
     a = m->learns.at[0].atoms.at;
     assert_true(a[1].kind == NRG_NEG && a[1].data == X && a[1].over == Y);
@@ -339,8 +359,10 @@ static void losses(void **state) {
 
 static void own_losses(void **state) {
     (void)state;
-    nrg_model *m = load("dim D\ngiven x : real[D]\npredict y : bit\nmodule f = linear(1)\nmodule mine(p, n) = max(0, 1 + p - n)^2\n"
-                        "energy E(x, y) = y * f(x)\nminimize y\nlearn mine(pos, neg) against offender\noptimize by sgd\n");
+    nrg_model *m = load("dim D\ngiven x : real[D]\npredict y : bit\nmodule f = linear(1)\nmodule "
+                        "mine(p, n) = max(0, 1 + p - n)^2\n"
+                        "energy E(x, y) = y * f(x)\nminimize y\nlearn mine(pos, neg) against "
+                        "offender\noptimize by sgd\n");
     assert_non_null(m);
     printed(m, m->learns.at[0].expr, "mine(#0, #1)");
     assert_int_equal(m->infers.at[0].method, NRG_BY_exhaustive);
@@ -352,7 +374,8 @@ static void own_losses(void **state) {
 // Two roles: nll(x) of a given variable holds nothing at the data.
 static void joint(void **state) {
     (void)state;
-    nrg_model *m = load("dim D, K = 3\ngiven x : real[D]\npredict y : K\nmodule f = linear(K)\nenergy E(x, y) = -f(x)[y]\nminimize y\nmarginalize y\n"
+    nrg_model *m = load("dim D, K = 3\ngiven x : real[D]\npredict y : K\nmodule f = "
+                        "linear(K)\nenergy E(x, y) = -f(x)[y]\nminimize y\nmarginalize y\n"
                         "sample x by langevin(steps=5) from noise\nlearn nll(y | x) + nll(x)\n");
     assert_non_null(m);
     assert_int_equal(m->learns.at[0].atoms.n, 4);
@@ -364,8 +387,10 @@ static void joint(void **state) {
 
 static void terms(void **state) {
     (void)state;
-    nrg_model *m = load("dim T = 4\nhyper lambda = 2\ngiven x : real[T]\npredict y : bit[T]\nweight c : real\nlet d = sq(x) - l1(x)\n"
-                        "energy E(x, y) = -0.5 * lambda * sum(t in T: x[t] - 3 * y[t]) + exp(c) * d / 4\n");
+    nrg_model *m =
+        load("dim T = 4\nhyper lambda = 2\ngiven x : real[T]\npredict y : bit[T]\nweight c : "
+             "real\nlet d = sq(x) - l1(x)\n"
+             "energy E(x, y) = -0.5 * lambda * sum(t in T: x[t] - 3 * y[t]) + exp(c) * d / 4\n");
     static const char *const want[] = {"x[t]", "y[t]", "sq(x)", "l1(x)"};
     static const double sign[] = {-1, 1, 1, -1};
     static const uint32_t factors[] = {2, 3, 2, 2}, binders[] = {1, 1, 0, 0};
@@ -384,7 +409,8 @@ static void terms(void **state) {
 // The terms add up to the energy: checked by value in test/laws; here, that a let is not inlined under an index of the same letter.
 static void terms_keep_letters_apart(void **state) {
     (void)state;
-    nrg_model *m = load("dim T = 4\ngiven x : real[T]\nlet a = sum(t in T: x[t])\nenergy E(x) = sum(t in T: a * x[t])\n");
+    nrg_model *m = load("dim T = 4\ngiven x : real[T]\nlet a = sum(t in T: x[t])\nenergy E(x) = "
+                        "sum(t in T: a * x[t])\n");
     assert_non_null(m);
     assert_int_equal(m->energy.terms.n, 1);
     printed(m, m->energy.terms.at[0].body, "a * x[t]");
@@ -401,13 +427,17 @@ static nrg_node nothing(void *ud, nrg_graph *g, const nrg_node *vars, int n) {
 static void callback(void **state) {
     (void)state;
     nrg_model *m = NULL;
-    const char *text = "dim D = 3\ngiven x : real[D]\npredict y : bit\nminimize y\nlearn perceptron\n";
-    assert_int_equal(nrg_lang_load_fn(c, "t.nrg", text, strlen(text), NULL, "x, y", nothing, NULL, &m), NRG_OK);
+    const char *text =
+        "dim D = 3\ngiven x : real[D]\npredict y : bit\nminimize y\nlearn perceptron\n";
+    assert_int_equal(
+        nrg_lang_load_fn(c, "t.nrg", text, strlen(text), NULL, "x, y", nothing, NULL, &m), NRG_OK);
     assert_int_equal(m->energy.n, 2);
     assert_int_equal(m->energy.vars, 3);
     assert_int_equal(m->learns.at[0].atoms.at[0].data, 3);
     nrg_model_free(m);
-    assert_int_equal(nrg_lang_load_fn(c, "t.nrg", text, strlen(text), NULL, "x, z", nothing, NULL, &m), NRG_E011);
+    assert_int_equal(
+        nrg_lang_load_fn(c, "t.nrg", text, strlen(text), NULL, "x, z", nothing, NULL, &m),
+        NRG_E011);
 }
 
 // ---- round trip ----
@@ -422,7 +452,8 @@ static void round_trip(void **state) {
         if (len < 5 || strcmp(e->d_name + len - 4, ".nrg") != 0) continue;
         char path[1024];
         snprintf(path, sizeof path, "%s/models/%s", NRG_ROOT, e->d_name);
-        nrg_text text = nrg_text_make(c), one = nrg_text_make(c), two = nrg_text_make(c), shown = nrg_text_make(c);
+        nrg_text text = nrg_text_make(c), one = nrg_text_make(c), two = nrg_text_make(c),
+                 shown = nrg_text_make(c);
         assert_int_equal(nrg_file_read(c, path, &text), NRG_OK);
         nrg_model *a = load(text.at), *b;
         assert_non_null(a);
