@@ -19,7 +19,7 @@ enum {
     NRG_TILE_OPS = 48,   // operations fused into one step
     NRG_TILE_LEAVES = 24, // operands of a fused step
     NRG_BLOCK = 1024,    // most samples between two deferred products
-    NRG_SCRATCH_FLOATS = 196608 // numbers a thread needs beside its slice: packed tiles, registers
+    NRG_SCRATCH_FLOATS = 200704 // numbers a thread needs beside its slice: packed tiles, registers
 };
 
 typedef enum { NRG_AT_INPUT, NRG_AT_ONCE, NRG_AT_SLICE, NRG_AT_BATCH, NRG_AT_LANES, NRG_AT_BLOCK } nrg_place;

@@ -4,7 +4,11 @@
 #include "exec/cpu/cpu.h"
 #include <string.h>
 
-enum { MC = 240, KC = 256, MR = 6 }; // rows and summed terms of a block; rows of a tile
+enum {
+    MC = 240, KC = 256, // rows and summed terms of a block
+    MR = 6,             // rows of a tile
+    PANELS = 131072     // numbers of packed panels kept at once; with MC * KC and a tile it fits NRG_SCRATCH_FLOATS
+};
 
 #define T float
 #define F(name) name##_f32
