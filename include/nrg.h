@@ -386,7 +386,8 @@ NRG_API nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int 
 /* Loss and energies over epochs from log.csv of a run folder. */
 NRG_API nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *path);
 /* F over a grid of two real numbers: "x" and "y", or entries "x[0]" and "x[1]". The data (may be NULL) are drawn over it and give
- * the ranges; else the domains do. Other variables stay as in row `row` of the data. points: of the grid, each way; 0: 100. */
+ * the ranges; else the domains do. Other given variables stay as in row `row`; predicted ones are eliminated by their own verb,
+ * unless an array "given:NAME" holds them. points: of the grid, each way; 0: 100. */
 typedef struct {
     const char *x, *y;
     double x0, x1, y0, y1; /* all zero: chosen */

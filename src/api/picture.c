@@ -150,9 +150,19 @@ static nrg_status data_points(nrg_ebm *m, const nrg_values *v, picture *p) {
     return NRG_OK;
 }
 
+// What the picture holds: its axes, the given variables, and what was given by hand. The other predicted ones are eliminated.
+static nrg_vars held(const nrg_ebm *m, const nrg_table *data, const picture *p) {
+    nrg_vars out = (nrg_vars)1 << p->x.var | (nrg_vars)1 << p->y.var | (nrg_api_visible(m) & nrg_model_role(m->model, NRG_GIVEN));
+    for (int32_t v = 0; data && v < (int32_t)m->model->vars.n; v++) {
+        char name[256];
+        snprintf(name, sizeof name, "given:%s", m->model->vars.at[v].name);
+        if (nrg_table_find(data, name)) out |= (nrg_vars)1 << v;
+    }
+    return out;
+}
+
 // Fills the store with n * n rows: the two entries run over the grid, the rest stays as in row `row` of the data.
-static nrg_status grid_rows(nrg_ebm *m, const nrg_values *v, int64_t row, picture *p) {
-    nrg_vars visible = nrg_api_visible(m);
+static nrg_status grid_rows(nrg_ebm *m, const nrg_values *v, nrg_vars visible, int64_t row, picture *p) {
     int64_t cells = (int64_t)p->n * p->n;
     for (int32_t i = 0; i < (int32_t)m->model->vars.n; i++) {
         nrg_shape shape;
@@ -180,7 +190,8 @@ static nrg_status grid_rows(nrg_ebm *m, const nrg_values *v, int64_t row, pictur
     return NRG_OK;
 }
 
-static nrg_status landscape(nrg_ebm *m, const nrg_values *v, const nrg_landscape *l, picture *p, const char *path) {
+static nrg_status landscape(nrg_ebm *m, const nrg_table *data, const nrg_values *v, const nrg_landscape *l, picture *p,
+                            const char *path) {
     TRY(find_axis(m, l->x, &p->x));
     TRY(find_axis(m, l->y, &p->y));
     if (p->x.var == p->y.var && p->x.entry == p->y.entry)
@@ -189,9 +200,10 @@ static nrg_status landscape(nrg_ebm *m, const nrg_values *v, const nrg_landscape
     find_range(m, v, l->x0, l->x1, &p->x);
     find_range(m, v, l->y0, l->y1, &p->y);
     TRY(data_points(m, v, p));
-    TRY(grid_rows(m, v, l->row, p));
+    nrg_vars fixed = held(m, data, p);
+    TRY(grid_rows(m, v, fixed, l->row, p));
     if (!(p->z = NRG_NEWS(&p->arena, double, (int64_t)p->n * p->n))) return NRG_E098;
-    TRY(nrg_energy_of(m->model, m->store, nrg_api_visible(m), (int64_t)p->n * p->n, m->threads, p->z));
+    TRY(nrg_energy_of(m->model, m->store, fixed, (int64_t)p->n * p->n, m->threads, p->z));
     nrg_plot_axes axes = {.x = l->x, .y = l->y};
     nrg_field f = {p->z, p->n, p->n, p->x.lo, p->x.hi, p->y.lo, p->y.hi, NULL};
     nrg_curve points = {NULL, p->px, p->py, p->px ? p->rows : 0, true};
@@ -203,7 +215,7 @@ nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_lands
     picture p = {.arena = nrg_arena_make(m->ctx)};
     nrg_status s = nrg_values_make(m, data, nrg_api_found(m, data, nrg_api_visible(m)), &v);
     if (s == NRG_OK) {
-        s = landscape(m, &v, l, &p, path);
+        s = landscape(m, data, &v, l, &p, path);
         nrg_values_free(&v);
     }
     nrg_arena_free(&p.arena);

@@ -1,0 +1,21 @@
+# The public face: the C API, example programs, the command, installation, the blocks of the documentation.
+if(TARGET nrg_api AND TARGET nrg)
+  nrg_test(api unit/api.c api)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  foreach(example train_and_ask callback_energy gradient)
+    add_executable(example_${example} ${CMAKE_SOURCE_DIR}/examples/c/${example}.c)
+    target_link_libraries(example_${example} PRIVATE nrg_api)
+    add_test(NAME example_${example} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/expected.py
+      ${CMAKE_SOURCE_DIR}/examples/c/${example}.out $<TARGET_FILE:example_${example}>)
+  endforeach()
+  foreach(part usage models data train ask resume)
+    add_test(NAME cli_${part} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_${part}.py)
+    set_tests_properties(cli_${part} PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
+  endforeach()
+  add_test(NAME docs COMMAND ${Python3_EXECUTABLE} ${CMAKE_SOURCE_DIR}/test/docs/blocks.py)
+  set_tests_properties(docs PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
+  # A library with sanitizers inside does not load into a program without them: only the plain build is installed.
+  if(TARGET nrg_shared AND NOT NRG_SANITIZE)
+    add_test(NAME install COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/install.py ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR})
+  endif()
+endif()
