@@ -22,7 +22,7 @@ nrg_status nrg_asking_open(nrg_asking *a, nrg_model *m, const nrg_store *store, 
     TRY(nrg_inference_new(m->ctx, a->scope, &o, &a->inference));
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
         nrg_shape s;
-        if (!(spec->given & m->energy.vars & ~nrg_model_role(m, NRG_WEIGHT)) || !(spec->given >> v & 1) || !(m->energy.vars >> v & 1)) continue;
+        if (!(spec->given & m->energy.vars & ~nrg_model_role(m, NRG_WEIGHT) & (nrg_vars)1 << v)) continue;
         TRY(nrg_var_shape(m, v, &s));
         nrg_scope_bind(a->scope, v, nrg_input(a->graph, m->vars.at[v].name, NRG_SAMPLE, s));
     }

@@ -207,7 +207,12 @@ nrg_status nrg_loop_fill(nrg_inference *i, nrg_loop *l) {
     l->inner->outer = i;
     for (uint32_t v = 0; v < i->model->vars.n; v++) {
         nrg_node bound = nrg_scope_bound(i->scope, (int32_t)v);
+        nrg_node seen, hidden;
         if (bound.i) nrg_scope_bind(l->scope, (int32_t)v, nrg_graph_copy(l->graph, i->graph, bound, NULL, NULL, 0));
+        nrg_scope_hid(i->scope, (int32_t)v, &seen, &hidden);
+        if (seen.i) seen = nrg_graph_copy(l->graph, i->graph, seen, NULL, NULL, 0);
+        if (hidden.i) hidden = nrg_graph_copy(l->graph, i->graph, hidden, NULL, NULL, 0);
+        nrg_scope_hide(l->scope, (int32_t)v, seen, hidden);
     }
     return nrg_graph_check(l->graph);
 }
@@ -319,6 +324,19 @@ done:
     nrg_text_free(&t);
     nrg_text_free(&why);
     return s;
+}
+
+nrg_status nrg_infer_say(nrg_inference *i, const char *fmt, ...) {
+    va_list ap;
+    char line[200];
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    while (i->outer) i = i->outer;
+    for (uint32_t j = 0; j < i->said.n; j++)
+        if (strcmp(i->said.at[j], line) == 0) return NRG_OK;
+    const char *own = nrg_arena_copy(&i->arena, line, strlen(line));
+    return own ? NRG_PUSH(&i->arena, i->said, own) : NRG_E098;
 }
 
 nrg_status nrg_chain_make(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_verb verb, nrg_vars keep, nrg_chain *c) {

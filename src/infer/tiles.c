@@ -121,6 +121,7 @@ nrg_status nrg_tiles_make(nrg_chain *c, int k, int64_t count, nrg_node *index, n
     l->own = t;
     if (t->tile > 1024) t->tile = 1024;
     TRY(fit(c, k, l, leads));
+    TRY(nrg_infer_say(i, "%lld candidates in tiles of %lld", (long long)count, (long long)t->tile));
     nrg_node a = nrg_input(g, t->a, leads, (nrg_shape){0}), b = nrg_input(g, t->b, leads, (nrg_shape){0});
     if (t->min) *index = b;
     else *free_energy = nrg_mul(g, nrg_add(g, a, nrg_log(g, b)), nrg_const(g, -1 / i->model->beta));

@@ -287,6 +287,7 @@ nrg_model *nrg_scope_model(const nrg_scope *s);
 void nrg_scope_bind(nrg_scope *s, int32_t var, nrg_node node);     // event shape as nrg_var_shape; any leading axes. NRG_BAD unbinds
 nrg_node nrg_scope_bound(const nrg_scope *s, int32_t var);
 void nrg_scope_hide(nrg_scope *s, int32_t var, nrg_node seen, nrg_node hidden); // what seen(v), hidden(v) mean
+void nrg_scope_hid(const nrg_scope *s, int32_t var, nrg_node *seen, nrg_node *hidden); // NRG_BAD: not hidden
 void nrg_scope_atoms(nrg_scope *s, const nrg_node *atoms, uint32_t n);          // what NRG_X_ATOM i means
 // A name that stands for a node (arrays in data statements, `y` in tests): looked up before everything else.
 nrg_status nrg_scope_name(nrg_scope *s, const char *name, nrg_type type, nrg_node node);

@@ -44,6 +44,11 @@ void nrg_scope_hide(nrg_scope *s, int32_t var, nrg_node seen, nrg_node hidden) {
     s->hidden[var] = hidden;
 }
 
+void nrg_scope_hid(const nrg_scope *s, int32_t var, nrg_node *seen, nrg_node *hidden) {
+    *seen = s->seen[var];
+    *hidden = s->hidden[var];
+}
+
 void nrg_scope_atoms(nrg_scope *s, const nrg_node *atoms, uint32_t n) {
     s->atoms.n = 0;
     for (uint32_t i = 0; i < n; i++)

@@ -73,6 +73,7 @@ static void check_table(const char *beta, const char *verbs, const char *kinds, 
         put_numbers(&f, given, held, rows);
         nrg_answers best = ask(&f, NRG_BEST, asked, set(&f, given), rows, 1, memory), rank = ask(&f, NRG_RANK, asked, set(&f, given), rows, 2, memory);
         nrg_answers dist = ask(&f, NRG_DIST, asked, set(&f, given), rows, 1, memory);
+        if (memory == 1) assert_non_null(strstr(best.how, "in tiles of"));
         for (int r = 0; r < rows; r++) {
             for (int c = 0; c < choices; c++) F[c] = swap ? free_of(&f, kinds, c, r) : free_of(&f, kinds, r, c);
             check_column(&f, asked, given, F, choices, r, &best, &rank, &dist);
@@ -530,6 +531,32 @@ static void mixtures_fall_to_a_fixed_point(void **state) {
     drop(&f);
 }
 
+// ---- memory: 6,480 poses of an object of 5 classes (models/16), smaller under a sanitizer
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { SIDE = 8, MAPS = 2, LIMIT_MB = 12, TILE_MB = 1 };
+#else
+enum { SIDE = 32, MAPS = 16, LIMIT_MB = 256, TILE_MB = 64 };
+#endif
+
+static void poses_stay_within_memory(void **state) {
+    (void)state;
+    char text[900];
+    snprintf(text, sizeof text,
+             "dim H = %d, W = %d, F = %d, Class = 5, Angle = 16, Shift = 9\ngiven x : real[1, H, W]\npredict y : Class\nlatent a : Angle\nlatent u, v : Shift\n"
+             "module feat = conv(F, 5) | relu\nweight ref : real[Class, F, H, W]\nenergy E(x, y, a, u, v) = sq(feat(x) - rotate(shift(ref[y], u, v), a))\n"
+             "minimize y, a, u, v by exhaustive\n", SIDE, SIDE, MAPS);
+    fixture f = load(text, NRG_F32);
+    put_random(&f, "x", SIDE * SIDE, 80);
+    size_t before = nrg_mem_used(f.c);
+    nrg_answers a = ask(&f, NRG_BEST, "y", set(&f, "x"), 1, 2, (size_t)TILE_MB << 20);
+    assert_true(nrg_mem_peak(f.c) - before < (size_t)LIMIT_MB << 20);
+    assert_non_null(strstr(a.how, "1296 values"));
+    assert_true(a.runner_up_energy[0] > a.energy[0]);
+    nrg_answers_free(&a);
+    drop(&f);
+}
+
 // ---- sameness
 
 static void check_same(const char *text, const char *asked, int64_t width, nrg_dtype type) {
@@ -600,6 +627,7 @@ int main(void) {
         cmocka_unit_test(lloyd_moves_centres_to_means),
         cmocka_unit_test(alternating_least_squares_finds_the_plane),
         cmocka_unit_test(mixtures_fall_to_a_fixed_point),
+        cmocka_unit_test(poses_stay_within_memory),
         cmocka_unit_test(an_answer_has_its_bits_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

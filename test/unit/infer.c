@@ -121,6 +121,68 @@ static void a_refusal_says_what_can_be_answered(void **state) {
     drop(&f);
 }
 
+// ---- refused memory: always a status, never a leak
+
+typedef struct {
+    int64_t left; // allocations before one is refused
+    int64_t live;
+} meter;
+
+static void *metered(void *ud, void *p, size_t old, size_t size) {
+    meter *m = ud;
+    if (size == 0) {
+        m->live -= (int64_t)old;
+        free(p);
+        return NULL;
+    }
+    if (m->left-- == 0) return NULL;
+    void *q = realloc(p, size);
+    if (q) m->live += (int64_t)size - (p ? (int64_t)old : 0);
+    return q;
+}
+
+static nrg_status whole_story(nrg_ctx *c, const char *text) {
+    nrg_model *m = NULL;
+    nrg_store *s = NULL;
+    void *to;
+    nrg_status st = nrg_lang_load(c, "t", text, strlen(text), NULL, &m);
+    if (st == NRG_OK) st = nrg_store_new(c, NRG_F64, &s);
+    if (st == NRG_OK) st = nrg_model_resolve(m, NRG_F64);
+    for (uint32_t p = 0; st == NRG_OK && p < m->params.n; p++)
+        st = nrg_store_make(s, m->params.at[p].name, nrg_shape_count(&m->params.at[p].shape), &to);
+    if (st == NRG_OK) st = nrg_store_make(s, "x", 2, &to);
+    if (st == NRG_OK) {
+        nrg_ask_spec spec = {.question = NRG_BEST, .var = nrg_model_var(m, "y"), .given = (nrg_vars)1 << nrg_model_var(m, "x"), .n = 2,
+                             .threads = 1, .anyway = true, .memory = 1};
+        nrg_answers a;
+        st = nrg_ask(m, s, &spec, &a);
+        nrg_answers_free(&a);
+    }
+    nrg_store_free(s);
+    nrg_model_free(m);
+    return st;
+}
+
+static void memory_may_be_refused_anywhere(void **state) {
+    (void)state;
+    const char *texts[3] = {"dim K = 3\ngiven x : real\npredict y : K\nlatent z : bit[2]\nweight A : real[K]\nenergy E(x, y, z) = A[y] * x + sum(z) * x\n"
+                            "minimize y\nmarginalize z by exhaustive\n",
+                            "given x : real\npredict y : real[2]\nweight A : real[2, 2]\nenergy E(x, y) = sq(y) + sq(y @ A) - x * sum(y)\nminimize y by exact\n",
+                            "given x : real\npredict y : real\nenergy E(x, y) = (y - x)^2 + exp(y)\nminimize y by lbfgs(steps=3, history=2)\n"};
+    for (int k = 0; k < 3; k++) {
+        nrg_status st = NRG_E098;
+        for (int64_t n = 0; st != NRG_OK; n += n < 40 ? 1 : 7) {
+            meter m = {.left = n};
+            nrg_ctx *c = nrg_ctx_new(metered, &m);
+            st = c ? whole_story(c, texts[k]) : NRG_E098;
+            if (st != NRG_OK && st != NRG_E098) print_message("allocation %lld of model %d: status %d\n", (long long)n, k, st), show(c);
+            assert_true(st == NRG_OK || st == NRG_E098);
+            nrg_ctx_free(c);
+            assert_int_equal(m.live, 0);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(store_lends_and_owns),
@@ -129,6 +191,7 @@ int main(void) {
         cmocka_unit_test(misfits_are_refused),
         cmocka_unit_test(training_decides_questions),
         cmocka_unit_test(a_refusal_says_what_can_be_answered),
+        cmocka_unit_test(memory_may_be_refused_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
