@@ -7,7 +7,10 @@
 #include "exec/cpu/team.h"
 #include "plan/steps.h"
 
-enum { NRG_TILE = 512 }; // numbers of one tile of a fused step: its registers stay in the first-level cache
+enum {
+    NRG_TILE = 512,         // numbers of one tile of a fused step: its registers stay in the first-level cache
+    NRG_RANDOM_BLOCKS = 128 // counters of random numbers that are worked on at once
+};
 
 // ---- isa/: one file compiled for each instruction set. All of them give the same bits: every result is the same chain of
 // fused multiply-adds, however wide the registers are.
@@ -25,6 +28,10 @@ typedef struct {
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);
     void (*sum_f64)(int64_t n, const double *a, double *s);
+    // Random numbers: counters to words, words to uniform or normal numbers.
+    void (*philox)(int64_t n, uint32_t *counters, uint32_t key0, uint32_t key1);
+    void (*random_f32)(int64_t n, const uint32_t *words, void *out, bool normal);
+    void (*random_f64)(int64_t n, const uint32_t *words, void *out, bool normal);
 } nrg_kernels;
 typedef enum { NRG_CPU_BEST, NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512 } nrg_cpu_level;
 // The kernels of a level; NULL when this processor or build lacks it.
