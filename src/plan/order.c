@@ -17,15 +17,16 @@ bool nrg_plan_barrier(const nrg_node_info *v, const nrg_graph *g) {
     return false;
 }
 
+// The phase that has the value. Slices phases are odd: work on samples waits for the slices phase after what it reads.
 static int level_of(const nrg_planner *w, const nrg_node_info *v) {
-    bool sample = v->leads & NRG_SAMPLE;
-    int level = sample ? 1 : 0;
+    bool sample = v->leads & NRG_SAMPLE, barrier = nrg_plan_barrier(v, w->p->graph);
+    int level = sample || barrier ? 1 : 0;
     for (int i = 0; i < nrg_plan_arity(v->op); i++) {
         int l = w->level[v->in[i].i];
-        if ((l & 1) != (sample ? 1 : 0)) l++;
+        if ((sample || barrier) && !(l & 1)) l++;
         if (l > level) level = l;
     }
-    return level;
+    return barrier ? level + 1 : level;
 }
 
 static nrg_status mark(nrg_planner *w, const nrg_node *roots, int n) {
