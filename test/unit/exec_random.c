@@ -174,6 +174,36 @@ static bool compare(maker *m, const nrg_node *outs, double *const *want, int64_t
     return same;
 }
 
+// The gradient of a sum of outputs by every input: longer graphs, sums over samples everywhere.
+static void random_gradients(void **state) {
+    (void)state;
+    int graphs = 0;
+    for (uint32_t seed = 1000; seed < 1120; seed++) {
+        maker m = {.c = nrg_ctx_new(NULL, NULL)};
+        nrg_node outs[OUTS], wrt[OUTS], y = NRG_BAD;
+        double *want[OUTS];
+        make(&m, seed);
+        for (int i = 0; i < 3; i++) {
+            nrg_node x = m.at[m.n - 1 - i];
+            const nrg_node_info *v = info(&m, x);
+            x = nrg_reduce(m.g, NRG_OP_sum, nrg_tanh(m.g, x), (1u << v->shape.rank) - 1, v->leads, false);
+            y = i ? nrg_add(m.g, y, x) : x;
+        }
+        for (int i = 0; i < OUTS; i++) wrt[i] = m.at[i];
+        if (nrg_grad(m.g, y, NRG_BAD, wrt, OUTS, outs) != NRG_OK) fail_msg("seed %u has no gradient", seed);
+        for (int i = 0; i < OUTS; i++) want[i] = malloc(((size_t)nrg_node_count(m.g, outs[i]) * (size_t)m.samples + 1) * sizeof(double));
+        assert_int_equal(nrg_ref_eval(m.c, m.g, m.samples, (const double *const *)m.value, 7, 3, outs, OUTS, want), NRG_OK);
+        for (int k = 0; k < 3; k++)
+            if (!compare(&m, outs, want, k * 3, k + 1)) fail_msg("seed %u, slice %d", seed, k * 3);
+        for (int i = 0; i < OUTS; i++) free(want[i]);
+        for (int i = 0; i < INPUTS; i++) free(m.value[i]);
+        nrg_graph_free(m.g);
+        nrg_ctx_free(m.c);
+        graphs++;
+    }
+    print_message("%d graphs\n", graphs);
+}
+
 static void random_graphs(void **state) {
     (void)state;
     int phases = 0;
@@ -200,6 +230,6 @@ static void random_graphs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(random_gradients)};
     return cmocka_run_group_tests_name("exec_random", tests, NULL, NULL);
 }
