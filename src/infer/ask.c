@@ -130,7 +130,7 @@ static nrg_status statement(nrg_model *m, int32_t v, nrg_verb verb, nrg_infer_st
     const nrg_infer_stmt *own = nrg_model_infer(m, verb, v);
     *st = own ? *own : (nrg_infer_stmt){.verb = verb};
     st->vars = (nrg_vars)1 << v;
-    return st->method == NRG_BY_NONE && !st->by ? nrg_infer_choose(m, st) : NRG_OK;
+    return !st->by && (st->method == NRG_BY_NONE || !st->written) ? nrg_infer_choose(m, st) : NRG_OK;
 }
 
 static bool has_grid(const nrg_model *m, int32_t v) {

@@ -161,7 +161,8 @@ nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st) {
     common c;
     if (!sizes_known(m)) return NRG_OK; // chosen when data have fixed the sizes
     TRY(survey(m, st->vars, &c));
-    if (st->method != NRG_BY_NONE) return check_written(m, st, &c);
+    if (!st->written && !st->by) st->method = NRG_BY_NONE; // a choice by domain alone is made again by structure
+    if (st->method != NRG_BY_NONE && st->written) return check_written(m, st, &c);
     if (st->by) return NRG_OK; // a module
     if (st->verb == NRG_SAMPLE_VERB) return lost(m, st, NRG_E071, "no sampler is built yet", "use minimize or marginalize");
     if (c.structured) return lost(m, st, NRG_E071, "algorithms for combinatorial domains are not built yet", "leave the domain out where the array is small");

@@ -255,6 +255,13 @@ static nrg_status own_verb(nrg_inference *i, int32_t v, nrg_verb like, nrg_verb 
     return NRG_OK;
 }
 
+static nrg_status unbuilt(nrg_inference *i, const nrg_infer_stmt *st) {
+    const nrg_method_row *row = nrg_method_get(st->method);
+    nrg_status s = nrg_fail(i->ctx, NRG_E071, st->by_span, "the inference method %s is not built yet", row ? row->name : "asked for");
+    nrg_help(i->ctx, "built are exact, exhaustive, grid, gradient and lbfgs");
+    return s;
+}
+
 static nrg_status fill_stmt(nrg_inference *i, nrg_group *gr) {
     nrg_infer_stmt *st = &gr->stmt;
     st->vars = gr->vars;
@@ -264,12 +271,8 @@ static nrg_status fill_stmt(nrg_inference *i, nrg_group *gr) {
         nrg_help(i->ctx, "use exact, exhaustive, grid, gradient or lbfgs");
         return s;
     }
-    if (st->method == NRG_BY_NONE) TRY(nrg_infer_choose(i->model, st));
-    if (nrg_method_impl_get(st->method)) return NRG_OK;
-    const nrg_method_row *row = nrg_method_get(st->method);
-    nrg_status s = nrg_fail(i->ctx, NRG_E071, st->by_span, "the inference method %s is not built yet", row ? row->name : "asked for");
-    nrg_help(i->ctx, "built are exact, exhaustive, grid, gradient and lbfgs");
-    return s;
+    if (st->method == NRG_BY_NONE || !st->written) TRY(nrg_infer_choose(i->model, st));
+    return nrg_method_impl_get(st->method) ? NRG_OK : unbuilt(i, st);
 }
 
 static nrg_status put_var(nrg_chain *c, int32_t v, nrg_verb verb, bool first) {
@@ -300,6 +303,16 @@ static void merge_exact(nrg_chain *c) {
         }
     }
     c->n = n;
+}
+
+// A closed form chosen from the energy alone does not hold above variables that are still to be eliminated.
+static void soften(nrg_chain *c) {
+    for (int k = 0; k + 1 < c->n; k++) {
+        nrg_infer_stmt *st = &c->at[k].stmt;
+        if (st->written || st->method != NRG_BY_exact || st->verb != NRG_MINIMIZE) continue;
+        st->method = NRG_BY_lbfgs;
+        st->reason = "smooth pieces once the others are eliminated";
+    }
 }
 
 static nrg_status say(nrg_inference *i, nrg_chain *c, int k) {
@@ -356,6 +369,7 @@ nrg_status nrg_chain_make(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_ve
     }
     for (int k = 0; k < c->n; k++) TRY(fill_stmt(i, &c->at[k]));
     merge_exact(c);
+    soften(c);
     for (int k = 0; k < c->n; k++) TRY(say(i, c, k));
     return NRG_OK;
 }
@@ -417,6 +431,9 @@ nrg_status nrg_infer_list(nrg_inference *i, int32_t v, nrg_group *gr, int64_t *c
     double limit = fmin(4e6, nrg_method_arg(i->model, &gr->stmt, "limit", 1e6, &st)); // an index must stay exact in float32
     if (st != NRG_OK) return st;
     if (n >= 1 && n <= limit) return *count = (int64_t)n, NRG_OK;
+    const nrg_infer_stmt *own = nrg_model_infer(i->model, NRG_MINIMIZE, v);
+    if (!own) own = nrg_model_infer(i->model, NRG_MARGINALIZE, v);
+    if (own && own->method != NRG_BY_NONE && !nrg_method_impl_get(own->method)) return unbuilt(i, own);
     st = nrg_fail(i->ctx, NRG_E026, var->span, "the values of %s cannot be listed: %.6g of them, and the limit is %.6g", var->name, n, limit);
     nrg_help(i->ctx, "name the candidates (--among), or raise the limit: minimize %s by exhaustive(limit=4000000)", var->name);
     return st;

@@ -557,6 +557,22 @@ static void poses_stay_within_memory(void **state) {
     drop(&f);
 }
 
+// With z minimised inside, F(y) is not quadratic though E is: the chosen closed form must give way.
+static void choices_see_what_is_eliminated(void **state) {
+    (void)state;
+    fixture f = load("dim D = 2, K = 3\npredict y : real[D]\nlatent z : K\nweight W : real[K, D]\nweight b : real[K]\nenergy E(y, z) = sq(y - W[z]) + b[z]\n"
+                     "minimize y\nminimize z by exhaustive\n", NRG_F64);
+    const double *W = numbers(&f, "W"), *b = numbers(&f, "b");
+    nrg_answers a = ask(&f, NRG_BEST, "y", 0, 1, 1, 0);
+    bool found = false;
+    for (int k = 0; k < 3; k++) // a local minimum: some centre, with its own offset
+        found = found || (fabs(a.value[0] - W[k * 2]) < 1e-7 && fabs(a.value[1] - W[k * 2 + 1]) < 1e-7 && fabs(a.energy[0] - b[k]) < 1e-7);
+    assert_true(found);
+    assert_string_equal(a.status[0], "converged");
+    nrg_answers_free(&a);
+    drop(&f);
+}
+
 // ---- sameness
 
 static void check_same(const char *text, const char *asked, int64_t width, nrg_dtype type) {
@@ -623,6 +639,7 @@ int main(void) {
         cmocka_unit_test(boxes_hold),
         cmocka_unit_test(several_starts_keep_the_lowest),
         cmocka_unit_test(loops_nest_in_candidates),
+        cmocka_unit_test(choices_see_what_is_eliminated),
         cmocka_unit_test(regression_weights_are_least_squares),
         cmocka_unit_test(lloyd_moves_centres_to_means),
         cmocka_unit_test(alternating_least_squares_finds_the_plane),

@@ -48,6 +48,7 @@ static void methods_follow_structure(void **state) {
     expect_choice("predict y : real[3]\nweight W : real[3]\nenergy E(y) = sq(y - W)\n", "y", NRG_MINIMIZE, NRG_BY_exact);
     expect_choice("predict y : real[3]\nweight W : real[3]\nenergy E(y) = sq(y - W)\n", "y", NRG_MARGINALIZE, NRG_BY_exact);
     expect_choice("predict y : real[3]\nenergy E(y) = sum(exp(y) - y)\n", "y", NRG_MINIMIZE, NRG_BY_lbfgs);
+    expect_choice("predict y : real[3]\nenergy E(y) = sq(y)\nminimize y\n", "y", NRG_MINIMIZE, NRG_BY_exact);
     expect_choice("predict y : real[3]\nenergy E(y) = l1(y) + sq(y)\n", "y", NRG_MINIMIZE, NRG_BY_gradient);
     expect_choice("predict y : real in -1..1\nenergy E(y) = y^4 - y\n", "y", NRG_MINIMIZE, NRG_BY_grid);
     expect_choice("predict y : real[2] in -1..1\nenergy E(y) = sum(y^4 - y)\n", "y", NRG_MARGINALIZE, NRG_BY_grid);
