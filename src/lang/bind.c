@@ -171,6 +171,17 @@ static nrg_status metric(checker *k, const nrg_expr *e) {
     return NRG_OK;
 }
 
+// What is expected: comparisons of numbers and metrics, joined by and, or, not.
+static nrg_status expectation(checker *k, const nrg_expr *e) {
+    const nrg_expr *head = e->kind == NRG_X_CALL ? e->kid[0] : e;
+    if (e->kind == NRG_X_UNARY || e->kind == NRG_X_BINARY) {
+        for (uint32_t i = 0; i < e->n; i++) TRY(expectation(k, e->kid[i]));
+        return NRG_OK;
+    }
+    if (e->kind == NRG_X_CALL && head->kind == NRG_X_NAME && nrg_in_list(metrics, head->text)) return metric(k, e);
+    return nrg_resolve(k, e, SEE_VARS | SEE_WORDS | SEE_ENERGY);
+}
+
 nrg_status nrg_bind_declare(checker *k, stmt *s) {
     nrg_expr_stmt e = {.expr = s->expr, .span = s->span};
     switch (s->key) {
@@ -179,7 +190,7 @@ nrg_status nrg_bind_declare(checker *k, stmt *s) {
     case K_ANSWER: return answer(k, s);
     case K_REPORT: TRY(metric(k, s->expr)); return NRG_PUSH(&k->m->arena, k->m->reports, e);
     default:
-        TRY(nrg_resolve(k, s->expr, SEE_VARS | SEE_WORDS | SEE_ENERGY));
+        TRY(expectation(k, s->expr));
         return NRG_PUSH(&k->m->arena, k->m->expects, e);
     }
 }

@@ -228,7 +228,8 @@ static void saved(void **state) {
 static nrg_node energy(void *ud, nrg_graph *g, const nrg_node *v, int n) {
     (void)ud;
     (void)n;
-    return nrg_sum_squares(g, nrg_sub(g, v[1], nrg_mul(g, nrg_weight_node(g, "s"), nrg_apply_module(g, "G", &v[0], 1))));
+    nrg_node s = nrg_weight_node(g, "s"), Gx = nrg_apply_module(g, "G", &v[0], 1); // in the order of the text: so start the weights
+    return nrg_sum_squares(g, nrg_sub(g, v[1], nrg_mul(g, s, Gx)));
 }
 
 static void callback(void **state) {
