@@ -265,6 +265,12 @@ static void no_source(checker *k, const nrg_learn *l, uint32_t i) {
              names);
 }
 
+static void nothing_over(checker *k, const nrg_learn *l, uint32_t i) {
+    nrg_fail(k->c, NRG_E049, loss_place(l, i),
+             "this loss compares answers, but the energy lists no predicted variable");
+    nrg_help(k->c, "declare one with predict, or name what is compared: nll(x)");
+}
+
 static void offenders(checker *k, const nrg_learn *l, uint32_t i) {
     const nrg_atom *a = &l->atoms.at[i];
     const nrg_expr *by = l->against, *head = by && by->kind == NRG_X_CALL ? by->kid[0] : by;
@@ -296,7 +302,8 @@ void nrg_learn_check(checker *k) {
         for (uint32_t i = 0; i < l->atoms.n; i++) {
             const nrg_atom *a = &l->atoms.at[i];
             int before = nrg_diag_errors(k->c);
-            if (a->kind == NRG_FREE && !l->against && !summable(m, a->over) && !sampled(m, a->over))
+            if (a->kind != NRG_POS && !a->over) nothing_over(k, l, i);
+            else if (a->kind == NRG_FREE && !l->against && !summable(m, a->over) && !sampled(m, a->over))
                 no_source(k, l, i);
             if (a->kind == NRG_NEG) offenders(k, l, i);
             if (nrg_diag_errors(k->c) > before) break; // one message a statement

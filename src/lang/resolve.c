@@ -87,9 +87,26 @@ static nrg_status call(checker *k, const nrg_expr *e, unsigned see) {
     return NRG_OK;
 }
 
+// young.E, world.g: known only once that model was read.
+static nrg_status used(checker *k, const nrg_expr *e, const nrg_use *u) {
+    if (!u->model || nrg_same(u->model->energy.name, e->text) || nrg_model_module(u->model, e->text) >= 0)
+        return NRG_OK;
+    nrg_status s =
+        nrg_fail(k->c, NRG_E011, e->at, "model %s has no energy or module '%s'", u->name, e->text);
+    nrg_text t = nrg_text_make(k->c);
+    if (u->model->energy.name) nrg_text_put(&t, " %s", u->model->energy.name);
+    for (uint32_t i = 0; i < u->model->modules.n; i++)
+        nrg_text_put(&t, " %s", u->model->modules.at[i].name);
+    if (t.at) nrg_fact(k->c, "it has:%s", t.at);
+    nrg_text_free(&t);
+    return s;
+}
+
 static nrg_status member(checker *k, const nrg_expr *e, unsigned see) {
     int32_t at;
     const nrg_expr *of = e->kid[0];
+    if (of->kind == NRG_X_NAME && nrg_names_find(k, of->text, &at) == N_USE)
+        return used(k, e, &k->m->uses.at[at]);
     if (of->kind != NRG_X_NAME || nrg_names_find(k, of->text, &at) != N_DIM)
         return nrg_resolve(k, of, see);
     const nrg_dim *d = &k->m->dims.at[at];

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     char name[64][80];
@@ -58,6 +59,9 @@ static char *slurp(const char *path, size_t *n) {
 static int golden(const char *folder, bool bless, nrg_text *all) {
     files f = list(folder);
     int bad = 0;
+    char home[1024];
+    snprintf(home, sizeof home, "%s/%s", NRG_ROOT, folder);
+    if (chdir(home) != 0) return printf("no folder %s\n", folder), 1; // messages name files without folders
     for (int i = 0; i < f.n; i++) {
         char path[1024];
         size_t n = 0, m = 0;
