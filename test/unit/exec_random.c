@@ -204,6 +204,69 @@ static void random_gradients(void **state) {
     print_message("%d graphs\n", graphs);
 }
 
+// Gradient steps on five inputs at once, three repeats: states hold what ref gives, whatever slices and threads.
+static void one_descent(maker *m, const nrg_update *u, double *const *want, int64_t slice, int threads, uint32_t seed) {
+    nrg_plan *p;
+    nrg_run *r;
+    double *now[INPUTS];
+    nrg_plan_spec spec = {.graph = m->g, .updates = u, .updates_n = OUTS, .batch = m->samples, .slice = slice};
+    assert_int_equal(nrg_plan_make(m->c, &spec, &p), NRG_OK);
+    assert_int_equal(nrg_run_new(m->c, p, threads, &r), NRG_OK);
+    for (uint32_t i = 0; i < INPUTS; i++) {
+        nrg_node x = nrg_input_at(m->g, i);
+        size_t bytes = (size_t)(nrg_node_count(m->g, x) * (info(m, x)->leads & NRG_SAMPLE ? m->samples : 1)) * sizeof(double);
+        now[i] = malloc(bytes + 1);
+        memcpy(now[i], m->value[i], bytes);
+        nrg_run_bind(r, x, (nrg_buffer){now[i], NRG_BUF_F64, NULL});
+    }
+    assert_int_equal(nrg_run_go(r, m->samples, 3, 7, 3), NRG_OK);
+    for (int i = 0; i < OUTS; i++) {
+        int64_t count = nrg_node_count(m->g, u[i].state) * (info(m, u[i].state)->leads & NRG_SAMPLE ? m->samples : 1);
+        for (int64_t j = 0; j < count; j++)
+            if (!(fabs(now[i][j] - want[i][j]) <= 1e-8 * (1 + fabs(want[i][j]))) && !(isnan(now[i][j]) && isnan(want[i][j])))
+                fail_msg("seed %u, slice %d: state %d, number %d: %.12g, ref has %.12g", seed, (int)slice, i, (int)j, now[i][j], want[i][j]);
+    }
+    for (int i = 0; i < INPUTS; i++) free(now[i]);
+    nrg_run_free(r);
+    nrg_plan_free(p);
+}
+
+static void random_descents(void **state) {
+    (void)state;
+    for (uint32_t seed = 5000; seed < 5080; seed++) {
+        maker m = {.c = nrg_ctx_new(NULL, NULL)};
+        nrg_node d[OUTS], wrt[OUTS], next[OUTS];
+        nrg_update u[OUTS];
+        double *want[OUTS], *in[INPUTS];
+        make(&m, seed);
+        nrg_node y = m.at[m.n - 1];
+        y = nrg_reduce(m.g, NRG_OP_sum, nrg_tanh(m.g, y), (1u << info(&m, y)->shape.rank) - 1, info(&m, y)->leads, false);
+        memcpy(in, m.value, sizeof in);
+        for (int i = 0; i < OUTS; i++) wrt[i] = m.at[i];
+        assert_int_equal(nrg_grad(m.g, y, NRG_BAD, wrt, OUTS, d), NRG_OK);
+        for (int i = 0; i < OUTS; i++) {
+            int64_t count = nrg_node_count(m.g, wrt[i]) * (info(&m, wrt[i])->leads & NRG_SAMPLE ? m.samples : 1);
+            next[i] = nrg_sub(m.g, wrt[i], nrg_mul(m.g, nrg_const(m.g, 0.05), d[i]));
+            u[i] = (nrg_update){wrt[i], next[i]};
+            want[i] = malloc(2 * ((size_t)count + 1) * sizeof(double));
+        }
+        for (int k = 0; k < 3; k++) {
+            double *out[OUTS];
+            for (int i = 0; i < OUTS; i++) {
+                int64_t count = nrg_node_count(m.g, wrt[i]) * (info(&m, wrt[i])->leads & NRG_SAMPLE ? m.samples : 1);
+                out[i] = want[i] + (k & 1 ? count + 1 : 0);
+            }
+            assert_int_equal(nrg_ref_eval(m.c, m.g, m.samples, (const double *const *)in, 7, 3 + (uint32_t)k, next, OUTS, out), NRG_OK);
+            for (int i = 0; i < OUTS; i++) in[i] = out[i];
+        }
+        for (int k = 0; k < 3; k++) one_descent(&m, u, in, k * 3, k + 1, seed);
+        for (int i = 0; i < OUTS; i++) free(want[i]);
+        for (int i = 0; i < INPUTS; i++) free(m.value[i]);
+        nrg_graph_free(m.g);
+        nrg_ctx_free(m.c);
+    }
+}
+
 static void random_graphs(void **state) {
     (void)state;
     int phases = 0;
@@ -230,6 +293,7 @@ static void random_graphs(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(random_gradients)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_graphs), cmocka_unit_test(random_gradients),
+                                       cmocka_unit_test(random_descents)};
     return cmocka_run_group_tests_name("exec_random", tests, NULL, NULL);
 }
