@@ -31,20 +31,24 @@ static nrg_status no_product(nrg_scope *s, const nrg_expr *e, const nrg_type *a,
     const char *ta = nrg_type_text(s, a), *tb = nrg_type_text(s, b);
     nrg_status st;
     if (!a->rank || !b->rank) {
-        st = nrg_fail(s->c, NRG_E035, e->at, "'@' sums over an axis of both sides, but the %s has none", a->rank ? "right" : "left");
+        st = nrg_fail(s->c, NRG_E035, e->at, "'@' sums over an axis of both sides, but the %s has none",
+                      a->rank ? "right" : "left");
     } else {
-        st = nrg_fail(s->c, NRG_E035, e->at, "'@' sums over the last axis of the left (%s) and the first of the right (%s), which differ",
+        st = nrg_fail(s->c, NRG_E035, e->at,
+                      "'@' sums over the last axis of the left (%s) and the first of the right (%s), which differ",
                       nrg_axis_text(s, &a->axis[a->rank - 1]), nrg_axis_text(s, &b->axis[0]));
     }
     nrg_fact(s->c, "left  : %s", ta);
     nrg_fact(s->c, "right : %s", tb);
     const char *l = nrg_expr_text(s, e->kid[0]), *r = nrg_expr_text(s, e->kid[1]);
-    if (!a->rank || !b->rank) nrg_help(s->c, "multiply by a number with *");
+    if (!a->rank || !b->rank)
+        nrg_help(s->c, "multiply by a number with *");
     else if (a->rank > 1 && nrg_axis_fit(&a->axis[a->rank - 2], &b->axis[0]) != NRG_UNFIT)
         nrg_help(s->c, "transpose the left side: %s' @ %s", l, r);
     else if (b->rank > 1 && nrg_axis_fit(&a->axis[a->rank - 1], &b->axis[1]) != NRG_UNFIT)
         nrg_help(s->c, "transpose the right side: %s @ %s'", l, r);
-    else if (nrg_axis_fit(&b->axis[b->rank - 1], &a->axis[0]) != NRG_UNFIT) nrg_help(s->c, "swap the sides: %s @ %s", r, l);
+    else if (nrg_axis_fit(&b->axis[b->rank - 1], &a->axis[0]) != NRG_UNFIT)
+        nrg_help(s->c, "swap the sides: %s @ %s", r, l);
     return st;
 }
 
@@ -53,8 +57,10 @@ nrg_status nrg_value_product(nrg_scope *s, const nrg_expr *e, nrg_value *a, nrg_
     TRY(nrg_need_number(s, e->kid[0], "@", a));
     TRY(nrg_need_number(s, e->kid[1], "@", b));
     int ar = a->type.rank, br = b->type.rank;
-    if (!ar || !br || nrg_axis_fit(&a->type.axis[ar - 1], &b->type.axis[0]) == NRG_UNFIT) return no_product(s, e, &a->type, &b->type);
-    if (ar + br - 2 > NRG_MAX_RANK) return nrg_fail(s->c, NRG_E035, e->at, "'@' would make more than %d axes", NRG_MAX_RANK);
+    if (!ar || !br || nrg_axis_fit(&a->type.axis[ar - 1], &b->type.axis[0]) == NRG_UNFIT)
+        return no_product(s, e, &a->type, &b->type);
+    if (ar + br - 2 > NRG_MAX_RANK)
+        return nrg_fail(s->c, NRG_E035, e->at, "'@' would make more than %d axes", NRG_MAX_RANK);
     nrg_type t = nrg_type_of(NRG_REAL, ar - 1, a->type.axis);
     for (int i = 1; i < br; i++) t.axis[t.rank++] = b->type.axis[i];
     nrg_node x = nrg_value_masked(s, a, 1u << (ar - 1), 0), y = b->node;
@@ -82,7 +88,9 @@ CALLED(transpose) {
     nrg_value x;
     TRY(nrg_call_value(c, 0, &x));
     int r = x.type.rank;
-    if (r < 2) return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "transpose needs two axes, but its input is %s", nrg_type_text(c->s, &x.type));
+    if (r < 2)
+        return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "transpose needs two axes, but its input is %s",
+                        nrg_type_text(c->s, &x.type));
     *out = x;
     out->type.axis[r - 1] = x.type.axis[r - 2];
     out->type.axis[r - 2] = x.type.axis[r - 1];
@@ -96,8 +104,8 @@ static nrg_status square(nrg_call *c, nrg_value *x) {
     TRY(nrg_call_input(c, 0, x));
     if (x->type.rank == 2 && nrg_axis_fit(&x->type.axis[0], &x->type.axis[1]) != NRG_UNFIT) return NRG_OK;
     if (x->type.rank == 2 && x->type.axis[0].size == x->type.axis[1].size) return NRG_OK;
-    return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "%s needs a square matrix, but its input is %s", c->row->name,
-                    nrg_type_text(c->s, &x->type));
+    return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "%s needs a square matrix, but its input is %s",
+                    c->row->name, nrg_type_text(c->s, &x->type));
 }
 
 static nrg_node eye(nrg_graph *g, int64_t n) {
@@ -146,8 +154,10 @@ CALLED(onehot) {
     nrg_value y;
     TRY(nrg_call_value(c, 0, &y));
     if (y.type.elem != NRG_CATEGORY || y.type.dim < 0)
-        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 0), "onehot needs a category, but its input is %s", nrg_type_text(s, &y.type));
-    if (y.type.rank == NRG_MAX_RANK) return nrg_fail(s->c, NRG_E037, c->at->span, "onehot would make more than %d axes", NRG_MAX_RANK);
+        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 0), "onehot needs a category, but its input is %s",
+                        nrg_type_text(s, &y.type));
+    if (y.type.rank == NRG_MAX_RANK)
+        return nrg_fail(s->c, NRG_E037, c->at->span, "onehot would make more than %d axes", NRG_MAX_RANK);
     nrg_axis a = nrg_axis_dim(s->m, y.type.dim);
     int64_t n;
     TRY(nrg_size_known(s, c->at->span, &a, &n));
@@ -172,16 +182,19 @@ CALLED(flatten) {
     return NRG_OK;
 }
 
-// One axis without a size takes what the others leave of `count` numbers. Gives the new count, -1 when it is still not known.
+// One axis without a size takes what the others leave of `count` numbers. Gives the new count, -1 when not known yet.
 static int64_t fill_in(nrg_type *t, int64_t count) {
     int64_t rest = 1;
     int open = -1;
     for (int i = 0; i < t->rank; i++) {
         if (t->axis[i].size < 0 && open >= 0) return -1;
         int64_t k = t->axis[i].size;
-        if (k < 0) open = i;
-        else if (k == 0 || rest > count / k) return -1;
-        else rest *= k;
+        if (k < 0)
+            open = i;
+        else if (k == 0 || rest > count / k)
+            return -1;
+        else
+            rest *= k;
     }
     if (open < 0 || count % rest) return -1;
     t->axis[open].size = count / rest;
@@ -200,8 +213,9 @@ CALLED(reshape) {
     int64_t had = nrg_type_count(&x.type), want = nrg_type_count(&t);
     if (had >= 0 && want < 0 && !nrg_stands_in(s)) want = fill_in(&t, had);
     if (had >= 0 && want >= 0 && had != want) {
-        nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "reshape keeps all numbers, but %s has %lld and %s has %lld", nrg_type_text(s, &x.type),
-                                 (long long)had, nrg_type_text(s, &t), (long long)want);
+        nrg_status st =
+            nrg_fail(s->c, NRG_E037, c->at->span, "reshape keeps all numbers, but %s has %lld and %s has %lld",
+                     nrg_type_text(s, &x.type), (long long)had, nrg_type_text(s, &t), (long long)want);
         nrg_help(s->c, "the product of the axes must stay the same");
         return st;
     }
@@ -213,9 +227,11 @@ CALLED(reshape) {
 static nrg_status join(nrg_call *c, nrg_value *a, const nrg_value *b, int axis) {
     nrg_scope *s = c->s;
     bool fair = a->type.rank == b->type.rank;
-    for (int i = 0; fair && i < a->type.rank; i++) fair = i == axis || nrg_axis_fit(&a->type.axis[i], &b->type.axis[i]) != NRG_UNFIT;
+    for (int i = 0; fair && i < a->type.rank; i++)
+        fair = i == axis || nrg_axis_fit(&a->type.axis[i], &b->type.axis[i]) != NRG_UNFIT;
     if (!fair) {
-        nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "concat cannot join %s and %s", nrg_type_text(s, &a->type), nrg_type_text(s, &b->type));
+        nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "concat cannot join %s and %s",
+                                 nrg_type_text(s, &a->type), nrg_type_text(s, &b->type));
         nrg_help(s->c, "all axes but the joined one must agree; flatten(...) makes vectors");
         return st;
     }

@@ -1,4 +1,4 @@
-// Calls: which arguments a function or layer gets, modules and whose weights they use, copy, ema, repeat, what a pipe applies.
+// Calls: which arguments a function or layer gets, whose weights a module uses, copy, ema, repeat, what a pipe applies.
 #include "model/inside.h"
 
 #include <math.h>
@@ -77,10 +77,13 @@ static nrg_status check_args(const nrg_call *c) {
         char word[64];
         snprintf(word, sizeof word, "%.*s", len, name);
         if (*name == '.') open = true;
-        if (*name == '.' || nrg_same(word, "over")) k--; // `over` is always named
-        else if (needed && k >= n && !nrg_call_find(c, word)) return wrong_call(c, c->at->span, "needs '%s'", word);
+        if (*name == '.' || nrg_same(word, "over"))
+            k--; // `over` is always named
+        else if (needed && k >= n && !nrg_call_find(c, word))
+            return wrong_call(c, c->at->span, "needs '%s'", word);
     }
-    if (!open && n > k) return wrong_call(c, nrg_call_span(c, k), "takes %s inputs and arguments in all", k == 1 ? "one" : "fewer");
+    if (!open && n > k)
+        return wrong_call(c, nrg_call_span(c, k), "takes %s inputs and arguments in all", k == 1 ? "one" : "fewer");
     for (uint32_t i = 1; c->e->kind == NRG_X_CALL && i < c->e->n; i++)
         if (named(c->e, i) && place_of(c->row->args, c->e->names[i]) < 0)
             return wrong_call(c, c->e->kid[i]->span, "has no argument '%s'", c->e->names[i]);
@@ -131,30 +134,35 @@ nrg_status nrg_call_over(nrg_call *c, const nrg_type *t, int fallback, int *axis
     for (int i = 0; i < t->rank && dim >= 0; i++)
         if (t->axis[i].dim == dim) *axis = i, found++;
     if (found == 1) return NRG_OK;
-    nrg_status st = nrg_fail(c->s->c, found ? NRG_E043 : NRG_E037, e->span, "%s is %s of the input",
-                             dim < 0 ? "over=..." : c->s->m->dims.at[dim].name, found ? "more than one axis" : "not an axis");
+    nrg_status st =
+        nrg_fail(c->s->c, found ? NRG_E043 : NRG_E037, e->span, "%s is %s of the input",
+                 dim < 0 ? "over=..." : c->s->m->dims.at[dim].name, found ? "more than one axis" : "not an axis");
     nrg_fact(c->s->c, "input : %s", nrg_type_text(c->s, t));
     nrg_help(c->s->c, "over= takes the name of one dim of the input");
     return st;
 }
 
 nrg_status nrg_call_layer_axes(nrg_call *c, const char *needs, const nrg_value *x) {
-    return nrg_fail(c->s->c, NRG_E041, c->at->span, "%s needs %s, but its input is %s", c->row->name, needs, nrg_type_text(c->s, &x->type));
+    return nrg_fail(c->s->c, NRG_E041, c->at->span, "%s needs %s, but its input is %s", c->row->name, needs,
+                    nrg_type_text(c->s, &x->type));
 }
 
 // ---- functions and layers
 
-static nrg_status run_row(nrg_scope *s, const nrg_row *row, const nrg_expr *e, const nrg_value *in, int n, nrg_value *out) {
+static nrg_status run_row(nrg_scope *s, const nrg_row *row, const nrg_expr *e, const nrg_value *in, int n,
+                          nrg_value *out) {
     nrg_call c = {.s = s, .row = row, .e = e, .at = e->kind == NRG_X_CALL ? e->kid[0] : e, .ins = n};
     if (row->weights && !s->own.root) {
-        nrg_status st = nrg_fail(s->c, NRG_E038, c.at->span, "layer '%s' owns weights, so it must live in a module", row->name);
+        nrg_status st =
+            nrg_fail(s->c, NRG_E038, c.at->span, "layer '%s' owns weights, so it must live in a module", row->name);
         nrg_help(s->c, "module G = %s(...)   then G(x)", row->name);
         return st;
     }
     for (int i = 0; i < n; i++) c.in[i] = in[i];
     TRY(check_args(&c));
     bool draw = s->noise && (nrg_same(row->name, "normal") || nrg_same(row->name, "uniform"));
-    if (!row->built && !draw && !nrg_stands_in(s)) return nrg_missing(s, c.at->span, row->weights ? "layer" : "function", row->name);
+    if (!row->built && !draw && !nrg_stands_in(s))
+        return nrg_missing(s, c.at->span, row->weights ? "layer" : "function", row->name);
     nrg_span before = s->span;
     s->span = e->span;
     nrg_graph_span(s->g, e->span);
@@ -170,7 +178,8 @@ static nrg_status run_row(nrg_scope *s, const nrg_row *row, const nrg_expr *e, c
 static bool owns(const nrg_scope *s, const nrg_expr *e) {
     const nrg_expr *callee = e->kind == NRG_X_CALL ? e->kid[0] : e;
     if (callee->kind != NRG_X_NAME || nrg_model_module(s->m, callee->text) >= 0) return false;
-    if (nrg_same(callee->text, "copy") || nrg_same(callee->text, "ema") || nrg_same(callee->text, "repeat")) return e->kind == NRG_X_CALL;
+    if (nrg_same(callee->text, "copy") || nrg_same(callee->text, "ema") || nrg_same(callee->text, "repeat"))
+        return e->kind == NRG_X_CALL;
     bool layer;
     const nrg_row *r = nrg_row_find(callee->text, &layer);
     return r && r->weights;
@@ -227,17 +236,21 @@ static nrg_status module_body(nrg_scope *s, const nrg_module *m, const nrg_value
 nrg_status nrg_module_run(nrg_scope *s, int32_t k, nrg_span at, const nrg_value *in, int n, nrg_value *out) {
     const nrg_module *m = &s->m->modules.at[k];
     TRY(module_inputs(s, m, at, n));
+    if (s->depth >= NRG_MAX_DEPTH) return nrg_fail(s->c, NRG_E037, at, "modules are nested too deeply");
     nrg_owner own = s->own;
     if (own.root && own.fresh) {
         const char *prefix = nrg_arena_print(&s->arena, "%s.%s", own.prefix, m->name);
         if (!prefix) return NRG_E098;
+        const char *source = own.source ? m->name : NULL;
+        if (source && own.source_fresh) source = nrg_arena_print(&s->arena, "%s.%s", own.source, m->name);
+        if (own.source && !source) return NRG_E098;
         s->own.prefix = prefix;
-        s->own.source = own.source ? m->name : NULL;
+        s->own.source = source;
         s->own.root = m->body;
     } else {
         s->own = (nrg_owner){.root = m->body, .owner = m->name, .prefix = m->name};
     }
-    if (++s->depth > NRG_MAX_DEPTH) return nrg_fail(s->c, NRG_E037, at, "modules are nested too deeply");
+    s->depth++;
     nrg_status st = module_body(s, m, in, n, out);
     s->depth--;
     s->own = own;
@@ -255,12 +268,14 @@ static nrg_status not_module(nrg_scope *s, const nrg_expr *e, const char *word) 
 }
 
 static nrg_status outside(nrg_scope *s, const nrg_expr *e) {
-    nrg_status st = nrg_fail(s->c, NRG_E038, e->kid[0]->span, "'%s' makes weights, so it must live in a module", e->kid[0]->text);
+    nrg_status st =
+        nrg_fail(s->c, NRG_E038, e->kid[0]->span, "'%s' makes weights, so it must live in a module", e->kid[0]->text);
     nrg_help(s->c, "module K = %s(...)   then K(x)", e->kid[0]->text);
     return st;
 }
 
-static nrg_status apply_copy(nrg_scope *s, const nrg_expr *e, bool average, const nrg_value *in, int n, nrg_value *out) {
+static nrg_status apply_copy(nrg_scope *s, const nrg_expr *e, bool average, const nrg_value *in, int n,
+                             nrg_value *out) {
     const char *word = average ? "ema" : "copy";
     int32_t k = e->n > 1 && e->kid[1]->kind == NRG_X_NAME ? nrg_model_module(s->m, e->kid[1]->text) : -1;
     if (k < 0) return not_module(s, e, word);
@@ -271,13 +286,15 @@ static nrg_status apply_copy(nrg_scope *s, const nrg_expr *e, bool average, cons
         const nrg_expr *d = nrg_call_arg(e, "decay", 1);
         if (!d) return nrg_fail(s->c, NRG_E037, e->kid[0]->span, "ema needs a decay: ema(%s, 0.999)", m->name);
         TRY(nrg_eval_number(s->m, d, &decay));
-        if (!(decay >= 0 && decay <= 1)) return nrg_fail(s->c, NRG_E037, d->span, "the decay of ema lies in 0..1, not %g", decay);
+        if (!(decay >= 0 && decay <= 1))
+            return nrg_fail(s->c, NRG_E037, d->span, "the decay of ema lies in 0..1, not %g", decay);
     }
     nrg_owner own = s->own;
-    const char *prefix = own.prefix, *unused;
-    if (own.root != e) TRY(nrg_owner_name(s, e, &prefix, &unused));
+    const char *prefix = own.prefix, *source = own.source;
+    if (own.root != e) TRY(nrg_owner_name(s, e, &prefix, &source));
     TRY(module_inputs(s, m, e->span, n));
-    s->own = (nrg_owner){m->body, own.owner, prefix, average ? m->name : NULL, decay, true};
+    if (average) s->own = (nrg_owner){m->body, own.owner, prefix, m->name, decay, true, false};
+    else s->own = (nrg_owner){m->body, own.owner, prefix, source, own.decay, true, true};
     nrg_status st = module_body(s, m, in, n, out);
     s->own = own;
     return st;
@@ -285,7 +302,9 @@ static nrg_status apply_copy(nrg_scope *s, const nrg_expr *e, bool average, cons
 
 static nrg_status apply_repeat(nrg_scope *s, const nrg_expr *e, const nrg_value *in, int n, nrg_value *out) {
     double times;
-    if (e->n != 3) return nrg_fail(s->c, NRG_E037, e->kid[0]->span, "repeat takes a number and a block: repeat(3, linear(64) | relu)");
+    if (e->n != 3)
+        return nrg_fail(s->c, NRG_E037, e->kid[0]->span,
+                        "repeat takes a number and a block: repeat(3, linear(64) | relu)");
     if (!s->own.root) return outside(s, e);
     TRY(nrg_eval_number(s->m, e->kid[1], &times));
     if (!(times >= 0 && times <= 10000 && times == floor(times)))
@@ -301,7 +320,7 @@ static nrg_status apply_repeat(nrg_scope *s, const nrg_expr *e, const nrg_value 
         s->own.prefix = nrg_arena_print(&s->arena, "%s.%d", prefix, i);
         s->own.source = source ? nrg_arena_print(&s->arena, "%s.%d", source, i) : NULL;
         s->own.root = e->kid[2];
-        s->own.fresh = true;
+        s->own.fresh = s->own.source_fresh = true;
         st = s->own.prefix && (s->own.source || !source) ? nrg_value_apply(s, e->kid[2], &x, 1, out) : NRG_E098;
     }
     s->own = own;
@@ -364,15 +383,19 @@ static nrg_status energy_call(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
     nrg_node before[NRG_MAX_INPUTS];
     int n;
     TRY(with_args(s, e, NULL, 0, in, &n));
-    if (n != m->energy.n) return nrg_fail(s->c, NRG_E037, e->kid[0]->span, "energy %s has %d inputs, but gets %d", m->energy.name, m->energy.n, n);
+    if (n != m->energy.n)
+        return nrg_fail(s->c, NRG_E037, e->kid[0]->span, "energy %s has %d inputs, but gets %d", m->energy.name,
+                        m->energy.n, n);
     for (int i = 0; i < n; i++) {
         nrg_type t;
         int32_t v = m->energy.order[i], place[NRG_MAX_RANK];
         int maybe;
         TRY(nrg_var_type(m, v, &t));
-        if (t.rank != in[i].type.rank || !(nrg_type_place(&in[i].type, &t, place, &maybe) + maybe))
-            return nrg_fail(s->c, NRG_E037, e->kid[i + 1]->span, "'%s' of energy %s is %s, but %s is %s", m->vars.at[v].name, m->energy.name,
-                            nrg_type_text(s, &t), nrg_expr_text(s, e->kid[i + 1]), nrg_type_text(s, &in[i].type));
+        bool kind = (t.elem == NRG_CATEGORY) == (in[i].type.elem == NRG_CATEGORY) && t.dim == in[i].type.dim;
+        if (!kind || t.rank != in[i].type.rank || !(nrg_type_place(&in[i].type, &t, place, &maybe) + maybe))
+            return nrg_fail(s->c, NRG_E037, e->kid[i + 1]->span, "'%s' of energy %s is %s, but %s is %s",
+                            m->vars.at[v].name, m->energy.name, nrg_type_text(s, &t), nrg_expr_text(s, e->kid[i + 1]),
+                            nrg_type_text(s, &in[i].type));
     }
     for (int i = 0; i < n; i++) before[i] = s->bound[m->energy.order[i]], s->bound[m->energy.order[i]] = in[i].node;
     nrg_status st = nrg_eval_energy(s, &out->node);
@@ -382,8 +405,10 @@ static nrg_status energy_call(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
 }
 
 static nrg_status unknown_function(nrg_scope *s, const nrg_expr *callee) {
-    if (nrg_model_var(s->m, callee->text) >= 0 || nrg_model_let(s->m, callee->text) >= 0 || nrg_model_dim(s->m, callee->text) >= 0)
-        return nrg_fail(s->c, NRG_E037, callee->span, "'%s' is not a function; an index is written %s[...]", callee->text, callee->text);
+    if (nrg_model_var(s->m, callee->text) >= 0 || nrg_model_let(s->m, callee->text) >= 0 ||
+        nrg_model_dim(s->m, callee->text) >= 0)
+        return nrg_fail(s->c, NRG_E037, callee->span, "'%s' is not a function; an index is written %s[...]",
+                        callee->text, callee->text);
     nrg_status st = nrg_fail(s->c, NRG_E011, callee->span, "unknown function or layer '%s'", callee->text);
     const char *near = nrg_row_nearest(callee->text);
     if (near) nrg_help(s->c, "did you mean '%s'?", near);
@@ -416,7 +441,8 @@ nrg_status nrg_value_call(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
     const nrg_row *row = nrg_row_find(callee->text, &layer);
     if (row) return run_row(s, row, e, NULL, 0, out);
     if (nrg_same(callee->text, "copy") || nrg_same(callee->text, "ema") || nrg_same(callee->text, "repeat")) {
-        nrg_status st = nrg_fail(s->c, NRG_E031, e->span, "%s is a block that is not applied to anything", nrg_expr_text(s, e));
+        nrg_status st =
+            nrg_fail(s->c, NRG_E031, e->span, "%s is a block that is not applied to anything", nrg_expr_text(s, e));
         nrg_help(s->c, "write its inputs after it: %s(...)", nrg_expr_text(s, e));
         return st;
     }

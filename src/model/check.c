@@ -1,4 +1,4 @@
-// Evaluations for their side effects: finding type errors with guessed sizes, making all weights; and which variables are read.
+// Evaluation for its side effects: type errors found with guessed sizes, weights made; and which variables are read.
 #include "model/inside.h"
 
 #include <string.h>
@@ -39,7 +39,8 @@ static nrg_status applied(nrg_scope *s, const nrg_expr *e) {
         bool atoms = false; // a loss of the user's own reads pos and neg, not variables
         for (uint32_t k = 1; k < e->n; k++) {
             const char *t = e->kid[k]->kind == NRG_X_NAME ? e->kid[k]->text : "";
-            atoms |= e->kid[k]->kind == NRG_X_ATOM || nrg_same(t, "pos") || nrg_same(t, "neg") || nrg_same(t, "lowest") || nrg_same(t, "free");
+            atoms |= e->kid[k]->kind == NRG_X_ATOM || nrg_same(t, "pos") || nrg_same(t, "neg") ||
+                     nrg_same(t, "lowest") || nrg_same(t, "free");
         }
         nrg_value v;
         return atoms ? NRG_OK : nrg_eval(s, e, &v);
@@ -73,7 +74,8 @@ static nrg_status resolve_all(nrg_scope *s) {
         TRY(applied(s, m->infers.at[i].by));
         TRY(applied(s, m->infers.at[i].from));
     }
-    for (uint32_t i = 0; i < m->learns.n; i++) TRY(applied(s, m->learns.at[i].written ? m->learns.at[i].written : m->learns.at[i].expr));
+    for (uint32_t i = 0; i < m->learns.n; i++)
+        TRY(applied(s, m->learns.at[i].written ? m->learns.at[i].written : m->learns.at[i].expr));
     for (uint32_t i = 0; i < m->vars.n; i++) {
         nrg_value v;
         if (m->vars.at[i].role == NRG_WEIGHT) TRY(nrg_weight_var(s, (int32_t)i, &v));
@@ -99,8 +101,9 @@ nrg_status nrg_model_resolve(nrg_model *m, nrg_dtype type) {
 static nrg_status not_one(nrg_scope *s, const nrg_value *v) {
     nrg_model *m = s->m;
     nrg_vars used = nrg_expr_vars(m, m->energy.body);
-    nrg_status st = nrg_fail(s->c, NRG_E022, m->energy.span, "energy %s is %s, but an energy must be one number per sample", m->energy.name,
-                             nrg_type_text(s, &v->type));
+    nrg_status st =
+        nrg_fail(s->c, NRG_E022, m->energy.span, "energy %s is %s, but an energy must be one number per sample",
+                 m->energy.name, nrg_type_text(s, &v->type));
     int32_t pick = -1;
     for (int32_t i = 0; i < m->energy.n; i++) {
         int32_t var = m->energy.order[i];
@@ -110,8 +113,10 @@ static nrg_status not_one(nrg_scope *s, const nrg_value *v) {
         nrg_fact(s->c, "%s : %s is listed but not used", m->vars.at[var].name, nrg_type_text(s, &t));
         if (t.elem == NRG_CATEGORY && v->type.rank && t.dim == v->type.axis[0].dim) pick = var;
     }
-    if (pick >= 0) nrg_help(s->c, "pick the cost of %s with an index: (...)[%s]", m->vars.at[pick].name, m->vars.at[pick].name);
-    else if (v->type.elem != NRG_CATEGORY) nrg_help(s->c, "reduce it: sq(...), l1(...), sum(...), or dot(a, b)");
+    if (pick >= 0)
+        nrg_help(s->c, "pick the cost of %s with an index: (...)[%s]", m->vars.at[pick].name, m->vars.at[pick].name);
+    else if (v->type.elem != NRG_CATEGORY)
+        nrg_help(s->c, "reduce it: sq(...), l1(...), sum(...), or dot(a, b)");
     return st;
 }
 
@@ -146,7 +151,8 @@ static nrg_status check_all(nrg_scope *s) {
     TRY(inputs_bind(s, true));
     keep_first(&first, check_energy(s));
     for (uint32_t i = 0; i < m->lets.n; i++)
-        if (!reads_let(m, m->energy.body, m->lets.at[i].name, 0)) keep_first(&first, nrg_eval(s, m->lets.at[i].body, &v));
+        if (!reads_let(m, m->energy.body, m->lets.at[i].name, 0))
+            keep_first(&first, nrg_eval(s, m->lets.at[i].body, &v));
     for (uint32_t i = 0; i < m->infers.n; i++) {
         keep_first(&first, applied(s, m->infers.at[i].by));
         keep_first(&first, applied(s, m->infers.at[i].from));

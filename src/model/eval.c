@@ -122,7 +122,9 @@ static nrg_status no_fit(nrg_scope *s, nrg_span at, const char *op, const nrg_ty
     for (int i = 0; i < a->rank && a->rank == b->rank; i++) {
         const nrg_axis *x = &a->axis[i], *y = &b->axis[i];
         if (x->dim >= 0 && y->dim >= 0 && x->dim != y->dim && x->size == y->size && x->size >= 0) {
-            nrg_help(s->c, "the two axes have the same size but are different dims (%s, %s); rename one if they are the same thing",
+            nrg_help(s->c,
+                     "the two axes have the same size but are different dims (%s, %s); rename one if they are the same "
+                     "thing",
                      nrg_axis_text(s, x), nrg_axis_text(s, y));
             return st;
         }
@@ -131,8 +133,8 @@ static nrg_status no_fit(nrg_scope *s, nrg_span at, const char *op, const nrg_ty
     return st;
 }
 
-static nrg_status many_fits(nrg_scope *s, nrg_span at, const char *op, const nrg_type *a, const nrg_type *b, bool turn, int ways,
-                            const int32_t *place) {
+static nrg_status many_fits(nrg_scope *s, nrg_span at, const char *op, const nrg_type *a, const nrg_type *b, bool turn,
+                            int ways, const int32_t *place) {
     const nrg_type *small = turn ? b : a, *big = turn ? a : b;
     const char *st = nrg_type_text(s, small), *bt = nrg_type_text(s, big);
     nrg_status r = nrg_fail(s->c, NRG_E043, at, "'%s' cannot tell which %s is meant: %s fits %s in %d ways", op,
@@ -141,7 +143,8 @@ static nrg_status many_fits(nrg_scope *s, nrg_span at, const char *op, const nrg
     nrg_fact(s->c, "right : %s", nrg_type_text(s, b));
     if (big->rank == 2 && small->rank == 1 && big->axis[0].dim >= 0 && big->axis[0].dim == big->axis[1].dim) {
         const char *v = s->m->dims.at[big->axis[0].dim].name;
-        nrg_help(s->c, "say it with indices: each(i in %s, j in %s: %s[i, j] %s %s[j])", v, v, turn ? "J" : "s", op, turn ? "s" : "J");
+        nrg_help(s->c, "say it with indices: each(i in %s, j in %s: %s[i, j] %s %s[j])", v, v, turn ? "J" : "s", op,
+                 turn ? "s" : "J");
     } else {
         nrg_help(s->c, "say it with indices: each(i in ..., j in ...: ...)");
     }
@@ -182,18 +185,19 @@ static nrg_status arithmetic(nrg_scope *s, const nrg_expr *e, nrg_value *a, nrg_
     TRY(nrg_need_number(s, e->kid[1], e->op, b));
     nrg_type t;
     TRY(nrg_value_align(s, e->at, e->op, a, b, &t));
-    nrg_node n = e->op[0] == '+' ? nrg_add(s->g, a->node, b->node)
-               : e->op[0] == '-' ? nrg_sub(s->g, a->node, b->node)
-               : e->op[0] == '*' ? nrg_mul(s->g, a->node, b->node)
-               : e->op[0] == '/' ? nrg_div(s->g, a->node, b->node)
-                                 : power(s, a->node, b->node);
+    nrg_node n = e->op[0] == '+'   ? nrg_add(s->g, a->node, b->node)
+                 : e->op[0] == '-' ? nrg_sub(s->g, a->node, b->node)
+                 : e->op[0] == '*' ? nrg_mul(s->g, a->node, b->node)
+                 : e->op[0] == '/' ? nrg_div(s->g, a->node, b->node)
+                                   : power(s, a->node, b->node);
     *out = nrg_value_real(t, n);
     return NRG_OK;
 }
 
 // Categories compare with categories of the same dim; an unlabelled dim's places are ordered and have numbers.
 static nrg_status may_compare(nrg_scope *s, const nrg_expr *e, const nrg_value *a, const nrg_value *b) {
-    bool ca = a->type.elem == NRG_CATEGORY, cb = b->type.elem == NRG_CATEGORY, order = e->op[0] == '<' || e->op[0] == '>';
+    bool ca = a->type.elem == NRG_CATEGORY, cb = b->type.elem == NRG_CATEGORY,
+         order = e->op[0] == '<' || e->op[0] == '>';
     if (!ca && !cb) return NRG_OK;
     if (ca && cb && a->type.dim != b->type.dim) {
         nrg_type ta = nrg_type_of(NRG_CATEGORY, 0, NULL), tb = ta;
@@ -276,8 +280,8 @@ static nrg_status transpose_value(nrg_scope *s, const nrg_expr *e, nrg_value *ou
     TRY(nrg_value_of(s, e->kid[0], &a));
     int r = a.type.rank;
     if (r < 2) {
-        nrg_status st = nrg_fail(s->c, NRG_E037, e->at, "' swaps the last two axes, but %s is %s", nrg_expr_text(s, e->kid[0]),
-                                 nrg_type_text(s, &a.type));
+        nrg_status st = nrg_fail(s->c, NRG_E037, e->at, "' swaps the last two axes, but %s is %s",
+                                 nrg_expr_text(s, e->kid[0]), nrg_type_text(s, &a.type));
         nrg_help(s->c, "a vector needs no transposing: leave out the '");
         return st;
     }

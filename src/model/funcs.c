@@ -31,7 +31,10 @@ static nrg_node elu(nrg_graph *g, nrg_node x) {
     return nrg_select(g, nrg_lt(g, zero, x), x, nrg_sub(g, low, nrg_const(g, 1)));
 }
 
-#define OF_EACH(name, f) CALLED(name) { return of_each(c, out, f); }
+#define OF_EACH(name, f)                                                                                               \
+    CALLED(name) {                                                                                                     \
+        return of_each(c, out, f);                                                                                     \
+    }
 OF_EACH(exp, nrg_exp)
 OF_EACH(log, nrg_log)
 OF_EACH(sqrt, nrg_sqrt)
@@ -235,7 +238,8 @@ static nrg_status along(nrg_call *c, nrg_value *x, int *axis) {
     TRY(nrg_call_input(c, 0, x));
     TRY(nrg_call_over(c, &x->type, x->type.rank - 1, axis));
     if (*axis >= 0) return NRG_OK;
-    return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "%s needs a vector, but its input is one number", c->row->name);
+    return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "%s needs a vector, but its input is one number",
+                    c->row->name);
 }
 
 CALLED(logsumexp) {
@@ -246,7 +250,7 @@ CALLED(logsumexp) {
     return nrg_value_reduce(c->s, out, NRG_OP_lse, 1u << axis);
 }
 
-// Log of the sum of exponentials with its axis kept; finite where a sample has no place at all, so that no NaN is made there.
+// Log of the sum of exponentials with its axis kept; finite where a sample has no place at all, so that no NaN is made.
 static nrg_node normaliser(nrg_call *c, const nrg_value *x, int axis, nrg_node in) {
     nrg_graph *g = c->s->g;
     nrg_node z = nrg_reduce(g, NRG_OP_lse, in, 1u << axis, 0, true);
@@ -377,7 +381,8 @@ static nrg_status data_value(nrg_call *c, nrg_value *out) {
     for (uint32_t k = s->names.n; name && k-- > 0;)
         if (nrg_same(s->names.at[k].name, name)) return *out = s->names.at[k].v, NRG_OK;
     if (s->check && e) return nrg_value_of(s, e, out);
-    return nrg_fail(s->c, NRG_E037, c->at->span, "hamming of one variable compares with its data, and there are none here; give two inputs");
+    return nrg_fail(s->c, NRG_E037, c->at->span,
+                    "hamming of one variable compares with its data, and there are none here; give two inputs");
 }
 
 CALLED(hamming) {
@@ -387,7 +392,8 @@ CALLED(hamming) {
     TRY(nrg_call_value(c, 0, &a));
     TRY(nrg_call_count(c) > 1 ? nrg_call_value(c, 1, &b) : data_value(c, &b));
     if (a.type.elem == NRG_CATEGORY && b.type.elem == NRG_CATEGORY && a.type.dim != b.type.dim)
-        return nrg_fail(c->s->c, NRG_E032, c->at->span, "hamming compares %s with %s", nrg_type_text(c->s, &a.type), nrg_type_text(c->s, &b.type));
+        return nrg_fail(c->s->c, NRG_E032, c->at->span, "hamming compares %s with %s", nrg_type_text(c->s, &a.type),
+                        nrg_type_text(c->s, &b.type));
     TRY(nrg_value_align(c->s, c->at->span, "hamming", &a, &b, &t));
     *out = nrg_value_real(t, nrg_sub(g, nrg_const(g, 1), nrg_eq(g, a.node, b.node)));
     TRY(nrg_value_settle(c->s, out));
@@ -399,7 +405,8 @@ CALLED(forbid) {
     nrg_value x;
     TRY(nrg_call_value(c, 0, &x));
     if (x.type.elem != NRG_TRUTH && x.type.elem != NRG_BIT)
-        return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "forbid needs a condition, not %s", nrg_type_text(c->s, &x.type));
+        return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "forbid needs a condition, not %s",
+                        nrg_type_text(c->s, &x.type));
     *out = nrg_value_real(x.type, nrg_select(g, x.node, nrg_const(g, INFINITY), nrg_const(g, 0)));
     return NRG_OK;
 }

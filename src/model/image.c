@@ -1,4 +1,4 @@
-// Images and sequences: pooling, and motion by whole pixels and by angles. The last two axes of an image are its rows and columns.
+// Images and sequences: pooling, and motion by whole pixels and by angles. An image's last two axes are rows and columns.
 #include "model/inside.h"
 
 #include <math.h>
@@ -47,7 +47,8 @@ static nrg_status pooled(nrg_call *c, nrg_op op, nrg_value *out) {
     nrg_value x;
     int64_t k;
     TRY(nrg_call_input(c, 0, &x));
-    if (x.type.rank != 3 && x.type.rank != 2) return nrg_call_layer_axes(c, "an image [channel, height, width] or a sequence [place, channel]", &x);
+    if (x.type.rank != 3 && x.type.rank != 2)
+        return nrg_call_layer_axes(c, "an image [channel, height, width] or a sequence [place, channel]", &x);
     TRY(nrg_call_size(c, "size", 0, &k));
     if (!nrg_call_find(c, "size")) return pool_all(c, &x, op, out);
     if (k < 1) return nrg_fail(s->c, NRG_E037, c->at->span, "%s needs a size of at least 1", c->row->name);
@@ -57,8 +58,9 @@ static nrg_status pooled(nrg_call *c, nrg_op op, nrg_value *out) {
     if (sequence(&x)) {
         int32_t d = x.type.axis[0].dim;
         if (d >= 0 && s->m->dims.at[d].ragged)
-            return nrg_fail(s->c, NRG_E041, c->at->span, "%s of runs needs a fixed length, but %s is ragged; without a size it takes all", c->row->name,
-                            s->m->dims.at[d].name);
+            return nrg_fail(s->c, NRG_E041, c->at->span,
+                            "%s of runs needs a fixed length, but %s is ragged; without a size it takes all",
+                            c->row->name, s->m->dims.at[d].name);
         out->type.axis[0] = fewer(&x.type.axis[0], k);
         out->node = nrg_reduce(s->g, op, blocks(s->g, x.node, 0, k), 2, 0, false);
     } else {
@@ -84,16 +86,17 @@ CALLED(meanpool) {
 static nrg_status image_input(nrg_call *c, nrg_value *x) {
     TRY(nrg_call_input(c, 0, x));
     if (x->type.rank >= 2) return NRG_OK;
-    return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "%s needs an image, whose last two axes are rows and columns, but its input is %s",
-                    c->row->name, nrg_type_text(c->s, &x->type));
+    return nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0),
+                    "%s needs an image, whose last two axes are rows and columns, but its input is %s", c->row->name,
+                    nrg_type_text(c->s, &x->type));
 }
 
 static nrg_status category_input(nrg_call *c, int place, nrg_value *v, int64_t *n) {
     nrg_scope *s = c->s;
     TRY(nrg_call_value(c, place, v));
     if (v->type.elem != NRG_CATEGORY || v->type.rank || v->type.dim < 0) {
-        nrg_status st = nrg_fail(s->c, NRG_E037, nrg_call_span(c, place), "%s moves by a category, but this is %s", c->row->name,
-                                 nrg_type_text(s, &v->type));
+        nrg_status st = nrg_fail(s->c, NRG_E037, nrg_call_span(c, place), "%s moves by a category, but this is %s",
+                                 c->row->name, nrg_type_text(s, &v->type));
         nrg_help(s->c, "declare a dim and a variable: dim Shift = 9 and latent u : Shift");
         return st;
     }
@@ -136,11 +139,14 @@ typedef struct {
 static nrg_node tap(nrg_graph *g, nrg_node pixels, const source *o, int di, int dj) {
     nrg_node one = nrg_const(g, 1), zero = nrg_const(g, 0);
     nrg_node i = nrg_add(g, o->fi, nrg_const(g, di)), j = nrg_add(g, o->fj, nrg_const(g, dj));
-    nrg_node wi = nrg_sub(g, one, nrg_abs(g, nrg_sub(g, o->i, i))), wj = nrg_sub(g, one, nrg_abs(g, nrg_sub(g, o->j, j)));
+    nrg_node wi = nrg_sub(g, one, nrg_abs(g, nrg_sub(g, o->i, i))),
+             wj = nrg_sub(g, one, nrg_abs(g, nrg_sub(g, o->j, j)));
     nrg_node last_i = nrg_const(g, (double)(o->h - 1)), last_j = nrg_const(g, (double)(o->w - 1));
-    nrg_node in = nrg_mul(g, nrg_mul(g, nrg_le(g, zero, i), nrg_le(g, i, last_i)), nrg_mul(g, nrg_le(g, zero, j), nrg_le(g, j, last_j)));
+    nrg_node in = nrg_mul(g, nrg_mul(g, nrg_le(g, zero, i), nrg_le(g, i, last_i)),
+                          nrg_mul(g, nrg_le(g, zero, j), nrg_le(g, j, last_j)));
     nrg_node ci = nrg_max(g, zero, nrg_min(g, i, last_i)), cj = nrg_max(g, zero, nrg_min(g, j, last_j));
-    nrg_node at = nrg_add(g, nrg_mul(g, ci, nrg_const(g, (double)o->w)), cj), weight = nrg_mul(g, in, nrg_mul(g, wi, wj));
+    nrg_node at = nrg_add(g, nrg_mul(g, ci, nrg_const(g, (double)o->w)), cj),
+             weight = nrg_mul(g, in, nrg_mul(g, wi, wj));
     weight = nrg_reshape(g, weight, nrg_shape_of(2, (int64_t[]){o->h * o->w, 1}));
     return nrg_mul(g, nrg_take(g, pixels, at), weight);
 }

@@ -67,15 +67,18 @@ static const char *found_words(nrg_scope *s, const nrg_expr *e, const nrg_value 
     return nrg_arena_print(&s->arena, v->type.elem == NRG_CATEGORY ? "a %s" : "%s", r);
 }
 
-static nrg_status wrong_index(nrg_scope *s, const nrg_expr *e, uint32_t k, const nrg_type *base, int axis, const nrg_value *i) {
+static nrg_status wrong_index(nrg_scope *s, const nrg_expr *e, uint32_t k, const nrg_type *base, int axis,
+                              const nrg_value *i) {
     const nrg_expr *arg = e->kid[k];
     const char *found = found_words(s, arg, i), *shown = nrg_expr_text(s, arg);
-    nrg_status st = nrg_fail(s->c, NRG_E036, arg->span, "index %u of %s must be %s, but %s is %s", k, nrg_expr_text(s, e->kid[0]),
-                             place_words(s, &base->axis[axis]), shown, found ? found : "something else");
+    nrg_status st =
+        nrg_fail(s->c, NRG_E036, arg->span, "index %u of %s must be %s, but %s is %s", k, nrg_expr_text(s, e->kid[0]),
+                 place_words(s, &base->axis[axis]), shown, found ? found : "something else");
     nrg_fact(s->c, "%s : %s", nrg_expr_text(s, e->kid[0]), nrg_type_text(s, base));
     if (arg->kind != NRG_X_NUMBER) nrg_fact(s->c, "%s : %s", shown, nrg_type_text(s, &i->type));
     if (i->type.elem != NRG_CATEGORY) {
-        nrg_help(s->c, "an index is a discrete variable or comes from `in`: sum(i in ...: ...); first(D) and last(D) are places too");
+        nrg_help(s->c, "an index is a discrete variable or comes from `in`: sum(i in ...: ...); first(D) and last(D) "
+                       "are places too");
         return st;
     }
     for (int j = 0; j < base->rank; j++)
@@ -90,8 +93,8 @@ static nrg_status wrong_index(nrg_scope *s, const nrg_expr *e, uint32_t k, const
 
 static nrg_status too_many(nrg_scope *s, const nrg_expr *e, uint32_t given, const nrg_type *base, nrg_span at) {
     const char *shown = nrg_expr_text(s, e->kid[0]);
-    nrg_status st = nrg_fail(s->c, NRG_E036, at, "%s has %d %s, but %u %s given", shown, base->rank, base->rank == 1 ? "axis" : "axes",
-                             given, given == 1 ? "index is" : "indices are");
+    nrg_status st = nrg_fail(s->c, NRG_E036, at, "%s has %d %s, but %u %s given", shown, base->rank,
+                             base->rank == 1 ? "axis" : "axes", given, given == 1 ? "index is" : "indices are");
     nrg_fact(s->c, "%s : %s", shown, nrg_type_text(s, base));
     return st;
 }
@@ -126,8 +129,10 @@ static nrg_status gather(nrg_scope *s, const nrg_expr *e, const nrg_type *base, 
         if (is->n + more > base->rank) return too_many(s, e, (uint32_t)(is->n + more), base, e->kid[k]->span);
         for (int j = 0; j < more; j++, is->n++) {
             is->kid[is->n] = k;
-            if (cell) is->at[is->n] = cell->v[j];
-            else TRY(nrg_value_of(s, e->kid[k], &is->at[is->n]));
+            if (cell)
+                is->at[is->n] = cell->v[j];
+            else
+                TRY(nrg_value_of(s, e->kid[k], &is->at[is->n]));
         }
     }
     return NRG_OK;
@@ -161,15 +166,18 @@ static nrg_status label_value(nrg_scope *s, const nrg_expr *e, int32_t dim, nrg_
         }
     char *end;
     double place = d->labels ? -1 : strtod(e->text, &end); // an unlabelled dim's places are numbers: Class.3
-    if (!d->labels && *e->text && !*end && place >= 0 && place == floor(place) && (d->size < 0 || place < (double)d->size)) {
+    if (!d->labels && *e->text && !*end && place >= 0 && place == floor(place) &&
+        (d->size < 0 || place < (double)d->size)) {
         out->type = (nrg_type){.elem = NRG_CATEGORY, .dim = dim};
         out->node = nrg_const(s->g, place);
         return NRG_OK;
     }
     nrg_status st = nrg_fail(s->c, NRG_E011, e->at, "%s has no label '%s'", d->name, e->text);
     const char *near = d->labels ? nrg_nearest(e->text, d->labels, (int)d->size) : NULL;
-    if (near) nrg_help(s->c, "did you mean '%s'?", near);
-    else if (!d->labels) nrg_help(s->c, "declare its labels: dim %s = {%s, ...}", d->name, e->text);
+    if (near)
+        nrg_help(s->c, "did you mean '%s'?", near);
+    else if (!d->labels)
+        nrg_help(s->c, "declare its labels: dim %s = {%s, ...}", d->name, e->text);
     return st;
 }
 
@@ -183,7 +191,8 @@ nrg_status nrg_value_member(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
         if (nrg_stands_in(s)) return out->node = nrg_stand_in(s, &out->type), NRG_OK;
         return nrg_missing(s, e->span, "a member of the used model", of->text);
     }
-    nrg_status st = nrg_fail(s->c, NRG_E011, e->span, "only dims and used models have members, not %s", nrg_expr_text(s, of));
+    nrg_status st =
+        nrg_fail(s->c, NRG_E011, e->span, "only dims and used models have members, not %s", nrg_expr_text(s, of));
     nrg_help(s->c, "a label is written with its dim: Tag.B");
     return st;
 }

@@ -13,16 +13,24 @@ typedef struct {
     int n;
 } nrg_local;
 
-typedef struct { const char *name; nrg_value v; } nrg_named;
-typedef struct { nrg_leads lead; int64_t n; bool busy; } nrg_pooled;                    // leading axes of comprehensions, used again
+typedef struct {
+    const char *name;
+    nrg_value v;
+} nrg_named;
+typedef struct {
+    nrg_leads lead;
+    int64_t n;
+    bool busy;
+} nrg_pooled; // leading axes of comprehensions, used again
 
 // Whose weights a layer makes. The name of an array is prefix.ordinal.what; ordinals count the owning calls of `root`.
 typedef struct {
     const nrg_expr *root; // NULL: outside a module
     const char *owner, *prefix;
-    const char *source;   // ema: prefix of the weights averaged
+    const char *source; // ema: prefix of the weights averaged
     double decay;
-    bool fresh;           // inside copy, ema or repeat: modules met on the way get weights of their own too
+    bool fresh; // inside copy, ema or repeat: modules met on the way get weights of their own too
+    bool source_fresh; // likewise for what is averaged
 } nrg_owner;
 
 struct nrg_scope {
@@ -30,14 +38,14 @@ struct nrg_scope {
     nrg_graph *g;
     nrg_ctx *c;
     nrg_arena arena;
-    bool check;           // unknown sizes are guessed; a node that a guess makes impossible becomes an input of the right type
-    bool noise;           // normal(L) and uniform(L) are inputs (while weights are resolved)
+    bool check; // unknown sizes are guessed; a node that a guess makes impossible becomes an input of the right type
+    bool noise; // normal(L) and uniform(L) are inputs (while weights are resolved)
     nrg_span span;
     nrg_node bound[NRG_MAX_VARS], seen[NRG_MAX_VARS], hidden[NRG_MAX_VARS];
     NRG_LIST(nrg_node) atoms;
     NRG_LIST(nrg_named) names;
     NRG_LIST(nrg_local) locals;
-    uint32_t floor;       // locals below it are out of sight
+    uint32_t floor; // locals below it are out of sight
     NRG_LIST(nrg_pooled) pool;
     nrg_owner own;
     int depth;
@@ -67,14 +75,14 @@ struct nrg_call {
 typedef enum { NRG_UNFIT, NRG_MAYBE, NRG_FIT } nrg_fit;
 nrg_fit nrg_axis_fit(const nrg_axis *a, const nrg_axis *b); // by name, else by size; MAYBE: a size is unknown
 nrg_status nrg_axis_of(const nrg_model *m, const nrg_expr *e, nrg_axis *out);
-// Placements of small's axes as a sub-list of big's: how many surely fit; `place` gets one. *maybe: how many fit if sizes agree.
+// Placements of small's axes as a sub-list of big's: how many surely fit; `place` gets one. *maybe: how many may fit.
 int nrg_type_place(const nrg_type *small, const nrg_type *big, int32_t *place, int *maybe);
 nrg_type nrg_type_of(nrg_elem e, int rank, const nrg_axis *axis);
 int64_t nrg_type_count(const nrg_type *t); // -1: not known
 nrg_axis nrg_axis_sized(int64_t size);
 nrg_axis nrg_axis_dim(const nrg_model *m, int32_t dim);
 void nrg_type_drop(nrg_type *t, int axis);
-const char *nrg_type_text(nrg_scope *s, const nrg_type *t);      // in the scope's memory; "" when memory is refused
+const char *nrg_type_text(nrg_scope *s, const nrg_type *t); // in the scope's memory; "" when memory is refused
 const char *nrg_expr_text(nrg_scope *s, const nrg_expr *e);
 const char *nrg_axis_text(nrg_scope *s, const nrg_axis *a);
 
@@ -82,21 +90,22 @@ const char *nrg_axis_text(nrg_scope *s, const nrg_axis *a);
 nrg_status nrg_value_of(nrg_scope *s, const nrg_expr *e, nrg_value *out); // evaluation inside the room
 nrg_status nrg_value_settle(nrg_scope *s, nrg_value *v);                  // node agrees with type, or stands in
 nrg_value nrg_value_number(nrg_scope *s, double x);
-nrg_value nrg_value_real(nrg_type t, nrg_node n);                         // the type with real elements
+nrg_value nrg_value_real(nrg_type t, nrg_node n); // the type with real elements
 nrg_node nrg_stand_in(nrg_scope *s, const nrg_type *t);
-bool nrg_stands_in(const nrg_scope *s);                                   // checks, so that what is not built may be guessed
-bool nrg_node_number(const nrg_scope *s, nrg_node n, double *x);          // a constant node
+bool nrg_stands_in(const nrg_scope *s);                          // checks, so that what is not built may be guessed
+bool nrg_node_number(const nrg_scope *s, nrg_node n, double *x); // a constant node
 nrg_status nrg_need_number(nrg_scope *s, const nrg_expr *at, const char *op, const nrg_value *v); // E033
 nrg_status nrg_value_align(nrg_scope *s, nrg_span at, const char *op, nrg_value *a, nrg_value *b, nrg_type *t);
 nrg_status nrg_missing(nrg_scope *s, nrg_span at, const char *kind, const char *name); // E071
-nrg_status nrg_dim_length(nrg_scope *s, int32_t dim, nrg_node *out);      // the sample's length, or the size
+nrg_status nrg_dim_length(nrg_scope *s, int32_t dim, nrg_node *out);                 // the sample's length, or the size
 nrg_status nrg_size_known(nrg_scope *s, nrg_span at, const nrg_axis *a, int64_t *n); // a guess during checks
-nrg_shape nrg_scope_shape(nrg_scope *s, const nrg_type *t);               // event shape, guesses included
+nrg_shape nrg_scope_shape(nrg_scope *s, const nrg_type *t);                          // event shape, guesses included
 
 // ---- index.c
 nrg_status nrg_value_index(nrg_scope *s, const nrg_expr *e, nrg_value *out);
 nrg_status nrg_value_member(nrg_scope *s, const nrg_expr *e, nrg_value *out);
-nrg_status nrg_value_pick(nrg_scope *s, nrg_value *a, int axis, const nrg_value *i); // a[.., i, ..] on one axis, types agree
+nrg_status nrg_value_pick(nrg_scope *s, nrg_value *a, int axis,
+                          const nrg_value *i); // a[.., i, ..] on one axis, types agree
 
 // ---- reduce.c
 nrg_status nrg_value_reduction(nrg_scope *s, const nrg_expr *e, nrg_value *out);
@@ -108,20 +117,20 @@ nrg_node nrg_value_masked(nrg_scope *s, const nrg_value *v, uint32_t axes, doubl
 
 // ---- calls.c
 const nrg_row *nrg_row_find(const char *name, bool *layer); // NULL: neither layer nor function
-const char *nrg_row_nearest(const char *name);               // to suggest, or NULL
+const char *nrg_row_nearest(const char *name);              // to suggest, or NULL
 nrg_status nrg_value_call(nrg_scope *s, const nrg_expr *e, nrg_value *out);
 nrg_status nrg_value_apply(nrg_scope *s, const nrg_expr *e, const nrg_value *in, int n, nrg_value *out);
-int nrg_call_count(const nrg_call *c);                                  // values and unnamed arguments
-const nrg_expr *nrg_call_expr(const nrg_call *c, int place);            // NULL: none, or brought by a pipe
-const nrg_expr *nrg_call_find(const nrg_call *c, const char *name);     // by its name or its place in the row
+int nrg_call_count(const nrg_call *c);                              // values and unnamed arguments
+const nrg_expr *nrg_call_expr(const nrg_call *c, int place);        // NULL: none, or brought by a pipe
+const nrg_expr *nrg_call_find(const nrg_call *c, const char *name); // by its name or its place in the row
 nrg_status nrg_call_value(nrg_call *c, int place, nrg_value *out);
-nrg_status nrg_call_input(nrg_call *c, int place, nrg_value *out);      // likewise, but a category is E033
+nrg_status nrg_call_input(nrg_call *c, int place, nrg_value *out); // likewise, but a category is E033
 nrg_status nrg_call_number(nrg_call *c, const char *name, double fallback, double *out);
 nrg_status nrg_call_size(nrg_call *c, const char *name, int64_t fallback, int64_t *out); // a whole number >= 0
 nrg_status nrg_call_axis(nrg_call *c, const char *name, nrg_axis *out);
-nrg_status nrg_call_over(nrg_call *c, const nrg_type *t, int fallback, int *axis);       // `over=T`: which axis of t
+nrg_status nrg_call_over(nrg_call *c, const nrg_type *t, int fallback, int *axis); // `over=T`: which axis of t
 nrg_span nrg_call_span(const nrg_call *c, int place);
-nrg_status nrg_call_layer_axes(nrg_call *c, const char *needs, const nrg_value *x);      // E041
+nrg_status nrg_call_layer_axes(nrg_call *c, const char *needs, const nrg_value *x); // E041
 nrg_status nrg_owner_name(nrg_scope *s, const nrg_expr *e, const char **prefix, const char **source);
 
 // ---- params.c
@@ -137,6 +146,6 @@ nrg_status nrg_weight_var(nrg_scope *s, int32_t var, nrg_value *out);
 nrg_status nrg_module_run(nrg_scope *s, int32_t k, nrg_span at, const nrg_value *in, int n, nrg_value *out); // calls.c
 
 // ---- layers.c, algebra.c
-nrg_node nrg_rows(nrg_graph *g, nrg_node a);                             // [.., k] as [m, k]
+nrg_node nrg_rows(nrg_graph *g, nrg_node a); // [.., k] as [m, k]
 nrg_status nrg_value_product(nrg_scope *s, const nrg_expr *e, nrg_value *a, nrg_value *b, nrg_value *out); // `@`
 #endif

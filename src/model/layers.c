@@ -1,4 +1,4 @@
-// Layers with weights, each a composition of table operations. A weight is [in, out], a filter [out, in, rows, columns].
+// Layers with weights, each a composition of graph operations. A weight is [in, out], a filter [out, in, rows, columns].
 #include "model/inside.h"
 
 #include <math.h>
@@ -34,8 +34,12 @@ CALLED(linear) {
     TRY(nrg_size_known(s, c->at->span, &from, &in));
     nrg_node w, b;
     x.node = nrg_value_masked(s, &x, 1u << (r - 1), 0);
-    TRY(nrg_weights_make(c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, (nrg_axis[]){from, to}), NRG_INIT_UNIFORM, near_zero(in), false}, &w));
-    TRY(nrg_weights_make(c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &to), NRG_INIT_UNIFORM, near_zero(in), true}, &b));
+    TRY(nrg_weights_make(c,
+                         &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, (nrg_axis[]){from, to}), NRG_INIT_UNIFORM,
+                                        near_zero(in), false},
+                         &w));
+    TRY(nrg_weights_make(
+        c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &to), NRG_INIT_UNIFORM, near_zero(in), true}, &b));
     nrg_shape h = nrg_graph_node(g, x.node)->shape;
     nrg_node y = nrg_add(g, nrg_matmul(g, nrg_rows(g, x.node), w, false, false, 0), b);
     *out = nrg_value_real(x.type, NRG_BAD);
@@ -55,14 +59,17 @@ CALLED(embed) {
     TRY(nrg_call_value(c, 0, &y));
     TRY(nrg_call_axis(c, "size", &to));
     if (y.type.elem != NRG_CATEGORY || y.type.dim < 0) {
-        nrg_status st = nrg_fail(s->c, NRG_E040, c->at->span, "embed looks up rows by category, but its input is %s", nrg_type_text(s, &y.type));
+        nrg_status st = nrg_fail(s->c, NRG_E040, c->at->span, "embed looks up rows by category, but its input is %s",
+                                 nrg_type_text(s, &y.type));
         nrg_help(s->c, "for numbers use linear(...)");
         return st;
     }
-    if (y.type.rank == NRG_MAX_RANK) return nrg_fail(s->c, NRG_E037, c->at->span, "embed would make more than %d axes", NRG_MAX_RANK);
+    if (y.type.rank == NRG_MAX_RANK)
+        return nrg_fail(s->c, NRG_E037, c->at->span, "embed would make more than %d axes", NRG_MAX_RANK);
     nrg_axis rows = nrg_axis_dim(s->m, y.type.dim);
     nrg_node w;
-    TRY(nrg_weights_make(c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, (nrg_axis[]){rows, to}), NRG_INIT_NORMAL, 1, false}, &w));
+    TRY(nrg_weights_make(
+        c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, (nrg_axis[]){rows, to}), NRG_INIT_NORMAL, 1, false}, &w));
     *out = nrg_value_real(y.type, nrg_take(s->g, w, y.node));
     out->type.axis[out->type.rank++] = to;
     return NRG_OK;
@@ -87,26 +94,28 @@ static nrg_status filter_of(nrg_call *c, filter *f) {
     return NRG_OK;
 }
 
-// Length of the answer along one axis: the same axis when it is kept, -1 when not known; E041 when the filter is larger.
+// The answer's axis: the same when its size is kept, of size -1 when not known; E041 when the filter is larger.
 static nrg_status answer_axis(nrg_call *c, const filter *f, const nrg_value *x, nrg_axis *a) {
     int64_t grown = f->after + 2 * f->pad - f->size;
     if (f->stride == 1 && grown == -1) return NRG_OK;
     if (a->size < 0) return *a = nrg_axis_sized(-1), NRG_OK;
     if (a->size + grown < 0)
-        return nrg_fail(c->s->c, NRG_E041, c->at->span, "a filter of %lld is larger than its input %s", (long long)f->size,
-                        nrg_type_text(c->s, &x->type));
+        return nrg_fail(c->s->c, NRG_E041, c->at->span, "a filter of %lld is larger than its input %s",
+                        (long long)f->size, nrg_type_text(c->s, &x->type));
     *a = nrg_axis_sized((a->size + grown) / f->stride + 1);
     return NRG_OK;
 }
 
-static nrg_status filter_weights(nrg_call *c, const filter *f, const nrg_axis *channels, int axes, nrg_node *w, nrg_node *b) {
+static nrg_status filter_weights(nrg_call *c, const filter *f, const nrg_axis *channels, int axes, nrg_node *w,
+                                 nrg_node *b) {
     int64_t fan;
     nrg_axis k = nrg_axis_sized(f->size);
     TRY(nrg_size_known(c->s, c->at->span, channels, &fan));
     for (int i = 0; i < axes && fan < INT64_C(1) << 40; i++) fan *= f->size; // size is at most 2^20
     nrg_type t = nrg_type_of(NRG_REAL, 2 + axes, (nrg_axis[]){f->filters, *channels, k, k});
     TRY(nrg_weights_make(c, &(nrg_weights){"weight", t, NRG_INIT_UNIFORM, near_zero(fan), false}, w));
-    return nrg_weights_make(c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &f->filters), NRG_INIT_UNIFORM, near_zero(fan), true}, b);
+    return nrg_weights_make(
+        c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &f->filters), NRG_INIT_UNIFORM, near_zero(fan), true}, b);
 }
 
 static nrg_node with_zeros(nrg_graph *g, nrg_node x, int axis, int64_t before, int64_t after) {
@@ -150,7 +159,8 @@ CALLED(conv1) {
     TRY(filter_of(c, &f));
     int32_t d = x.type.axis[0].dim;
     if (f.stride > 1 && d >= 0 && c->s->m->dims.at[d].ragged)
-        return nrg_fail(c->s->c, NRG_E041, c->at->span, "conv1 with a stride needs a fixed length, but %s is ragged", c->s->m->dims.at[d].name);
+        return nrg_fail(c->s->c, NRG_E041, c->at->span, "conv1 with a stride needs a fixed length, but %s is ragged",
+                        c->s->m->dims.at[d].name);
     *out = nrg_value_real(x.type, NRG_BAD);
     TRY(answer_axis(c, &f, &x, &out->type.axis[0]));
     out->type.axis[1] = f.filters;
@@ -198,7 +208,8 @@ CALLED(position) {
     nrg_node w;
     TRY(nrg_call_input(c, 0, &x));
     if (x.type.rank != 2) return nrg_call_layer_axes(c, "a sequence [place, channel]", &x);
-    TRY(nrg_weights_make(c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, x.type.axis), NRG_INIT_NORMAL, 0.02, false}, &w));
+    TRY(nrg_weights_make(
+        c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, x.type.axis), NRG_INIT_NORMAL, 0.02, false}, &w));
     *out = nrg_value_real(x.type, nrg_add(c->s->g, x.node, w));
     return NRG_OK;
 }

@@ -35,8 +35,9 @@ static nrg_status param_put(nrg_scope *s, nrg_param p, int32_t *at) {
 
 static nrg_status two_sizes(nrg_call *c, const nrg_param *p, const nrg_type *asked) {
     nrg_scope *s = c->s;
-    nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "layer '%s' of module %s has weights %s, but this input asks for %s", c->row->name,
-                             p->owner, nrg_type_text(s, &p->type), nrg_type_text(s, asked));
+    nrg_status st =
+        nrg_fail(s->c, NRG_E037, c->at->span, "layer '%s' of module %s has weights %s, but this input asks for %s",
+                 c->row->name, p->owner, nrg_type_text(s, &p->type), nrg_type_text(s, asked));
     nrg_help(s->c, "a module is one set of weights; module K = copy(%s) makes another", p->owner);
     return st;
 }
@@ -45,7 +46,8 @@ nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out) {
     nrg_scope *s = c->s;
     const char *prefix, *source;
     TRY(nrg_owner_name(s, c->e, &prefix, &source));
-    nrg_param p = {.type = w->type, .owner = s->own.owner, .bias = w->bias, .var = -1, .scale = w->scale, .average_of = -1};
+    nrg_param p = {
+        .type = w->type, .owner = s->own.owner, .bias = w->bias, .var = -1, .scale = w->scale, .average_of = -1};
     p.init = w->init;
     p.span = c->at->span;
     p.domain = (nrg_domain){.lo = -INFINITY, .hi = INFINITY};
@@ -92,7 +94,8 @@ static nrg_status init_rule(nrg_scope *s, const nrg_var *v, nrg_param *p) {
 
 nrg_status nrg_weight_var(nrg_scope *s, int32_t var, nrg_value *out) {
     const nrg_var *v = &s->m->vars.at[var];
-    nrg_param p = {.name = v->name, .owner = v->name, .var = var, .domain = v->domain, .average_of = -1, .span = v->span};
+    nrg_param p = {
+        .name = v->name, .owner = v->name, .var = var, .domain = v->domain, .average_of = -1, .span = v->span};
     TRY(nrg_var_type(s->m, var, &p.type));
     TRY(init_rule(s, v, &p));
     int32_t at;

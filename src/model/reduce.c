@@ -1,5 +1,5 @@
-// Comprehensions: sum(t in T: body) makes the index a leading axis and reduces over it. Edge sets become groups of such axes;
-// what lies beyond a sample's length, or fails the `where`, counts as the reduction's identity.
+// Comprehensions: sum(t in T: body) makes the index a leading axis and reduces over it. Edge sets become groups of such
+// axes; what lies beyond a sample's length, or fails the `where`, counts as the reduction's identity.
 #include "model/inside.h"
 
 #include <math.h>
@@ -17,10 +17,21 @@ typedef struct {
 } group;
 
 typedef enum { SUM, MEAN, PROD, MAX, MIN, LSE, SOFTMIN, EACH, ARGMIN, ARGMAX, NONE } kind;
-static const struct { const char *name; kind kind; nrg_op op; double identity; } kinds[] = {
-    {"sum", SUM, NRG_OP_sum, 0},         {"mean", MEAN, NRG_OP_sum, 0},          {"prod", PROD, NRG_OP_prod, 1},
-    {"max", MAX, NRG_OP_rmax, -INFINITY}, {"min", MIN, NRG_OP_rmin, INFINITY},    {"logsumexp", LSE, NRG_OP_lse, -INFINITY},
-    {"softmin", SOFTMIN, NRG_OP_lse, -INFINITY}, {"each", EACH, NRG_OP_bad, 0}, {"argmin", ARGMIN, NRG_OP_argmin, INFINITY},
+static const struct {
+    const char *name;
+    kind kind;
+    nrg_op op;
+    double identity;
+} kinds[] = {
+    {"sum", SUM, NRG_OP_sum, 0},
+    {"mean", MEAN, NRG_OP_sum, 0},
+    {"prod", PROD, NRG_OP_prod, 1},
+    {"max", MAX, NRG_OP_rmax, -INFINITY},
+    {"min", MIN, NRG_OP_rmin, INFINITY},
+    {"logsumexp", LSE, NRG_OP_lse, -INFINITY},
+    {"softmin", SOFTMIN, NRG_OP_lse, -INFINITY},
+    {"each", EACH, NRG_OP_bad, 0},
+    {"argmin", ARGMIN, NRG_OP_argmin, INFINITY},
     {"argmax", ARGMAX, NRG_OP_argmax, -INFINITY},
 };
 
@@ -215,7 +226,8 @@ static nrg_status edge_groups(nrg_scope *s, const nrg_expr *over, group *g, int 
         double width;
         TRY(nrg_eval_number(s->m, over->kid[2], &width));
         if (!(width >= 1 && width <= NRG_MAX_RANK && width == floor(width)))
-            return nrg_fail(s->c, NRG_E015, over->kid[2]->span, "windows take 1 to %d places, not %g", NRG_MAX_RANK, width);
+            return nrg_fail(s->c, NRG_E015, over->kid[2]->span, "windows take 1 to %d places, not %g", NRG_MAX_RANK,
+                            width);
         return runs(s, dim, size, (int)width, g);
     }
     if (nrg_same(name, "complete")) return pairs(s, dim, size, g);
@@ -244,8 +256,9 @@ static nrg_status binder_groups(nrg_scope *s, const nrg_binder *b, group *g, int
     }
     TRY(st);
     if ((uint32_t)g->names == b->n) return NRG_OK;
-    st = nrg_fail(s->c, NRG_E018, b->spans ? b->spans[0] : over->span, "%s gives %d %s, but %u %s named", nrg_expr_text(s, over), g->names,
-                  g->names == 1 ? "index" : "indices", b->n, b->n == 1 ? "is" : "are");
+    st =
+        nrg_fail(s->c, NRG_E018, b->spans ? b->spans[0] : over->span, "%s gives %d %s, but %u %s named",
+                 nrg_expr_text(s, over), g->names, g->names == 1 ? "index" : "indices", b->n, b->n == 1 ? "is" : "are");
     return st;
 }
 
@@ -275,8 +288,8 @@ static nrg_status guard_of(job *j, nrg_node *guard) {
     nrg_value w;
     TRY(nrg_value_of(j->s, where, &w));
     if (w.type.rank || (w.type.elem != NRG_TRUTH && w.type.elem != NRG_BIT)) {
-        nrg_status st = nrg_fail(j->s->c, NRG_E037, where->span, "`where` needs one condition, but %s is %s", nrg_expr_text(j->s, where),
-                                 nrg_type_text(j->s, &w.type));
+        nrg_status st = nrg_fail(j->s->c, NRG_E037, where->span, "`where` needs one condition, but %s is %s",
+                                 nrg_expr_text(j->s, where), nrg_type_text(j->s, &w.type));
         nrg_help(j->s->c, "compare: == != < <= > >=");
         return st;
     }
@@ -292,13 +305,14 @@ static nrg_status body(job *j) {
     TRY(guard_of(j, &guard));
     if (j->kind != EACH) TRY(nrg_need_number(s, j->e->kid[0], j->e->text, &v));
     if ((j->kind == ARGMIN || j->kind == ARGMAX) && v.type.rank)
-        return nrg_fail(s->c, NRG_E019, j->e->kid[0]->span, "%s needs one number for each index, but its body is %s", j->e->text,
-                        nrg_type_text(s, &v.type));
+        return nrg_fail(s->c, NRG_E019, j->e->kid[0]->span, "%s needs one number for each index, but its body is %s",
+                        j->e->text, nrg_type_text(s, &v.type));
     if (j->n == (int)(sizeof j->total / sizeof *j->total))
         return nrg_fail(s->c, NRG_E071, j->e->span, "so many edge sets in one %s are not supported", j->e->text);
     j->type = v.type;
     if (j->kind == SOFTMIN) v.node = nrg_neg(s->g, v.node);
-    if (j->kind == EACH && !(j->e->n > 1 && j->e->kid[1])) guard = NRG_BAD; // padding stays: who reduces later leaves it out
+    if (j->kind == EACH && !(j->e->n > 1 && j->e->kid[1]))
+        guard = NRG_BAD; // padding stays: who reduces later leaves it out
     nrg_node n = filled(j, &v, guard);
     if (j->kind == MEAN) counted(j, guard, &j->count[j->n]);
     if (j->kind == EACH) {
@@ -325,7 +339,8 @@ static nrg_status group_enter(job *j, uint32_t binder, const group *g) {
         TRY(NRG_PUSH(&s->arena, s->locals, l));
     }
     for (int k = 0; k < g->leads; k++) {
-        if (j->leads == MAX_LEADS) return nrg_fail(s->c, NRG_E071, j->e->span, "more than %d indices in one %s", MAX_LEADS, j->e->text);
+        if (j->leads == MAX_LEADS)
+            return nrg_fail(s->c, NRG_E071, j->e->span, "more than %d indices in one %s", MAX_LEADS, j->e->text);
         j->order[j->leads++] = g->lead[k];
         j->all |= g->lead[k];
     }
@@ -372,16 +387,17 @@ static nrg_node join(job *j, const nrg_node *x) {
     if (j->op == NRG_OP_lse && j->n > 1) return lse_join(j->s, x, j->n);
     nrg_node r = x[0];
     for (int k = 1; k < j->n; k++)
-        r = j->op == NRG_OP_prod ? nrg_mul(g, r, x[k])
-          : j->op == NRG_OP_rmax ? nrg_max(g, r, x[k])
-          : j->op == NRG_OP_rmin ? nrg_min(g, r, x[k])
-                                 : nrg_add(g, r, x[k]);
+        r = j->op == NRG_OP_prod   ? nrg_mul(g, r, x[k])
+            : j->op == NRG_OP_rmax ? nrg_max(g, r, x[k])
+            : j->op == NRG_OP_rmin ? nrg_min(g, r, x[k])
+                                   : nrg_add(g, r, x[k]);
     return r;
 }
 
 static nrg_status only_dims(job *j) {
     const nrg_expr *e = j->e;
-    if (j->kind == EACH && e->binders > NRG_MAX_RANK) return nrg_fail(j->s->c, NRG_E019, e->span, "each has too many indices");
+    if (j->kind == EACH && e->binders > NRG_MAX_RANK)
+        return nrg_fail(j->s->c, NRG_E019, e->span, "each has too many indices");
     for (uint32_t i = 0; i < e->binders; i++) {
         const nrg_expr *over = e->binder[i].over;
         bool dim = over->kind == NRG_X_NAME && nrg_model_dim(j->s->m, over->text) >= 0;
@@ -401,7 +417,8 @@ static nrg_status each_type(job *j, nrg_type *t) {
     *t = j->type;
     t->rank = (int32_t)e->binders + j->type.rank;
     for (int k = 0; k < j->type.rank; k++) t->axis[(int)e->binders + k] = j->type.axis[k];
-    for (uint32_t k = 0; k < e->binders; k++) t->axis[k] = nrg_axis_dim(j->s->m, nrg_model_dim(j->s->m, e->binder[k].over->text));
+    for (uint32_t k = 0; k < e->binders; k++)
+        t->axis[k] = nrg_axis_dim(j->s->m, nrg_model_dim(j->s->m, e->binder[k].over->text));
     return NRG_OK;
 }
 
@@ -410,7 +427,8 @@ static nrg_status finish(job *j, nrg_value *out) {
     out->node = join(j, j->total);
     out->type = j->type;
     if (j->kind == EACH) return each_type(j, &out->type);
-    if (j->kind == MEAN) out->node = nrg_div(g, out->node, nrg_max(g, join(j, j->count), nrg_const(g, 1))); // of nothing: 0
+    if (j->kind == MEAN)
+        out->node = nrg_div(g, out->node, nrg_max(g, join(j, j->count), nrg_const(g, 1))); // of nothing: 0
     if (j->kind == SOFTMIN) out->node = nrg_neg(g, out->node);
     out->type.elem = NRG_REAL;
     if (j->kind == ARGMIN || j->kind == ARGMAX) {
@@ -423,7 +441,8 @@ static nrg_status finish(job *j, nrg_value *out) {
 nrg_status nrg_value_reduction(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
     job j = {.s = s, .e = e, .kind = NONE, .guard = NRG_BAD};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (nrg_same(kinds[i].name, e->text)) j.kind = kinds[i].kind, j.op = kinds[i].op, j.identity = kinds[i].identity;
+        if (nrg_same(kinds[i].name, e->text))
+            j.kind = kinds[i].kind, j.op = kinds[i].op, j.identity = kinds[i].identity;
     if (j.kind == NONE) {
         nrg_status st = nrg_fail(s->c, NRG_E011, e->at, "unknown reduction '%s'", e->text);
         nrg_help(s->c, "there are: sum mean prod max min logsumexp softmin each argmin argmax");
@@ -454,7 +473,10 @@ nrg_node nrg_value_masked(nrg_scope *s, const nrg_value *v, uint32_t axes, doubl
 }
 
 nrg_status nrg_value_reduce(nrg_scope *s, nrg_value *v, nrg_op op, uint32_t axes) {
-    double identity = op == NRG_OP_prod ? 1 : op == NRG_OP_sum ? 0 : op == NRG_OP_rmin || op == NRG_OP_argmin ? INFINITY : -INFINITY;
+    double identity = op == NRG_OP_prod                          ? 1
+                      : op == NRG_OP_sum                         ? 0
+                      : op == NRG_OP_rmin || op == NRG_OP_argmin ? INFINITY
+                                                                 : -INFINITY;
     nrg_node n = nrg_value_masked(s, v, axes, identity);
     v->node = axes ? nrg_reduce(s->g, op, n, axes, 0, false) : n;
     for (int i = v->type.rank; i-- > 0;)

@@ -42,7 +42,8 @@ const char *nrg_row_nearest(const char *name) {
 static void table(const char *title, const nrg_row *row, int n, nrg_text *out) {
     nrg_text_put(out, "| %s | arguments | what it gives |\n|---|---|---|\n", title);
     for (int i = 0; i < n; i++)
-        nrg_text_put(out, "| `%s` | `%s` | %s%s |\n", row[i].name, row[i].args, row[i].doc, row[i].built ? "" : " (not built yet)");
+        nrg_text_put(out, "| `%s` | `%s` | %s%s |\n", row[i].name, row[i].args, row[i].doc,
+                     row[i].built ? "" : " (not built yet)");
 }
 
 void nrg_layers_print(nrg_text *out) {

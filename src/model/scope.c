@@ -110,7 +110,8 @@ nrg_status nrg_value_settle(nrg_scope *s, nrg_value *v) {
         return NRG_OK;
     }
     if (v->node.i)
-        return nrg_fail(s->c, NRG_E099, s->span, "a value of type %s was lowered to another shape", nrg_type_text(s, &v->type));
+        return nrg_fail(s->c, NRG_E099, s->span, "a value of type %s was lowered to another shape",
+                        nrg_type_text(s, &v->type));
     nrg_status st = nrg_graph_check(s->g);
     return st != NRG_OK ? st : nrg_fail(s->c, NRG_E099, s->span, "a value could not be lowered");
 }

@@ -25,7 +25,8 @@ static nrg_status end_place(nrg_call *c, bool last, nrg_value *out) {
     nrg_value t;
     TRY(nrg_call_value(c, 0, &t));
     if (t.type.elem != NRG_CATEGORY || t.type.dim < 0)
-        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 0), "%s needs an index or a dim, but this is %s", c->row->name, nrg_type_text(s, &t.type));
+        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 0), "%s needs an index or a dim, but this is %s", c->row->name,
+                        nrg_type_text(s, &t.type));
     if (last) {
         TRY(nrg_dim_length(s, t.type.dim, &end));
         end = nrg_sub(g, end, one);
@@ -73,22 +74,24 @@ CALLED(hidden) {
 
 // ---- derivatives
 
-// What a derivative is taken for: a variable, an index-free local, or anything else by its node. `more` leading axes are added to it
+// What a derivative is taken for: a variable, a local, or anything else by its node. `more` leading axes are added to it
 // while e is evaluated again, so that each of their positions has a derivative of its own.
 typedef struct {
-    int32_t var;
-    nrg_local *local;
+    int32_t var;   // -1: none
+    int64_t local; // its place among the locals, -1: none
     nrg_value v;
 } target;
 
 static nrg_status target_of(nrg_call *c, target *t) {
     nrg_scope *s = c->s;
     const nrg_expr *e = nrg_call_expr(c, 1);
+    if (c->ins)
+        return nrg_fail(s->c, NRG_E037, c->at->span, "%s stands before its inputs: %s(e, v)", c->row->name, c->row->name);
     TRY(nrg_call_input(c, 1, &t->v));
     t->var = var_named(c, 1);
-    t->local = NULL;
+    t->local = -1;
     for (uint32_t k = s->locals.n; e && e->kind == NRG_X_NAME && k-- > s->floor;)
-        if (nrg_same(s->locals.at[k].name, e->text)) t->local = &s->locals.at[k];
+        if (t->local < 0 && nrg_same(s->locals.at[k].name, e->text)) t->local = k;
     return NRG_OK;
 }
 
@@ -96,12 +99,10 @@ static nrg_status again(nrg_call *c, target *t, nrg_leads more, nrg_value *e, nr
     nrg_scope *s = c->s;
     *v = nrg_expand(s->g, t->v.node, nrg_graph_node(s->g, t->v.node)->shape, more);
     nrg_node bound = t->var >= 0 ? s->bound[t->var] : NRG_BAD;
-    nrg_local local = t->local ? *t->local : (nrg_local){0};
-    ptrdiff_t at = t->local ? t->local - s->locals.at : 0; // the list may move
-    if (t->local) t->local->v[0].node = *v;
+    if (t->local >= 0) s->locals.at[t->local].v[0].node = *v;
     else if (t->var >= 0) s->bound[t->var] = *v;
     nrg_status st = nrg_call_value(c, 0, e);
-    if (t->local) s->locals.at[at] = local;
+    if (t->local >= 0) s->locals.at[t->local].v[0] = t->v;
     else if (t->var >= 0) s->bound[t->var] = bound;
     return st;
 }
@@ -118,7 +119,7 @@ CALLED(grad) {
     TRY(nrg_call_input(c, 0, &e));
     nrg_node v = t.v.node;
     nrg_leads more = leads_of(s, e.node) & ~leads_of(s, v);
-    if (more && (t.local || t.var >= 0)) TRY(again(c, &t, more, &e, &v));
+    if (more && (t.local >= 0 || t.var >= 0)) TRY(again(c, &t, more, &e, &v));
     TRY(nrg_grad(s->g, e.node, NRG_BAD, &v, 1, &out->node));
     *out = nrg_value_real(t.v.type, out->node);
     return NRG_OK;
@@ -133,7 +134,9 @@ CALLED(jacobian) {
     TRY(nrg_call_input(c, 0, &e));
     if (e.type.rank + t.v.type.rank > NRG_MAX_RANK)
         return nrg_fail(s->c, NRG_E037, c->at->span, "jacobian would make more than %d axes", NRG_MAX_RANK);
-    if (!t.local && t.var < 0) return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 1), "jacobian needs the name of a variable or an input of the module");
+    if (t.local < 0 && t.var < 0)
+        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 1),
+                        "jacobian needs the name of a variable or an input of the module");
     nrg_type type = nrg_type_of(NRG_REAL, e.type.rank, e.type.axis);
     for (int i = 0; i < t.v.type.rank; i++) type.axis[type.rank++] = t.v.type.axis[i];
     nrg_shape h = nrg_graph_node(g, e.node)->shape, hv = nrg_graph_node(g, t.v.node)->shape;
@@ -237,7 +240,8 @@ CALLED(scan) {
     TRY(nrg_call_input(c, 1, &start));
     TRY(nrg_call_input(c, 2, &u));
     if (!u.type.rank || start.type.rank == NRG_MAX_RANK)
-        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 2), "scan runs along the first axis of its inputs, but they are %s", nrg_type_text(s, &u.type));
+        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 2),
+                        "scan runs along the first axis of its inputs, but they are %s", nrg_type_text(s, &u.type));
     out->type = (nrg_type){.elem = NRG_REAL, .dim = -1, .rank = start.type.rank + 1};
     out->type.axis[0] = u.type.axis[0];
     for (int i = 0; i < start.type.rank; i++) out->type.axis[i + 1] = start.type.axis[i];

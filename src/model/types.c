@@ -36,9 +36,12 @@ void nrg_type_drop(nrg_type *t, int axis) {
 // ---- printing
 
 static void axis_print(const nrg_model *m, const nrg_axis *a, nrg_text *out) {
-    if (a->dim >= 0) nrg_text_put(out, "%s", m->dims.at[a->dim].name);
-    else if (a->size < 0) nrg_text_put(out, "?");
-    else nrg_text_put(out, "%lld", (long long)a->size);
+    if (a->dim >= 0)
+        nrg_text_put(out, "%s", m->dims.at[a->dim].name);
+    else if (a->size < 0)
+        nrg_text_put(out, "?");
+    else
+        nrg_text_put(out, "%lld", (long long)a->size);
 }
 
 void nrg_type_print(const nrg_model *m, const nrg_type *t, nrg_text *out) {
@@ -113,7 +116,8 @@ nrg_status nrg_var_type(const nrg_model *m, int32_t var, nrg_type *out) {
     const nrg_var *v = &m->vars.at[var];
     *out = (nrg_type){.elem = v->elem, .dim = v->elem == NRG_CATEGORY ? v->category : -1, .rank = (int32_t)v->rank};
     if (v->rank > NRG_MAX_RANK)
-        return nrg_fail(m->ctx, NRG_E012, v->span, "'%s' has %u axes; at most %d are possible", v->name, v->rank, NRG_MAX_RANK);
+        return nrg_fail(m->ctx, NRG_E012, v->span, "'%s' has %u axes; at most %d are possible", v->name, v->rank,
+                        NRG_MAX_RANK);
     for (uint32_t i = 0; i < v->rank; i++) TRY(nrg_axis_of(m, v->axes[i], &out->axis[i]));
     return NRG_OK;
 }

@@ -500,6 +500,18 @@ static void gradients_apart(void **state) {
     for (int k = 0; k < 12; k++) assert_true(near(j[k], k % 4 == 0 ? (k / 2 + 1) * 4 : k % 4 == 3 ? (k / 2 + 1) * 10 : 0, 1e-12));
     assert_true(near(t[0], 16 * (9 + 49 + 121), 1e-12));
     world_close(&w);
+    // inside a module, with respect to its input
+    w = world_open("dim D = 2, K = 3\ngiven x : real[D]\ngiven s : real\nmodule P(a, b) = jacobian(each(i in D: sum(j in D, k in K: a[i] * a[j] * b)), a)\n"
+                   "module Q(a) = grad(sum(i in D: sum(j in D: a[i] * a[j])), a)\nlet p = P(x, s)\nlet q = each(k in K: Q(x))\n", "x, s", 1);
+    world_give(&w, "x", 2, (double[]){2, 5});
+    world_give(&w, "s", 1, (double[]){1});
+    double *p = world_numbers(&w, "p"), *q = world_numbers(&w, "q");
+    static const double want[4] = {3 * (4 + 5), 3 * 2, 3 * 5, 3 * (10 + 2)};
+    for (int k = 0; k < 4; k++) assert_true(near(p[k], want[k], 1e-12));
+    for (int k = 0; k < 6; k++) assert_true(near(q[k], 14, 1e-12));
+    free(p);
+    free(q);
+    world_close(&w);
 }
 
 // A sample of length 0: sums are 0, and no gradient becomes NaN.
