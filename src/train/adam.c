@@ -63,5 +63,5 @@ static nrg_status tick(nrg_trainer *t, nrg_team *gr, int64_t at) {
     return put(t, gr, "eps", gr->eps * sqrt(c2));
 }
 
-const nrg_optim nrg_optim_adam = {"adam", false, make, coupled, tick, NULL, NULL};
-const nrg_optim nrg_optim_adamw = {"adamw", false, make, decoupled, tick, NULL, NULL};
+const nrg_optim nrg_optim_adam = {"adam", false, make, coupled, tick, NULL, NULL, NULL};
+const nrg_optim nrg_optim_adamw = {"adamw", false, make, decoupled, tick, NULL, NULL, NULL};

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CHUNK = 1024 }; // rows computed at a time while data statements are checked: bounds the memory
-
 // ---- finding -----------------------------------------------------------------------------------------------
 
 // "name=array-1" split: true when `map` is for `name`. *array points into the arena.
@@ -21,7 +19,7 @@ static bool mapped(nrg_bound *b, const char *map, const char *name, const char *
     return *array != NULL;
 }
 
-static const nrg_array *look(nrg_bound *b, const char *name, int64_t *shift) {
+const nrg_array *nrg_bind_look(nrg_bound *b, const char *name, int64_t *shift) {
     *shift = 0;
     for (int i = 0; i < b->spec.maps_n; i++) {
         const char *array;
@@ -37,7 +35,7 @@ static void say_found(nrg_bound *b) {
     nrg_text_free(&names);
 }
 
-static const char *file_of(const nrg_bound *b) {
+const char *nrg_bind_file(const nrg_bound *b) {
     const nrg_array *a = nrg_table_count(b->table) ? nrg_table_at(b->table, 0) : NULL;
     return a && a->file ? a->file : "the data";
 }
@@ -53,7 +51,7 @@ static bool suits(nrg_bound *b, const nrg_var *v, const nrg_array *a) {
 }
 
 static nrg_status missing(nrg_bound *b, const char *name, nrg_span span, const nrg_var *v) {
-    nrg_status s = nrg_fail(b->ctx, NRG_E051, span, "no array for %s in %s", name, file_of(b));
+    nrg_status s = nrg_fail(b->ctx, NRG_E051, span, "no array for %s in %s", name, nrg_bind_file(b));
     say_found(b);
     const char *near = NULL;
     for (int i = 0; v && i < nrg_table_count(b->table) && !near; i++)
@@ -62,136 +60,6 @@ static nrg_status missing(nrg_bound *b, const char *name, nrg_span span, const n
     if (v) nrg_help(b->ctx, "--map %s=%s   or in the model:  data %s = %s", name, near, name, near);
     else nrg_help(b->ctx, "--map %s=%s", name, near);
     return s;
-}
-
-// ---- shapes ------------------------------------------------------------------------------------------------
-
-static void print_dims(nrg_text *t, const int64_t *dim, int rank) {
-    for (int i = 0; i < rank; i++) nrg_text_put(t, "%s%lld", i ? " x " : "", (long long)dim[i]);
-    if (rank == 0) nrg_text_put(t, "one number");
-}
-
-// Do all dims that it names have a size?
-static bool known(const nrg_model *m, const nrg_expr *e) {
-    int32_t d = e->kind == NRG_X_NAME ? nrg_model_dim(m, e->text) : -1;
-    if (d >= 0 && m->dims.at[d].size < 0) return false;
-    for (uint32_t i = 0; i < e->n; i++)
-        if (e->kid[i] && !known(m, e->kid[i])) return false;
-    return true;
-}
-
-// real[C=1, H=28, W=28]
-static void print_var(nrg_bound *b, const nrg_var *v, nrg_text *t) {
-    static const char *const elems[] = {"real", "bit", "sign", "int", "", "bit"};
-    nrg_text_put(t, "%s", v->elem == NRG_CATEGORY ? b->m->dims.at[v->category].name : elems[v->elem]);
-    for (uint32_t i = 0; i < v->rank; i++) {
-        nrg_text_put(t, i ? ", " : "[");
-        nrg_expr_print(b->m, v->axes[i], t);
-        double size;
-        if (!known(b->m, v->axes[i])) nrg_text_put(t, "=?");
-        else if (v->axes[i]->kind != NRG_X_NUMBER && nrg_eval_number(b->m, v->axes[i], &size) == NRG_OK) nrg_text_put(t, "=%g", size);
-    }
-    if (v->rank) nrg_text_put(t, "]");
-}
-
-// One number for an axis whose size is known, -1 when the data decide, -2 when it cannot be told.
-static int64_t axis_size(nrg_bound *b, const nrg_expr *e, int32_t *dim) {
-    *dim = e->kind == NRG_X_NAME ? nrg_model_dim(b->m, e->text) : -1;
-    if (*dim >= 0) return b->m->dims.at[*dim].size;
-    double v;
-    return known(b->m, e) && nrg_eval_number(b->m, e, &v) == NRG_OK ? (int64_t)v : -2;
-}
-
-static nrg_status misfit(nrg_bound *b, int32_t var, const nrg_array *a, const nrg_shape *shape, const char *why) {
-    const nrg_var *v = &b->m->vars.at[var];
-    nrg_text type = nrg_text_make(b->ctx), line = nrg_text_make(b->ctx);
-    int at, col;
-    nrg_source_place(b->ctx, v->span, &at, &col);
-    print_var(b, v, &type);
-    if (a) nrg_array_print(a, &line);
-    else print_dims(&line, shape->dim, shape->rank);
-    nrg_status s = a ? nrg_fail(b->ctx, NRG_E050, v->span, "%s (%s) does not fit %s", a->name, a->file ? a->file : "memory", v->name)
-                     : nrg_fail(b->ctx, NRG_E050, v->span, "the data statement does not fit %s", v->name);
-    if (!type.bad && at) nrg_fact(b->ctx, "%s : %s   (declared at line %d)", v->name, type.at, at);
-    else if (!type.bad) nrg_fact(b->ctx, "%s : %s", v->name, type.at);
-    if (!line.bad) nrg_fact(b->ctx, "%s%s", a ? "" : "computed: ", line.at);
-    nrg_fact(b->ctx, "%s", why);
-    nrg_text_free(&type);
-    nrg_text_free(&line);
-    return s;
-}
-
-// x = reshape(images, C, H, W) / 255
-static void help_reshape(nrg_bound *b, int32_t var, const nrg_array *a) {
-    const nrg_var *v = &b->m->vars.at[var];
-    nrg_text t = nrg_text_make(b->ctx);
-    nrg_text_put(&t, "data %s = reshape(%s", v->name, a->name);
-    for (uint32_t i = 0; i < v->rank; i++) {
-        nrg_text_put(&t, ", ");
-        nrg_expr_print(b->m, v->axes[i], &t);
-    }
-    nrg_text_put(&t, ")");
-    nrg_array_range r = nrg_array_scan(a);
-    if (v->domain.kind == NRG_DOM_RANGE && v->domain.lo >= 0 && v->domain.hi <= 1 && r.hi > v->domain.hi)
-        nrg_text_put(&t, " / %g", r.hi);
-    if (!t.bad) nrg_help(b->ctx, "%s", t.at);
-    nrg_text_free(&t);
-}
-
-// Why a shape does not fit, in words; the product of the variable's known sizes decides whether reshape can help.
-static nrg_status wrong_rank(nrg_bound *b, int32_t var, const nrg_array *a, const nrg_shape *shape) {
-    const nrg_var *v = &b->m->vars.at[var];
-    int64_t want = 1;
-    bool sized = true;
-    nrg_text why = nrg_text_make(b->ctx);
-    const char *extra = NULL;
-    for (uint32_t i = 0; i < v->rank; i++) {
-        int32_t dim;
-        int64_t n = axis_size(b, v->axes[i], &dim);
-        if (n < 0) sized = false;
-        else want *= n;
-        if (n == 1 && dim >= 0) extra = b->m->dims.at[dim].name;
-    }
-    bool same = sized && want == nrg_shape_count(shape);
-    if (same && extra && (uint32_t)shape->rank + 1 == v->rank) nrg_text_put(&why, "sizes agree except that axis %s is missing", extra);
-    else nrg_text_put(&why, "it has %d ax%s a sample, %s has %u", shape->rank, shape->rank == 1 ? "is" : "es", v->name, v->rank);
-    if (a && v->domain.kind == NRG_DOM_RANGE) {
-        nrg_array_range r = nrg_array_scan(a);
-        if (r.hi > v->domain.hi || r.lo < v->domain.lo)
-            nrg_text_put(&why, "; values exceed the declared range %g..%g", v->domain.lo, v->domain.hi);
-    }
-    nrg_status s = misfit(b, var, a, shape, why.bad ? "shapes differ" : why.at);
-    nrg_text_free(&why);
-    if (a && (same || !sized)) help_reshape(b, var, a);
-    else if (a) nrg_help(b->ctx, "change the declaration of %s, or pick other columns of the data", v->name);
-    return s;
-}
-
-// Fits the axes of a variable to the shape of one row; sizes that are still open are taken from it.
-static nrg_status unify(nrg_bound *b, int32_t var, const nrg_array *a, const nrg_shape *shape, bool ragged) {
-    const nrg_var *v = &b->m->vars.at[var];
-    nrg_shape row = *shape;
-    if (v->rank == 0 && row.rank == 1 && row.dim[0] == 1) row.rank = 0;      // a single column
-    if (v->rank == 1 && row.rank == 0) row = nrg_shape_of(1, (int64_t[]){1}); // a column where a vector of one is meant
-    if ((uint32_t)row.rank != v->rank) return wrong_rank(b, var, a, shape);
-    for (int i = 0; i < row.rank; i++) {
-        int32_t dim;
-        int64_t n = axis_size(b, v->axes[i], &dim);
-        nrg_dim *d = dim >= 0 ? &b->m->dims.at[dim] : NULL;
-        if (n == -1 && d) {
-            d->size = row.dim[i];
-            continue;
-        }
-        if (n == -2 || n == row.dim[i] || (ragged && i == 0 && d && d->ragged && row.dim[0] <= n)) continue;
-        char why[160];
-        snprintf(why, sizeof why, "axis %d of %s has size %lld, found %lld", i + 1, v->name, (long long)n, (long long)row.dim[i]);
-        nrg_status s = misfit(b, var, a, shape, why);
-        if (d) nrg_help(b->ctx, "dim %s without a size takes it from the data, --set %s=%lld overrides it", d->name, d->name,
-                        (long long)row.dim[i]);
-        else nrg_help(b->ctx, "change the declaration of %s", v->name);
-        return s;
-    }
-    return NRG_OK;
 }
 
 // ---- sources -----------------------------------------------------------------------------------------------
@@ -231,7 +99,7 @@ static nrg_status source(nrg_bound *b, const nrg_array *a, const char *input, in
 
 nrg_status nrg_bind_source(nrg_bound *b, const char *name, nrg_span span, uint32_t *out) {
     int64_t shift;
-    const nrg_array *a = look(b, name, &shift);
+    const nrg_array *a = nrg_bind_look(b, name, &shift);
     if (!a) return missing(b, name, span, NULL);
     const char *input = nrg_arena_print(&b->arena, "array:%s", a->name);
     if (!input) return NRG_E098;
@@ -262,7 +130,7 @@ static nrg_status bind_array(nrg_bound *b, int32_t var, const nrg_array *a, int6
     const nrg_var *v = &b->m->vars.at[var];
     nrg_source s = {.lead = -1};
     TRY(source(b, a, v->name, first_dim(b, v), &s));
-    TRY(unify(b, var, a, &s.shape, a->offsets != NULL));
+    TRY(nrg_bind_shape(b, var, a, &s.shape, a->offsets != NULL));
     nrg_buffer cells = {.data = a->data, .type = (nrg_buf_type)a->type};
     if (v->elem == NRG_CATEGORY) TRY(nrg_bind_labels(b, var, a, shift, &cells));
     else {
@@ -285,7 +153,7 @@ static nrg_status bind_names(nrg_bound *b, const nrg_expr *e) {
     if (e->kind == NRG_X_NAME && !strchr(e->text, ':')) {
         int64_t shift;
         uint32_t at;
-        if (look(b, e->text, &shift)) return nrg_bind_source(b, e->text, e->span, &at);
+        if (nrg_bind_look(b, e->text, &shift)) return nrg_bind_source(b, e->text, e->span, &at);
         bool other = nrg_model_dim(b->m, e->text) >= 0 || nrg_model_hyper(b->m, e->text) >= 0 || nrg_model_let(b->m, e->text) >= 0;
         return other ? NRG_OK : missing(b, e->text, e->span, NULL);
     }
@@ -344,7 +212,7 @@ static nrg_status bind_var(nrg_bound *b, nrg_store *store, int32_t var) {
     nrg_expr *e = by_map(b, v->name) ? NULL : statement(b, v->name, &names);
     if (e && names > 1) return needed ? nrg_fail(b->ctx, NRG_E071, e->span, "a data statement that binds several names is not supported yet") : NRG_OK;
     const char *name = e ? plain(e, &shift) : v->name;
-    const nrg_array *a = name ? look(b, name, &more) : NULL;
+    const nrg_array *a = name ? nrg_bind_look(b, name, &more) : NULL;
     if (e && !name) return needed || nrg_bind_present(b, e) ? bind_expr(b, store, var, e) : NRG_OK;
     if (!a) return needed ? missing(b, v->name, e ? e->span : v->span, v) : NRG_OK;
     return bind_array(b, var, a, shift + more);
@@ -353,211 +221,11 @@ static nrg_status bind_var(nrg_bound *b, nrg_store *store, int32_t var) {
 bool nrg_bind_present(nrg_bound *b, const nrg_expr *e) {
     int64_t shift;
     if (e->kind == NRG_X_NAME)
-        return look(b, e->text, &shift) || nrg_model_dim(b->m, e->text) >= 0 || nrg_model_hyper(b->m, e->text) >= 0 ||
+        return nrg_bind_look(b, e->text, &shift) || nrg_model_dim(b->m, e->text) >= 0 || nrg_model_hyper(b->m, e->text) >= 0 ||
                nrg_model_let(b->m, e->text) >= 0;
     for (uint32_t i = e->kind == NRG_X_CALL ? 1 : 0; i < e->n; i++)
         if (e->kid[i] && !nrg_bind_present(b, e->kid[i])) return false;
     return true;
-}
-
-// ---- nodes -------------------------------------------------------------------------------------------------
-
-static nrg_status name_sources(const nrg_bound *b, nrg_scope *s) {
-    nrg_graph *g = nrg_scope_graph(s);
-    for (uint32_t i = 0; i < b->sources.n; i++) {
-        const nrg_source *src = &b->sources.at[i];
-        if (strncmp(src->input, "array:", 6) != 0) continue;
-        nrg_type type = {.elem = NRG_REAL, .dim = -1, .rank = src->shape.rank};
-        for (int k = 0; k < type.rank; k++) type.axis[k] = (nrg_axis){-1, src->shape.dim[k]};
-        nrg_node node = nrg_input(g, src->input, NRG_SAMPLE, src->shape);
-        TRY(nrg_scope_name(s, src->array->name, type, node));
-        for (int k = 0; k < b->spec.maps_n; k++) { // a mapped array answers to both names
-            const char *eq = strchr(b->spec.maps[k], '=');
-            if (!eq || !nrg_same(eq + 1, src->array->name)) continue;
-            char *name = nrg_arena_copy(&b->m->arena, b->spec.maps[k], (size_t)(eq - b->spec.maps[k]));
-            if (!name) return NRG_E098;
-            TRY(nrg_scope_name(s, name, type, node));
-        }
-        for (uint32_t k = 0; k < b->transforms.n; k++) {
-            if (b->transforms.at[k].source != i) continue;
-            nrg_node out;
-            TRY(nrg_transform_node(b, &b->transforms.at[k], g, node, &out));
-            TRY(nrg_scope_name(s, b->transforms.at[k].name, type, out));
-        }
-    }
-    return NRG_OK;
-}
-
-// Evaluates a data statement in a scope of its own, where arrays have names and variables have none.
-static nrg_status expr_node(const nrg_bound *b, nrg_scope *s, const nrg_expr *e, nrg_node *out) {
-    nrg_scope *own;
-    TRY(nrg_scope_new(nrg_scope_model(s), nrg_scope_graph(s), &own));
-    nrg_value v;
-    nrg_status st = name_sources(b, own);
-    if (st == NRG_OK) st = nrg_eval(own, e, &v);
-    nrg_scope_free(own);
-    if (st == NRG_OK) *out = v.node;
-    return st;
-}
-
-nrg_status nrg_bound_nodes(const nrg_bound *b, nrg_scope *s) {
-    for (uint32_t i = 0; i < b->bindings.n; i++) {
-        const nrg_binding *k = &b->bindings.at[i];
-        if (k->var < 0) continue;
-        nrg_node node;
-        if (k->source >= 0) {
-            const nrg_source *src = &b->sources.at[k->source];
-            node = nrg_input(nrg_scope_graph(s), src->input, NRG_SAMPLE, src->shape);
-        } else {
-            TRY(expr_node(b, s, k->expr, &node));
-            nrg_shape shape;
-            TRY(nrg_var_shape(nrg_scope_model(s), k->var, &shape));
-            node = nrg_reshape(nrg_scope_graph(s), node, shape);
-        }
-        nrg_scope_bind(s, k->var, node);
-    }
-    return NRG_OK;
-}
-
-nrg_node nrg_bound_weight(const nrg_bound *b, nrg_scope *s) {
-    nrg_graph *g = nrg_scope_graph(s);
-    return b->weight < 0 ? nrg_const(g, 1) : nrg_input(g, "train:weight", NRG_SAMPLE, nrg_shape_of(0, NULL));
-}
-
-nrg_status nrg_bound_rows_set(const nrg_bound *b, nrg_store *store, const int64_t *rows) {
-    for (uint32_t i = 0; i < b->sources.n; i++) {
-        nrg_buffer buf = b->sources.at[i].buf;
-        buf.rows = rows;
-        TRY(nrg_store_put(store, b->sources.at[i].input, buf));
-    }
-    for (uint32_t i = 0; i < b->lengths.n; i++) {
-        char name[256];
-        snprintf(name, sizeof name, "length:%s", b->m->dims.at[b->lengths.at[i].dim].name);
-        TRY(nrg_store_put(store, name, (nrg_buffer){b->lengths.at[i].at, NRG_BUF_I32, rows}));
-    }
-    if (b->weight >= 0 && b->weights) TRY(nrg_store_put(store, "train:weight", (nrg_buffer){b->weights, NRG_BUF_F64, rows}));
-    return NRG_OK;
-}
-
-// ---- computing data statements -----------------------------------------------------------------------------
-
-// The plan that computes one binding; made once per call, run for any number of rows.
-typedef struct { nrg_graph *g; nrg_scope *s; nrg_plan *p; nrg_run *r; int64_t width; nrg_dtype type; nrg_shape shape; } sheet;
-
-static void sheet_free(sheet *t) {
-    nrg_run_free(t->r);
-    nrg_plan_free(t->p);
-    nrg_scope_free(t->s);
-    nrg_graph_free(t->g);
-}
-
-static nrg_status sheet_make(const nrg_bound *b, nrg_dtype type, const nrg_expr *e, int64_t n, sheet *t) {
-    *t = (sheet){.type = type};
-    TRY(nrg_graph_new(b->ctx, type, &t->g));
-    TRY(nrg_scope_new(b->m, t->g, &t->s));
-    nrg_node out;
-    TRY(expr_node(b, t->s, e, &out));
-    TRY(nrg_graph_check(t->g));
-    t->shape = nrg_graph_node(t->g, out)->shape;
-    t->width = nrg_shape_count(&t->shape);
-    if (!(nrg_graph_node(t->g, out)->leads & NRG_SAMPLE)) out = nrg_expand(t->g, out, t->shape, NRG_SAMPLE);
-    nrg_plan_spec spec = {.graph = t->g, .outputs = &out, .outputs_n = 1, .batch = n};
-    TRY(nrg_plan_make(b->ctx, &spec, &t->p));
-    return nrg_run_new(b->ctx, t->p, b->spec.threads > 0 ? b->spec.threads : 1, &t->r);
-}
-
-static nrg_status sheet_go(const nrg_bound *b, sheet *t, nrg_store *store, const int64_t *rows, int64_t n, void *to) {
-    TRY(nrg_bound_rows_set(b, store, rows));
-    TRY(nrg_store_bind(store, t->g, t->r));
-    nrg_run_output(t->r, 0, to);
-    return nrg_run_go(t->r, n, 1, 0, 0);
-}
-
-static const nrg_binding *binding_of(const nrg_bound *b, int32_t var) {
-    for (uint32_t i = 0; i < b->bindings.n; i++)
-        if (b->bindings.at[i].var == var) return &b->bindings.at[i];
-    return NULL;
-}
-
-static nrg_status compute(const nrg_bound *b, nrg_store *store, const nrg_expr *e, const int64_t *rows, int64_t n, void *to) {
-    sheet t;
-    nrg_status s = sheet_make(b, nrg_store_type(store), e, n, &t);
-    if (s == NRG_OK) s = sheet_go(b, &t, store, rows, n, to);
-    sheet_free(&t);
-    return s;
-}
-
-nrg_status nrg_bound_values(const nrg_bound *b, nrg_store *store, nrg_vars vars, const int64_t *rows, int64_t n) {
-    for (uint32_t i = 0; i < b->bindings.n; i++) {
-        const nrg_binding *k = &b->bindings.at[i];
-        if (k->var < 0 || k->source >= 0 || !(vars >> k->var & 1)) continue;
-        nrg_shape shape;
-        TRY(nrg_var_shape(b->m, k->var, &shape));
-        void *to;
-        TRY(nrg_store_make(store, b->m->vars.at[k->var].name, n * nrg_shape_count(&shape), &to));
-        TRY(compute(b, store, k->expr, rows, n, to));
-    }
-    return nrg_bound_rows_set(b, store, rows);
-}
-
-nrg_status nrg_bound_numbers(const nrg_bound *b, nrg_store *store, int32_t var, const int64_t *rows, int64_t n, double *to) {
-    const nrg_binding *k = binding_of(b, var);
-    if (!k) return nrg_fail(b->ctx, NRG_E051, b->m->vars.at[var].span, "no array for %s in %s", b->m->vars.at[var].name, file_of(b));
-    nrg_shape shape;
-    TRY(nrg_var_shape(b->m, var, &shape));
-    int64_t width = nrg_shape_count(&shape);
-    if (k->source >= 0) {
-        nrg_array view = {.type = (nrg_cell)b->sources.at[k->source].buf.type, .data = b->sources.at[k->source].buf.data, .rank = 1};
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < width; j++) to[i * width + j] = nrg_array_value(&view, (rows ? rows[i] : i) * width + j);
-        return NRG_OK;
-    }
-    size_t bytes = (size_t)(n * width + 1) * sizeof(double);
-    void *raw = nrg_mem(b->ctx, NULL, 0, bytes);
-    if (!raw) return NRG_E098;
-    nrg_status s = compute(b, store, k->expr, rows, n, raw);
-    nrg_buffer buf = {.data = raw, .type = nrg_store_type(store) == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32};
-    if (s == NRG_OK) nrg_numbers_get(&buf, to, n * width);
-    nrg_mem(b->ctx, raw, bytes, 0);
-    return s;
-}
-
-// Computes all rows of a data statement once, chunk by chunk, and checks them; row weights are kept.
-static nrg_status check_expr(nrg_bound *b, nrg_store *store, const nrg_binding *k) {
-    sheet t;
-    nrg_status s = sheet_make(b, nrg_store_type(store), k->expr, CHUNK, &t);
-    size_t cells = (size_t)(CHUNK * (s == NRG_OK ? t.width : 0) + 1), bytes = cells * 2 * sizeof(double);
-    double *at = s == NRG_OK ? nrg_mem(b->ctx, NULL, 0, bytes) : NULL;
-    int64_t rows[CHUNK];
-    if (s == NRG_OK && !at) s = NRG_E098;
-    if (s == NRG_OK && k->var >= 0) s = unify(b, k->var, NULL, &t.shape, false);
-    if (s == NRG_OK && k->var < 0 && t.width != 1)
-        s = nrg_fail(b->ctx, NRG_E050, k->expr->span, "row weights must be one number a sample, found %lld", (long long)t.width);
-    for (int64_t first = 0; first < b->rows && s == NRG_OK; first += CHUNK) {
-        int64_t n = b->rows - first < CHUNK ? b->rows - first : CHUNK;
-        for (int64_t i = 0; i < n; i++) rows[i] = first + i;
-        s = sheet_go(b, &t, store, rows, n, at + cells);
-        nrg_buffer buf = {.data = at + cells, .type = t.type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32};
-        nrg_numbers_get(&buf, at, n * t.width);
-        if (s == NRG_OK && k->var >= 0) s = nrg_bind_numbers(b, k->var, at, first, n, t.width);
-        else if (s == NRG_OK) s = nrg_bind_weights(b, k->expr, at, first, n);
-    }
-    if (at) nrg_mem(b->ctx, at, bytes, 0);
-    sheet_free(&t);
-    return s;
-}
-
-nrg_status nrg_bind_weights(nrg_bound *b, const nrg_expr *e, const double *at, int64_t first, int64_t n) {
-    if (!b->weights && !(b->weights = NRG_NEWS(&b->arena, double, b->rows + 1))) return NRG_E098;
-    for (int64_t i = 0; i < n; i++) {
-        if (!(at[i] >= 0) || isinf(at[i])) {
-            nrg_status s = nrg_fail(b->ctx, NRG_E055, e->span, "the weight of sample %lld is %g", (long long)(first + i), at[i]);
-            nrg_help(b->ctx, "weights of rows are finite and not negative");
-            return s;
-        }
-        b->weights[first + i] = at[i];
-    }
-    return NRG_OK;
 }
 
 // ---- all ---------------------------------------------------------------------------------------------------
@@ -570,7 +238,7 @@ static nrg_status check_maps(nrg_bound *b) {
         if (!eq) return nrg_fail(b->ctx, NRG_E090, NRG_NOWHERE, "--map %s: expected NAME=ARRAY", b->spec.maps[i]);
         if (!name) return NRG_E098;
         if (!mapped(b, b->spec.maps[i], name, &array, &shift) || nrg_table_find(b->table, array)) continue;
-        nrg_status s = nrg_fail(b->ctx, NRG_E051, NRG_NOWHERE, "--map %s: there is no array %s in %s", b->spec.maps[i], array, file_of(b));
+        nrg_status s = nrg_fail(b->ctx, NRG_E051, NRG_NOWHERE, "--map %s: there is no array %s in %s", b->spec.maps[i], array, nrg_bind_file(b));
         say_found(b);
         return s;
     }
@@ -592,7 +260,7 @@ static nrg_status bind_all(nrg_bound *b, nrg_store *store) {
     nrg_expr *w = statement(b, "weight", &names);
     if (w && b->spec.fit) TRY(bind_expr(b, store, -1, w));
     for (uint32_t i = 0; i < b->bindings.n; i++)
-        if (b->bindings.at[i].source < 0) TRY(check_expr(b, store, &b->bindings.at[i]));
+        if (b->bindings.at[i].source < 0) TRY(nrg_bind_computed(b, store, &b->bindings.at[i]));
     return nrg_bound_rows_set(b, store, NULL);
 }
 

@@ -52,7 +52,13 @@ void nrg_bind_place(const nrg_shape *s, int64_t cell, nrg_text *out); // "sample
 // fit.c: finds standardise(a) and whiten(a) in an expression; *out is the expression with them replaced by names.
 nrg_status nrg_bind_transforms(nrg_bound *b, nrg_store *store, nrg_expr *e, nrg_expr **out);
 nrg_status nrg_transform_node(const nrg_bound *b, const nrg_transform *t, nrg_graph *g, nrg_node source, nrg_node *out);
+// shapes.c: fits the axes of a variable to the shape of one row; a is NULL for a computed one
+nrg_status nrg_bind_shape(nrg_bound *b, int32_t var, const nrg_array *a, const nrg_shape *shape, bool ragged);
+// values.c: computes all rows of a data statement once, chunk by chunk, and checks them; row weights are kept
+nrg_status nrg_bind_computed(nrg_bound *b, nrg_store *store, const nrg_binding *k);
 // bind.c
+const nrg_array *nrg_bind_look(nrg_bound *b, const char *name, int64_t *shift); // by --map or by name; *shift: what --map adds
+const char *nrg_bind_file(const nrg_bound *b); // for messages
 bool nrg_bind_present(nrg_bound *b, const nrg_expr *e); // are all arrays there that it names?
 nrg_status nrg_bind_weights(nrg_bound *b, const nrg_expr *e, const double *at, int64_t first, int64_t n);
 nrg_status nrg_bind_source(nrg_bound *b, const char *name, nrg_span span, uint32_t *out); // an array for computing with

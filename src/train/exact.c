@@ -403,6 +403,21 @@ static nrg_status once(nrg_trainer *t, nrg_team *gr) {
     return NRG_OK;
 }
 
+// "W in closed form (640 numbers, each on its own)"
+static void print(const nrg_trainer *t, const nrg_team *gr, nrg_text *out) {
+    const exact *e = gr->own;
+    for (uint32_t i = 0; i < e->blocks.n; i++) {
+        const block *b = &e->blocks.at[i];
+        nrg_text_put(out, i ? "; " : "   (");
+        for (uint32_t k = 0; k < b->params; k++) nrg_text_put(out, "%s%s", k ? " + " : "", t->m->params.at[b->param[k]].name);
+        if (b->logs) nrg_text_put(out, ": a p - b log p in each of %lld numbers", (long long)b->n);
+        else if (b->B == 1) nrg_text_put(out, ": quadratic in each of %lld numbers", (long long)b->n);
+        else if (b->S == 1) nrg_text_put(out, ": quadratic in %lld numbers together", (long long)b->n);
+        else nrg_text_put(out, ": quadratic, %lld systems of %lld", (long long)b->S, (long long)b->B);
+    }
+    if (e->blocks.n) nrg_text_put(out, ")");
+}
+
 static void drop(nrg_trainer *t, nrg_team *gr) {
     exact *e = gr->own;
     (void)t;
@@ -412,4 +427,4 @@ static void drop(nrg_trainer *t, nrg_team *gr) {
     }
 }
 
-const nrg_optim nrg_optim_exact = {"exact", true, make, NULL, NULL, once, drop};
+const nrg_optim nrg_optim_exact = {"exact", true, make, NULL, NULL, once, print, drop};

@@ -73,6 +73,7 @@ struct nrg_optim {
     nrg_status (*step)(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad, nrg_node *out);
     nrg_status (*clock)(nrg_trainer *t, nrg_team *gr, int64_t step); // numbers that change with the step
     nrg_status (*round)(nrg_trainer *t, nrg_team *gr);               // whole
+    void (*print)(const nrg_trainer *t, const nrg_team *gr, nrg_text *out); // what is special, for the plan; NULL: nothing
     void (*drop)(nrg_trainer *t, nrg_team *gr);
 };
 #define NRG_OPTIMIZER(name, args, doc) extern const nrg_optim nrg_optim_##name;
@@ -127,6 +128,7 @@ struct nrg_trainer {
     void *ud;
 };
 double nrg_clock(void);
+nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, int64_t n);
 // Loss over rows by a program with outputs {sum, once, seen...}: mean of samples plus regularisers.
 nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n, double *loss);
 // Loss and gradient of the weights of a group over the training rows; decay of the group included. grad: [size]

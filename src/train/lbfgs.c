@@ -206,4 +206,4 @@ static void drop(nrg_trainer *t, nrg_team *gr) {
     if (gr->own) nrg_program_free(&((lbfgs *)gr->own)->pass);
 }
 
-const nrg_optim nrg_optim_lbfgs = {"lbfgs", true, make, NULL, NULL, once, drop};
+const nrg_optim nrg_optim_lbfgs = {"lbfgs", true, make, NULL, NULL, once, NULL, drop};

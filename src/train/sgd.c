@@ -31,4 +31,4 @@ static nrg_status tick(nrg_trainer *t, nrg_team *gr, int64_t at) {
     return nrg_number_set(t->store, name, gr->lr_now);
 }
 
-const nrg_optim nrg_optim_sgd = {"sgd", false, make, step, tick, NULL, NULL};
+const nrg_optim nrg_optim_sgd = {"sgd", false, make, step, tick, NULL, NULL, NULL};

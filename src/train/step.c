@@ -163,19 +163,21 @@ static nrg_status clock_now(nrg_trainer *t) {
     return nrg_loss_clock(t->m, t->store, t->epochs > 0 ? (double)t->epoch / (double)t->epochs : 0);
 }
 
+nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, int64_t n) {
+    nrg_infer_options o = {.threads = t->o.threads, .batch = n < NRG_CHUNK ? n : NRG_CHUNK, .values_only = true};
+    nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
+    nrg_loss l;
+    TRY(nrg_program_new(t->m, t->type, &o, p));
+    TRY(nrg_loss_build(p, b, t->store, false, &l));
+    int count = outputs(t, &l, out);
+    out[OUT_NORM] = nrg_const(p->g, 0);
+    return nrg_program_plan(p, out, count, NULL, 0, o.batch, t->o.threads);
+}
+
 nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n, double *loss) {
     double sum[OUT_SEEN + NRG_SEEN_COUNT];
     int64_t chunks = n > 0 ? (n + NRG_CHUNK - 1) / NRG_CHUNK : 1;
-    if (!p->run) {
-        nrg_infer_options o = {.threads = t->o.threads, .batch = n < NRG_CHUNK ? n : NRG_CHUNK};
-        nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
-        nrg_loss l;
-        TRY(nrg_program_new(t->m, t->type, &o, p));
-        TRY(nrg_loss_build(p, b, t->store, false, &l));
-        int count = outputs(t, &l, out);
-        out[OUT_NORM] = nrg_const(p->g, 0);
-        TRY(nrg_program_plan(p, out, count, NULL, 0, o.batch, t->o.threads));
-    }
+    if (!p->run) TRY(nrg_value_build(t, p, b, n));
     TRY(clock_now(t));
     TRY(pass(t, p, b, rows, n, sum));
     double scale = n > 0 ? 1 / ((double)n * mean_weight(t, b)) : 0;

@@ -135,7 +135,7 @@ static nrg_status make(nrg_trainer *t) {
     t->batch_rows = NRG_NEWS(&t->arena, int64_t, t->batch + 1);
     if (!t->batch_rows) return NRG_E098;
     t->steps = minibatches(t) ? (t->rows_n + t->batch - 1) / t->batch : 1;
-    if (minibatches(t)) TRY(nrg_step_build(t));
+    TRY(minibatches(t) ? nrg_step_build(t) : nrg_value_build(t, &t->value, t->bound, t->rows_n));
     return t->o.resume ? nrg_run_load(t) : NRG_OK;
 }
 
@@ -193,6 +193,7 @@ static void put_plan(const nrg_trainer *t, nrg_text *out) {
         nrg_text_put(out, "%soptimize ", gap);
         for (uint32_t k = 0; k < gr->stmt->n; k++) nrg_text_put(out, "%s%s", k ? ", " : "", gr->stmt->names[k]);
         nrg_text_put(out, "%sby %s", gr->stmt->n ? " " : "", gr->way->name);
+        if (gr->way->print) gr->way->print(t, gr, out);
         gap = "   ";
     }
     nrg_text_free(&said);

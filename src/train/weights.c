@@ -232,6 +232,8 @@ nrg_dtype nrg_weights_type(const nrg_weights *w) {
     return NRG_F32;
 }
 
+enum { MOST = 1 << 30 }; // no dim is larger: sizes from files must not overflow products
+
 static nrg_status set_dim(nrg_model *m, const char *name, size_t n, int64_t size) {
     for (uint32_t i = 0; i < m->dims.n; i++) {
         nrg_dim *d = &m->dims.at[i];
@@ -252,6 +254,7 @@ static nrg_status set_dims(nrg_model *m, const char *p) {
         if (!p[n]) break;
         char *end;
         long long size = strtoll(p + n + 1, &end, 10);
+        if (size > MOST) return nrg_fail(m->ctx, NRG_E057, NRG_NOWHERE, "the weights file claims a dim of size %lld", size);
         TRY(set_dim(m, p, n, (int64_t)size));
         p = *end == ' ' ? end + 1 : end;
         if (*end && *end != ' ') break;
