@@ -245,7 +245,7 @@ nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t
     TRY(nrg_store_make(s, d->done, rows * nrg_leads_count(i->graph, d->leads | d->starts), &data));
     for (int j = 0; j < d->n; j++) TRY(nrg_store_make(s, d->name[j], d->count[j] * rows, &data));
     for (uint32_t j = 0; j < d->extra.n; j++) TRY(nrg_store_make(s, d->extra.at[j].name, d->extra.at[j].count * rows, &data));
-    TRY(nrg_store_bind(s, l->graph, l->first));
+    nrg_store_bind_known(s, l->graph, l->first); // results of deeper loops are not there yet, and starts do not read them
     TRY(nrg_run_go(l->first, n, 1, seed, 0));
     bool deep = nrg_inference_loops(l->inner);
     for (int64_t t = 0; t < d->steps; t += deep ? 1 : CHUNK) {

@@ -8,6 +8,7 @@
 enum { NRG_GROUPS = NRG_MAX_VARS };
 
 // ---- store.c
+void nrg_store_bind_known(const nrg_store *s, const nrg_graph *g, nrg_run *r); // for a part of g whose inputs are all there
 void nrg_store_fill(const nrg_store *s, void *data, int64_t n, double value); // data of the store's type
 nrg_status nrg_store_share(const nrg_store *from, nrg_store *to);                         // everything, lent
 nrg_status nrg_store_shift(nrg_store *s, const char *name, int64_t row, int64_t numbers); // rows from `row` on, of `numbers` each

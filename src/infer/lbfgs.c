@@ -51,6 +51,7 @@ static nrg_node dot(build *b, const nrg_node *x, const nrg_node *y) {
 
 static nrg_node entry(build *b, nrg_node history, int64_t i) { // [m, e...] -> [e...]
     nrg_shape s = nrg_graph_node(b->g, history)->shape;
+    if (s.rank < 1) return NRG_BAD; // what is built on bad is bad
     for (int a = 1; a < s.rank; a++) s.dim[a - 1] = s.dim[a];
     s.rank--;
     s.dim[s.rank] = 0;

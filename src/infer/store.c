@@ -102,6 +102,13 @@ double nrg_store_number(nrg_dtype type, const void *data, int64_t i) {
     return type == NRG_F64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
 }
 
+void nrg_store_bind_known(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
+    for (uint32_t i = 0; i < nrg_input_count(g); i++) {
+        const entry *e = find(s, nrg_input_name(g, i));
+        if (e) nrg_run_bind(r, nrg_input_at(g, i), e->buffer);
+    }
+}
+
 nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
     for (uint32_t i = 0; i < nrg_input_count(g); i++) {
         const char *name = nrg_input_name(g, i);

@@ -378,6 +378,125 @@ static void loops_nest_in_candidates(void **state) {
     drop(&f);
 }
 
+// ---- gradients: the envelope's, the expectation's, those through unrolled steps, against differences of F
+
+static void gradient_of(fixture *f, nrg_vars data, int64_t n, bool surrogate, size_t memory, double *to) {
+    nrg_graph *g;
+    nrg_scope *s;
+    nrg_inference *i;
+    nrg_plan *p;
+    nrg_run *r;
+    nrg_node F, w, d;
+    nrg_infer_options o = {.threads = 1, .batch = n, .memory = memory};
+    ok(f, nrg_graph_new(f->c, f->type, &g));
+    ok(f, nrg_scope_new(f->m, g, &s));
+    ok(f, nrg_inference_new(f->c, s, &o, &i));
+    for (int32_t v = 0; v < (int32_t)f->m->vars.n; v++) {
+        nrg_shape shape;
+        if (!(data >> v & 1)) continue;
+        ok(f, nrg_var_shape(f->m, v, &shape));
+        nrg_scope_bind(s, v, nrg_input(g, f->m->vars.at[v].name, NRG_SAMPLE, shape));
+    }
+    ok(f, surrogate ? nrg_infer_surrogate(i, data, &F) : nrg_infer_energy(i, data, 0, NRG_MINIMIZE, &F, NULL));
+    w = nrg_scope_param(s, 0);
+    ok(f, nrg_grad(g, F, NRG_BAD, &w, 1, &d));
+    nrg_plan_spec spec = {.graph = g, .outputs = &d, .outputs_n = 1, .batch = n};
+    ok(f, nrg_plan_make(f->c, &spec, &p));
+    ok(f, nrg_run_new(f->c, p, 1, &r));
+    ok(f, nrg_inference_go(i, f->s, n, 1, 0));
+    ok(f, nrg_store_bind(f->s, g, r));
+    nrg_run_output(r, 0, to);
+    ok(f, nrg_run_go(r, n, 1, 1, 0));
+    nrg_run_free(r), nrg_plan_free(p), nrg_inference_free(i), nrg_scope_free(s), nrg_graph_free(g);
+}
+
+static double total(fixture *f, nrg_vars data, int64_t n) {
+    double F[16], sum = 0;
+    ok(f, nrg_energy_of(f->m, f->s, data, n, 1, F));
+    for (int64_t i = 0; i < n; i++) sum += F[i];
+    return sum;
+}
+
+static void check_gradient(const char *verb, bool surrogate, size_t memory, double tol) {
+    char text[500];
+    const char *domain = strstr(verb, "exhaustive") ? "latent z : bit[3]" : "latent z : real[3] in -3..3";
+    if (strstr(verb, "exact")) domain = "latent z : real[3]";
+    snprintf(text, sizeof text, "hyper beta = 1.6\ngiven x : real[4]\n%s\nweight W : real[4, 3]\n"
+             "energy E(x, z) = 0.5 * sq(x - W @ z) + 0.3 * sq(z)\n%s\n", domain, verb);
+    fixture f = load(text, NRG_F64);
+    double g[12], h = 1e-5, w[12];
+    put_random(&f, "x", 3 * 4, 90);
+    gradient_of(&f, set(&f, "x"), 3, surrogate, memory, g);
+    memcpy(w, numbers(&f, "W"), sizeof w);
+    for (int k = 0; k < 12; k++) {
+        double at = w[k], up, down;
+        w[k] = at + h, put_numbers(&f, "W", w, 12), up = total(&f, set(&f, "x"), 3);
+        w[k] = at - h, put_numbers(&f, "W", w, 12), down = total(&f, set(&f, "x"), 3);
+        w[k] = at;
+        near(g[k], (up - down) / (2 * h), tol);
+    }
+    drop(&f);
+}
+
+static void gradients_are_those_of_F(void **state) {
+    (void)state;
+    const char *verbs[] = {"minimize z by exhaustive", "marginalize z by exhaustive", "minimize z by exact", "marginalize z by exact",
+                           "marginalize z by grid(points=7)"};
+    for (int k = 0; k < 5; k++) {
+        check_gradient(verbs[k], false, 0, 1e-7);
+        check_gradient(verbs[k], true, 0, 1e-7);
+    }
+    check_gradient("minimize z by exhaustive", false, 1, 1e-7);
+    check_gradient("minimize z by lbfgs(steps=300, tol=1e-12)", false, 0, 1e-7);
+    check_gradient("minimize z by gradient(steps=4000, lr=0.1, tol=1e-10)", false, 0, 1e-7);
+    check_gradient("minimize z by gradient(steps=3, lr=0.02, momentum=0.5, unroll)", false, 0, 1e-7);
+}
+
+// ---- starts and domains
+
+static void starts_choose_the_valley(void **state) {
+    (void)state;
+    const char *from[3] = {"x", "2 * x", "data"};
+    for (int k = 0; k < 3; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "given x : real\npredict y : real\nenergy E(x, y) = (y^2 - 1)^2 + 0.01 * x\nminimize y by gradient(steps=400, lr=0.05) from %s\n", from[k]);
+        fixture f = load(text, NRG_F64);
+        double x[3] = {0.3, -0.4, 0.2};
+        put_numbers(&f, "x", x, 3);
+        put_numbers(&f, "y", x, 3);
+        nrg_answers r = ask(&f, NRG_BEST, "y", set(&f, "x"), 3, 1, 0);
+        for (int i = 0; i < 3; i++) near(r.value[i], x[i] > 0 ? 1 : -1, 1e-5);
+        nrg_answers_free(&r);
+        drop(&f);
+    }
+}
+
+static void simplex_and_sphere_hold(void **state) {
+    (void)state;
+    const char *by[2] = {"lbfgs(steps=400)", "gradient(steps=2000, lr=0.1)"};
+    for (int k = 0; k < 2; k++) {
+        char text[300];
+        double t[6] = {0.9, 0.4, -0.2, 0.2, 0.1, 0}, want[6] = {0.75, 0.25, 0, 0.2 + 0.7 / 3, 0.1 + 0.7 / 3, 0.7 / 3};
+        snprintf(text, sizeof text, "given t : real[3]\npredict y : real[3] in simplex\nenergy E(t, y) = sq(y - t)\nminimize y by %s\n", by[k]);
+        fixture f = load(text, NRG_F64);
+        put_numbers(&f, "t", t, 6);
+        nrg_answers r = ask(&f, NRG_BEST, "y", set(&f, "t"), 2, 1, 0);
+        for (int e = 0; e < 6; e++) near(r.value[e], want[e], 1e-5);
+        nrg_answers_free(&r);
+        drop(&f);
+        snprintf(text, sizeof text, "given t : real[3]\npredict y : real[3] in sphere\nenergy E(t, y) = sq(y - t)\nminimize y by %s\n", by[k]);
+        f = load(text, NRG_F64);
+        put_numbers(&f, "t", t, 6);
+        r = ask(&f, NRG_BEST, "y", set(&f, "t"), 2, 1, 0);
+        for (int e = 0; e < 6; e++) {
+            const double *u = t + e / 3 * 3;
+            near(r.value[e], t[e] / sqrt(u[0] * u[0] + u[1] * u[1] + u[2] * u[2]), 1e-5);
+        }
+        nrg_answers_free(&r);
+        drop(&f);
+    }
+}
+
 // ---- weights in closed form
 
 typedef struct {
@@ -557,6 +676,28 @@ static void poses_stay_within_memory(void **state) {
     drop(&f);
 }
 
+// A descent inside a descent ends where the joint minimum is.
+static void loops_nest_in_loops(void **state) {
+    (void)state;
+    fixture f = load("given x : real\npredict y : real\nlatent z : real\nenergy E(x, y, z) = (z - x)^2 + (z - 2 * y)^2 + exp(y) + 0.1 * z^4\n"
+                     "minimize y by lbfgs(tol=1e-9)\nminimize z by lbfgs(tol=1e-12)\n", NRG_F64);
+    double x[3] = {0.1, -1, 2};
+    put_numbers(&f, "x", x, 3);
+    nrg_answers r = ask(&f, NRG_BEST, "y", set(&f, "x"), 3, 1, 0);
+    for (int i = 0; i < 3; i++) {
+        double y = 0, z = 0; // Newton's method on both
+        for (int k = 0; k < 200; k++) {
+            double gz = 2 * (z - x[i]) + 2 * (z - 2 * y) + 0.4 * z * z * z, gy = -4 * (z - 2 * y) + exp(y);
+            double a = 4 + 1.2 * z * z, b = -4, c = 8 + exp(y), det = a * c - b * b;
+            z -= (c * gz - b * gy) / det;
+            y -= (a * gy - b * gz) / det;
+        }
+        near(r.value[i], y, 1e-7);
+    }
+    nrg_answers_free(&r);
+    drop(&f);
+}
+
 // With z minimised inside, F(y) is not quadratic though E is: the chosen closed form must give way.
 static void choices_see_what_is_eliminated(void **state) {
     (void)state;
@@ -639,6 +780,10 @@ int main(void) {
         cmocka_unit_test(boxes_hold),
         cmocka_unit_test(several_starts_keep_the_lowest),
         cmocka_unit_test(loops_nest_in_candidates),
+        cmocka_unit_test(gradients_are_those_of_F),
+        cmocka_unit_test(starts_choose_the_valley),
+        cmocka_unit_test(simplex_and_sphere_hold),
+        cmocka_unit_test(loops_nest_in_loops),
         cmocka_unit_test(choices_see_what_is_eliminated),
         cmocka_unit_test(regression_weights_are_least_squares),
         cmocka_unit_test(lloyd_moves_centres_to_means),
