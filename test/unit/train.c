@@ -640,6 +640,79 @@ static void weights_come_back(void **state) {
     remove_run(dir);
 }
 
+typedef struct { double valid[64]; int n, best; } log_book;
+
+static bool book(void *ud, const nrg_progress *p) {
+    log_book *b = ud;
+    if (!p->epoch_end) return true;
+    if (p->best) b->best = b->n;
+    b->valid[b->n++] = p->valid_loss;
+    return true;
+}
+
+static void the_best_state_is_kept(void **state) {
+    (void)state;
+    const char *dir = NRG_BUILD "/test_train_best";
+    for (int apart = 0; apart < 2; apart++) { // a part held out, then a table of its own
+        house h, g;
+        log_book b = {{0}, 0, -1};
+        double least = INFINITY, again;
+        remove_run(dir);
+        open_digits(&h, 120, 8);
+        open_digits(&g, 60, 8);
+        nrg_train_options o = {.seed = 4, .threads = 1, .f64 = true, .out = dir, .valid = apart ? 0 : 0.25, .valid_table = apart ? g.table : NULL};
+        house_trainer(&h, &o);
+        MUST(&h, nrg_trainer_go(h.t, book, &b));
+        assert_int_equal(b.n, 8);
+        for (int i = 0; i < 8; i++) least = fmin(least, b.valid[i]);
+        assert_true(b.valid[b.best] == least);
+        // the file holds the weights that gave it
+        nrg_weights *w;
+        MUST(&h, nrg_weights_open(h.c, dir, true, &w));
+        MUST(&h, nrg_weights_apply(w, h.m, h.t->store));
+        nrg_weights_free(w);
+        MUST(&h, nrg_loss_clock(h.m, h.t->store, 0));
+        MUST(&h, nrg_pass_loss(h.t, &h.t->held_out, h.t->valid_bound ? h.t->valid_bound : h.t->bound, h.t->valid, h.t->valid_n, &again));
+        assert_true(fabs(again - least) <= 1e-12 * fabs(least));
+        // a new run from these weights, over the old one
+        o.init = dir;
+        assert_int_equal(nrg_trainer_new(h.m, h.table, &o, &g.t), NRG_E091);
+        nrg_trainer_free(h.t);
+        h.t = NULL;
+        o.overwrite = true;
+        MUST(&h, nrg_trainer_new(h.m, h.table, &o, &h.t));
+        MUST(&h, nrg_pass_loss(h.t, &h.t->held_out, h.t->valid_bound ? h.t->valid_bound : h.t->bound, h.t->valid, h.t->valid_n, &again));
+        assert_true(fabs(again - least) <= 1e-12 * fabs(least));
+        house_close(&h), house_close(&g);
+    }
+    remove_run(dir);
+}
+
+// One weight by its closed form each epoch, the other by steps: both reach the joint least squares.
+static void ways_can_be_mixed(void **state) {
+    (void)state;
+    house h;
+    house_open(&h);
+    double *x = house_array(&h, "x", 30, 0), *y = house_array(&h, "y", 30, 0);
+    for (int i = 0; i < 30; i++) x[i] = draw(5, i), y[i] = 3 * x[i] - 2;
+    house_text(&h, "given x : real\npredict y : real\nweight a : real\nweight b : real\nenergy E(x, y) = (y - a * x - b)^2\nminimize y by exact\nlearn energy\n"
+                   "optimize a by exact(rounds=60)\noptimize by sgd(lr=0.2, batch=30, epochs=60)\n");
+    house_train(&h, &plainly);
+    assert_int_equal(h.epochs, 60);
+    assert_true(fabs(*house_f64(&h, "a") - 3) < 1e-6 && fabs(*house_f64(&h, "b") + 2) < 1e-6);
+    house_close(&h);
+}
+
+static void time_runs_out(void **state) {
+    (void)state;
+    house h;
+    open_digits(&h, 300, 100000);
+    nrg_train_options o = {.seed = 4, .threads = 1, .seconds = 0.05};
+    house_train(&h, &o);
+    assert_true(h.epochs < 100000);
+    house_close(&h);
+}
+
 static void a_run_that_explodes_says_where(void **state) {
     (void)state;
     house h;
@@ -680,19 +753,26 @@ static void *metered(void *ud, void *p, size_t old, size_t size) {
     return q;
 }
 
-static nrg_status whole_story(nrg_ctx *c) {
-    const char *model = "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\n"
-                        "learn nll + 0.1 * l2(G)\noptimize by adam(lr=0.1, batch=2, epochs=1)\ndata x = standardise(a) / 2, y = b\n";
+static nrg_status whole_story(nrg_ctx *c, int which) {
+    static const char *const models[] = {
+        "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\n"
+        "learn nll + 0.1 * l2(G)\noptimize by adam(lr=0.1, batch=2, epochs=1)\ndata x = standardise(a) / 2, y = b\n",
+        "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\n"
+        "learn nll + 0.1 * l2(G)\noptimize by lbfgs(epochs=2)\ndata x = a, y = b\n",
+        "dim D, K = 2\npredict x : real[D]\nlatent z : K\nweight M : real[K, D] init samples(x)\nweight P : real[K, D] in 0.. init 1\n"
+        "energy E(x, z) = sum(d in D: P[z, d] * (x[d] - M[z, d])^2 - log(P[z, d]))\nmarginalize z by exhaustive\nlearn energy\n"
+        "optimize by exact(rounds=1)\ndata x = a\n"};
     nrg_table *t = NULL;
     nrg_model *m = NULL;
     nrg_trainer *tr = NULL;
     nrg_array *a, *b;
-    nrg_train_options o = {.seed = 1, .threads = 1, .valid = 0.3};
+    nrg_train_options o = {.seed = 1, .threads = 1, .valid = 0.3, .out = which == 0 ? NRG_BUILD "/test_train_refused" : NULL, .overwrite = true};
     nrg_status s = nrg_table_new(c, &t);
     if (s == NRG_OK) s = nrg_table_make(t, "a", NRG_CELL_F64, 2, (int64_t[]){6, 2}, &a);
     if (s == NRG_OK) s = nrg_table_make(t, "b", NRG_CELL_U8, 1, (int64_t[]){6}, &b);
-    if (s == NRG_OK) ((double *)a->data)[3] = 2, ((uint8_t *)b->data)[1] = 1;
-    if (s == NRG_OK) s = nrg_lang_load(c, "m.nrg", model, strlen(model), NULL, &m);
+    for (int i = 0; i < 12 && s == NRG_OK; i++) ((double *)a->data)[i] = draw(1, i);
+    if (s == NRG_OK) ((uint8_t *)b->data)[1] = 1;
+    if (s == NRG_OK) s = nrg_lang_load(c, "m.nrg", models[which], strlen(models[which]), NULL, &m);
     if (s == NRG_OK) s = nrg_trainer_new(m, t, &o, &tr);
     if (s == NRG_OK) s = nrg_trainer_go(tr, NULL, NULL);
     nrg_trainer_free(tr);
@@ -703,23 +783,22 @@ static nrg_status whole_story(nrg_ctx *c) {
 
 static void refused_memory_is_a_status(void **state) {
     (void)state;
-    meter m = {-1, 0};
-    long calls = 0;
-    for (long n = 0;; n++) {
-        m.left = n;
-        nrg_ctx *c = nrg_ctx_new(metered, &m);
-        nrg_status s = c ? whole_story(c) : NRG_E098;
-        nrg_ctx_free(c);
-        assert_int_equal(m.live, 0);
-        calls = n;
-        if (m.left > 0) {
-            assert_int_equal(s, NRG_OK);
-            break;
+    for (int which = 0; which < 3; which++) {
+        meter m = {0, 0};
+        long n = 0;
+        for (; m.left <= 0; n++) {
+            m.left = n;
+            nrg_ctx *c = nrg_ctx_new(metered, &m);
+            nrg_status s = c ? whole_story(c, which) : NRG_E098;
+            nrg_ctx_free(c);
+            assert_int_equal(m.live, 0);
+            if (s != NRG_E098 && s != NRG_OK) print_message("allocation %ld refused: status %d\n", n, (int)s);
+            assert_true(s == NRG_E098 || s == NRG_OK); // an estimate may do without its memory
+            if (m.left > 0) assert_int_equal(s, NRG_OK);
         }
-        if (s != NRG_E098 && s != NRG_OK) print_message("allocation %ld refused: status %d\n", n, (int)s);
-        assert_true(s == NRG_E098 || s == NRG_OK); // an estimate may do without its memory
+        print_message("refused up to allocation %ld\n", n);
     }
-    print_message("refused up to allocation %ld\n", calls);
+    remove_run(NRG_BUILD "/test_train_refused");
 }
 
 int main(void) {
@@ -742,6 +821,9 @@ int main(void) {
         cmocka_unit_test(a_killed_run_goes_on),
         cmocka_unit_test(an_interrupted_run_goes_on),
         cmocka_unit_test(weights_come_back),
+        cmocka_unit_test(the_best_state_is_kept),
+        cmocka_unit_test(ways_can_be_mixed),
+        cmocka_unit_test(time_runs_out),
         cmocka_unit_test(a_run_that_explodes_says_where),
         cmocka_unit_test(models_without_learning),
         cmocka_unit_test(refused_memory_is_a_status),
