@@ -187,6 +187,11 @@ nrg_status nrg_energy_of(nrg_model *m, nrg_store *store, nrg_vars data, int64_t 
     F = s == NRG_OK ? nrg_spread(a.graph, F, NRG_SAMPLE) : F;
     if (s == NRG_OK) s = nrg_asking_plan(&a, &F, 1);
     if (s == NRG_OK) s = run_pieces(&a, n, 1, &one, &energy, NULL);
+    for (int64_t i = 0; s == NRG_OK && i < n; i++) {
+        if (!isnan(energy[i])) continue;
+        s = nrg_fail(m->ctx, NRG_E080, NRG_NOWHERE, "the energy of sample %lld is not a number", (long long)i);
+        nrg_help(m->ctx, "look at the weights and at the data: log of a negative number, 0 / 0, or a run that diverged");
+    }
     nrg_asking_close(&a);
     return s;
 }

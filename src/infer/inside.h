@@ -123,6 +123,7 @@ nrg_node nrg_sum_out(nrg_inference *i, nrg_node E, nrg_leads lead); // -1/beta l
 
 // ---- tiles.c: candidates too many for one graph
 size_t nrg_tile_estimate(const nrg_inference *i, nrg_node E, nrg_leads lead, bool gradient);
+bool nrg_tile_fits(const nrg_plan *p, size_t memory);
 nrg_status nrg_tiles_make(nrg_chain *c, int k, int64_t count, nrg_node *index, nrg_node *free);
 
 nrg_status nrg_tiles_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed, uint32_t step);

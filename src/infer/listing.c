@@ -89,7 +89,7 @@ static nrg_status open(listing *l, nrg_model *m, nrg_store *store, const nrg_ask
         TRY(nrg_asking_open(&l->a, m, store, spec, piece < 1 ? 1 : piece));
         l->a.status = status;
         TRY(build(l));
-        if (l->tile == 1 || nrg_plan_bytes(l->a.plan, l->a.piece, spec->threads < 1 ? 1 : spec->threads) <= room(l)) break;
+        if (l->tile == 1 || nrg_tile_fits(l->a.plan, room(l))) break;
         l->tile = (l->tile + 1) / 2;
     }
     nrg_arena *arena = &l->out->arena;

@@ -12,7 +12,8 @@ typedef struct {
     bool samples;
 } tiles;
 
-// Bytes of the widest nodes that carry the candidate axis: three alive at once going forward, all of them for a gradient.
+// Bytes of the widest nodes that carry the candidate axis: three alive at once going forward, all of them for a gradient. Counted for
+// one sample and one thread, so that the choice, and with it the bits, depends on the model alone.
 size_t nrg_tile_estimate(const nrg_inference *i, nrg_node E, nrg_leads lead, bool gradient) {
     const nrg_graph *g = i->graph;
     size_t most = 0, all = 0, one = nrg_dtype_size(nrg_graph_type(g));
@@ -26,7 +27,6 @@ size_t nrg_tile_estimate(const nrg_inference *i, nrg_node E, nrg_leads lead, boo
         for (int k = 0; k < 3; k++) seen[x->in[k].i] = 1;
         if (!(x->leads & lead) || x->op == NRG_OP_expand) continue;
         size_t bytes = (size_t)nrg_node_count(g, (nrg_node){n}) * one;
-        if (x->leads & NRG_SAMPLE) bytes *= (size_t)i->options.threads;
         if (bytes > most) most = bytes;
         all += bytes;
     }
@@ -76,6 +76,10 @@ static nrg_status build(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads, state
     return nrg_graph_check(g);
 }
 
+// A slice of samples on one thread may take a quarter of the memory: four threads fill it. Neither batch nor threads enter, because
+// sums over candidates are taken tile by tile and must not depend on them.
+bool nrg_tile_fits(const nrg_plan *p, size_t memory) { return nrg_plan_bytes(p, nrg_plan_slice(p), 1) <= memory / 4; }
+
 // Halves the tile until the plan fits.
 static nrg_status fit(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads) {
     nrg_inference *i = c->i;
@@ -85,7 +89,7 @@ static nrg_status fit(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads) {
         TRY(build(c, k, l, leads, &s));
         nrg_plan_spec spec = {.graph = l->graph, .updates = s.at, .updates_n = s.n, .batch = i->options.batch};
         TRY(nrg_plan_make(i->ctx, &spec, &l->plan));
-        if (t->tile <= 1 || nrg_plan_bytes(l->plan, i->options.batch, i->options.threads) <= i->options.memory) break;
+        if (t->tile <= 1 || nrg_tile_fits(l->plan, i->options.memory)) break;
         t->tile = (t->tile + 1) / 2;
         nrg_loop_clear(i, l);
         TRY(nrg_loop_fill(i, l));

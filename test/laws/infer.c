@@ -716,14 +716,14 @@ static void choices_see_what_is_eliminated(void **state) {
 
 // ---- sameness
 
-static void check_same(const char *text, const char *asked, int64_t width, nrg_dtype type) {
+static void check_same(const char *text, const char *asked, int64_t width, nrg_dtype type, size_t memory) {
     enum { N = 37 };
     fixture f = load(text, type);
     put_random(&f, "x", N * 6, 60);
-    nrg_answers all = ask(&f, NRG_BEST, asked, set(&f, "x"), N, 1, 0);
+    nrg_answers all = ask(&f, NRG_BEST, asked, set(&f, "x"), N, 1, memory);
     const int threads[2] = {2, 8};
     for (int k = 0; k < 2; k++) {
-        nrg_answers t = ask(&f, NRG_BEST, asked, set(&f, "x"), N, threads[k], 0);
+        nrg_answers t = ask(&f, NRG_BEST, asked, set(&f, "x"), N, threads[k], memory);
         assert_memory_equal(t.value, all.value, N * (size_t)width * sizeof(double));
         assert_memory_equal(t.energy, all.energy, N * sizeof(double));
         nrg_answers_free(&t);
@@ -735,7 +735,7 @@ static void check_same(const char *text, const char *asked, int64_t width, nrg_d
         for (uint32_t p = 0; p < f.m->params.n; p++) ok(&f, nrg_store_put(alone, f.m->params.at[p].name, *nrg_store_get(f.s, f.m->params.at[p].name)));
         one.data = (char *)whole.data + (size_t)(i * 6) * nrg_dtype_size(type);
         ok(&f, nrg_store_put(alone, "x", one));
-        nrg_ask_spec spec = {.question = NRG_BEST, .var = var(&f, asked), .given = set(&f, "x"), .n = 1, .threads = 1, .seed = 5, .anyway = true};
+        nrg_ask_spec spec = {.question = NRG_BEST, .var = var(&f, asked), .given = set(&f, "x"), .n = 1, .threads = 1, .seed = 5, .anyway = true, .memory = memory};
         nrg_answers a;
         ok(&f, nrg_ask(f.m, alone, &spec, &a));
         assert_memory_equal(a.value, all.value + i * width, (size_t)width * sizeof(double));
@@ -753,14 +753,16 @@ static void an_answer_has_its_bits_anywhere(void **state) {
     const char *deep = "dim D = 6\ngiven x : real[D]\npredict y : real[3]\nmodule G = linear(17) | tanh | linear(3)\nenergy E(x, y) = sq(y - G(x)) + sum(exp(y))\n"
                        "minimize y by %s\n";
     char text[500];
-    check_same(net, "y", 1, NRG_F32);
-    check_same(net, "y", 1, NRG_F64);
+    check_same(net, "y", 1, NRG_F32, 0);
+    check_same(net, "y", 1, NRG_F64, 0);
+    check_same("dim D = 6, K = 5, L = 40\ngiven x : real[D]\npredict y : K\nlatent a, b : L\nmodule G = linear(9)\nweight U : real[K, L, L, 9]\n"
+               "energy E(x, y, a, b) = sq(G(x) - U[y, a, b])\nminimize y\nmarginalize a, b by exhaustive\n", "y", 1, NRG_F32, 200000); // in tiles
     snprintf(text, sizeof text, deep, "lbfgs(steps=60)");
-    check_same(text, "y", 3, NRG_F32);
+    check_same(text, "y", 3, NRG_F32, 0);
     snprintf(text, sizeof text, deep, "gradient(steps=50, lr=0.05, momentum=0.5, starts=3)");
-    check_same(text, "y", 3, NRG_F32);
+    check_same(text, "y", 3, NRG_F32, 0);
     check_same("dim D = 6\ngiven x : real[D]\npredict y : real[3]\nweight Q : real[3, 3]\nmodule G = linear(3)\n"
-               "energy E(x, y) = sq(y - G(x)) + sq(y @ Q)\nminimize y by exact\n", "y", 3, NRG_F32);
+               "energy E(x, y) = sq(y - G(x)) + sq(y @ Q)\nminimize y by exact\n", "y", 3, NRG_F32, 0);
 }
 
 int main(void) {
