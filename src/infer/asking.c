@@ -10,19 +10,24 @@ void nrg_asking_close(nrg_asking *a) {
     nrg_scope_free(a->scope);
     nrg_graph_free(a->graph);
     nrg_store_free(a->store);
-    a->run = NULL, a->plan = NULL, a->inference = NULL, a->scope = NULL, a->graph = NULL, a->store = NULL;
+    a->run = NULL, a->plan = NULL, a->inference = NULL, a->scope = NULL, a->graph = NULL,
+    a->store = NULL;
 }
 
-nrg_status nrg_asking_open(nrg_asking *a, nrg_model *m, const nrg_store *store, const nrg_ask_spec *spec, int64_t piece) {
-    nrg_infer_options o = {.threads = spec->threads, .batch = piece, .memory = spec->memory, .values_only = true};
-    *a = (nrg_asking){.model = m, .from = store, .spec = spec, .piece = piece < 1 ? 1 : piece, .status = "exact"};
+nrg_status nrg_asking_open(nrg_asking *a, nrg_model *m, const nrg_store *store,
+                           const nrg_ask_spec *spec, int64_t piece) {
+    nrg_infer_options o = {
+        .threads = spec->threads, .batch = piece, .memory = spec->memory, .values_only = true};
+    *a = (nrg_asking){
+        .model = m, .from = store, .spec = spec, .piece = piece < 1 ? 1 : piece, .status = "exact"};
     TRY(nrg_store_new(m->ctx, nrg_store_type(store), &a->store));
     TRY(nrg_graph_new(m->ctx, nrg_store_type(store), &a->graph));
     TRY(nrg_scope_new(m, a->graph, &a->scope));
     TRY(nrg_inference_new(m->ctx, a->scope, &o, &a->inference));
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
         nrg_shape s;
-        if (!(spec->given & m->energy.vars & ~nrg_model_role(m, NRG_WEIGHT) & (nrg_vars)1 << v)) continue;
+        if (!(spec->given & m->energy.vars & ~nrg_model_role(m, NRG_WEIGHT) & (nrg_vars)1 << v))
+            continue;
         TRY(nrg_var_shape(m, v, &s));
         nrg_scope_bind(a->scope, v, nrg_input(a->graph, m->vars.at[v].name, NRG_SAMPLE, s));
     }
@@ -33,7 +38,8 @@ nrg_status nrg_asking_plan(nrg_asking *a, const nrg_node *outputs, int n) {
     nrg_plan_spec spec = {.graph = a->graph, .outputs = outputs, .outputs_n = n, .batch = a->piece};
     TRY(nrg_graph_check(a->graph));
     TRY(nrg_plan_make(a->model->ctx, &spec, &a->plan));
-    return nrg_run_new(a->model->ctx, a->plan, a->spec->threads < 1 ? 1 : a->spec->threads, &a->run);
+    return nrg_run_new(a->model->ctx, a->plan, a->spec->threads < 1 ? 1 : a->spec->threads,
+                       &a->run);
 }
 
 nrg_status nrg_asking_view(nrg_asking *a, int64_t row) {
@@ -45,7 +51,9 @@ nrg_status nrg_asking_view(nrg_asking *a, int64_t row) {
     TRY(nrg_store_hypers(a->model, a->store));
     for (uint32_t v = 0; v < a->model->vars.n; v++) {
         nrg_shape s;
-        if (a->model->vars.at[v].role == NRG_WEIGHT || !nrg_store_get(a->store, a->model->vars.at[v].name)) continue;
+        if (a->model->vars.at[v].role == NRG_WEIGHT ||
+            !nrg_store_get(a->store, a->model->vars.at[v].name))
+            continue;
         TRY(nrg_var_shape(a->model, (int32_t)v, &s));
         TRY(nrg_store_shift(a->store, a->model->vars.at[v].name, row, nrg_shape_count(&s)));
     }
@@ -65,8 +73,11 @@ nrg_status nrg_asking_go(nrg_asking *a, int64_t n) {
 void nrg_asking_rate(nrg_asking *a, const nrg_chain *c) {
     for (int k = 0; k < c->n; k++) {
         nrg_method by = c->at[k].stmt.method;
-        if (by == NRG_BY_grid || (by == NRG_BY_gradient && nrg_method_word(&c->at[k].stmt, "unroll"))) a->status = "approx";
-        else if (by == NRG_BY_gradient || by == NRG_BY_lbfgs) a->iterates = true;
+        if (by == NRG_BY_grid ||
+            (by == NRG_BY_gradient && nrg_method_word(&c->at[k].stmt, "unroll")))
+            a->status = "approx";
+        else if (by == NRG_BY_gradient || by == NRG_BY_lbfgs)
+            a->iterates = true;
     }
 }
 
@@ -79,7 +90,8 @@ static const char *mark(nrg_asking *a, int64_t row) {
         int64_t width = nrg_leads_count(a->graph, l->leads);
         if (!b || !b->data) continue;
         for (int64_t j = 0; j < width; j++) {
-            double done = nrg_store_number(nrg_store_type(a->store), b->data, (l->leads & NRG_SAMPLE ? row * width : 0) + j);
+            double done = nrg_store_number(nrg_store_type(a->store), b->data,
+                                           (l->leads & NRG_SAMPLE ? row * width : 0) + j);
             if (done == 0) return "max_steps";
             if (done != 1) worst = "approx"; // no further progress above the tolerance
         }
@@ -90,6 +102,7 @@ static const char *mark(nrg_asking *a, int64_t row) {
 void nrg_asking_marks(nrg_asking *a, int64_t n, const char **status) {
     for (int64_t i = 0; i < n; i++) {
         const char *now = mark(a, i);
-        if (!status[i] || strcmp(now, "max_steps") == 0 || strcmp(status[i], "exact") == 0) status[i] = now;
+        if (!status[i] || strcmp(now, "max_steps") == 0 || strcmp(status[i], "exact") == 0)
+            status[i] = now;
     }
 }

@@ -3,7 +3,8 @@
 #include "infer/inside.h"
 #include <math.h>
 
-nrg_status nrg_group_decode(nrg_inference *i, const nrg_group *gr, nrg_node index, nrg_node *value) {
+nrg_status nrg_group_decode(nrg_inference *i, const nrg_group *gr, nrg_node index,
+                            nrg_node *value) {
     if (gr->stmt.method == NRG_BY_grid) return nrg_grid_decode(i, gr, index, value);
     return nrg_finite_decode(i, gr->vars, index, value);
 }
@@ -17,7 +18,8 @@ nrg_status nrg_at_minimum(nrg_chain *c, int k, nrg_leads lead, nrg_node index, n
         for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
             if (!(c->at[j].vars >> v & 1)) continue;
             nrg_node x = c->best[v];
-            if (nrg_graph_node(i->graph, x)->leads & lead) x = nrg_stop(i->graph, nrg_take(i->graph, nrg_lower(i->graph, x, lead, 0), index));
+            if (nrg_graph_node(i->graph, x)->leads & lead)
+                x = nrg_stop(i->graph, nrg_take(i->graph, nrg_lower(i->graph, x, lead, 0), index));
             nrg_scope_bind(i->scope, v, x);
             c->best[v] = x;
         }
@@ -63,11 +65,12 @@ nrg_status nrg_candidates_make(nrg_chain *c, int k, int64_t count, nrg_node *F) 
     TRY(nrg_group_decode(i, gr, nrg_iota_lead(g, lead), value));
     nrg_bind_all(i, gr->vars, value, false, NULL);
     TRY(nrg_chain_energy(c, k + 1, &E));
-    if (!(nrg_graph_node(g, E)->leads & lead)) E = nrg_expand(g, E, (nrg_shape){0}, lead); // the energy ignores the variable
-    if (!i->holes && i->loops.n == loops && nrg_tile_estimate(i, E, lead, gr->verb == NRG_MARGINALIZE) > i->options.memory)
+    if (!(nrg_graph_node(g, E)->leads & lead))
+        E = nrg_expand(g, E, (nrg_shape){0}, lead); // the energy ignores the variable
+    if (!i->holes && i->loops.n == loops &&
+        nrg_tile_estimate(i, E, lead, gr->verb == NRG_MARGINALIZE) > i->options.memory)
         return tiled(c, k, count, F);
     if (gr->verb == NRG_MINIMIZE) return minimise(c, k, E, lead, F);
     *F = nrg_sum_out(i, E, lead);
     return NRG_OK;
 }
-

@@ -30,7 +30,8 @@ static nrg_status open_look(nrg_model *m, look *l) {
     return NRG_OK;
 }
 
-static nrg_status attr_in(nrg_model *m, nrg_vars vars, const nrg_expr *part, nrg_attr *out, bool *smooth, int *degree) {
+static nrg_status attr_in(nrg_model *m, nrg_vars vars, const nrg_expr *part, nrg_attr *out,
+                          bool *smooth, int *degree) {
     look l;
     nrg_value E = {0};
     *degree = 0;
@@ -70,7 +71,8 @@ static bool sizes_known(const nrg_model *m) {
         if (nrg_var_type(m, (int32_t)v, &t) != NRG_OK) return false;
         for (int32_t a = 0; a < t.rank; a++)
             if (t.axis[a].size < 0) return false;
-        if (m->vars.at[v].elem == NRG_CATEGORY && m->dims.at[m->vars.at[v].category].size < 0) return false;
+        if (m->vars.at[v].elem == NRG_CATEGORY && m->dims.at[m->vars.at[v].category].size < 0)
+            return false;
     }
     return true;
 }
@@ -90,17 +92,21 @@ static nrg_status survey(const nrg_model *m, nrg_vars vars, common *c) {
         const nrg_var *var = &m->vars.at[v];
         TRY(nrg_var_shape(m, v, &s));
         double choices = nrg_finite_choices(m, v);
-        if (choices < 1) c->finite = false;
-        else c->count *= pow(choices, (double)nrg_shape_count(&s));
+        if (choices < 1)
+            c->finite = false;
+        else
+            c->count *= pow(choices, (double)nrg_shape_count(&s));
         if (var->elem != NRG_REAL) c->real = false;
         if (var->domain.kind > NRG_DOM_RANGE && var->elem != NRG_REAL) c->structured = true;
-        if (var->domain.kind != NRG_DOM_RANGE || isinf(var->domain.lo) || isinf(var->domain.hi)) c->boxed = false;
+        if (var->domain.kind != NRG_DOM_RANGE || isinf(var->domain.lo) || isinf(var->domain.hi))
+            c->boxed = false;
         c->numbers += nrg_shape_count(&s);
     }
     return NRG_OK;
 }
 
-static nrg_status lost(nrg_model *m, const nrg_infer_stmt *st, nrg_status code, const char *why, const char *help) {
+static nrg_status lost(nrg_model *m, const nrg_infer_stmt *st, nrg_status code, const char *why,
+                       const char *help) {
     nrg_text t = nrg_text_make(m->ctx);
     nrg_vars_print(m, st->vars, &t);
     nrg_status s = nrg_fail(m->ctx, code, st->span, "no method for %s: %s", t.at ? t.at : "", why);
@@ -121,14 +127,18 @@ static nrg_status choose_real(nrg_model *m, nrg_infer_stmt *st, const common *c)
     int degree;
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
         const nrg_domain *d = st->vars >> v & 1 ? &m->vars.at[v].domain : NULL;
-        if (d && (d->kind > NRG_DOM_RANGE || (d->kind == NRG_DOM_RANGE && (!isinf(d->lo) || !isinf(d->hi))))) box = true;
+        if (d && (d->kind > NRG_DOM_RANGE ||
+                  (d->kind == NRG_DOM_RANGE && (!isinf(d->lo) || !isinf(d->hi)))))
+            box = true;
     }
     TRY(attr_in(m, st->vars, NULL, &attr, &smooth, &degree));
-    if (degree <= 2 && smooth && !box) return pick(st, NRG_BY_exact, "the energy is quadratic in it");
+    if (degree <= 2 && smooth && !box)
+        return pick(st, NRG_BY_exact, "the energy is quadratic in it");
     if (c->boxed && c->numbers <= (low ? 1 : 3)) return pick(st, NRG_BY_grid, "few bounded reals");
     if (low && smooth) return pick(st, NRG_BY_lbfgs, "smooth in reals");
     if (low) return pick(st, NRG_BY_gradient, "reals with kinks");
-    return lost(m, st, NRG_E071, "summing over reals needs a quadratic energy, or at most three bounded ones",
+    return lost(m, st, NRG_E071,
+                "summing over reals needs a quadratic energy, or at most three bounded ones",
                 "minimize it, or bound its domain");
 }
 
@@ -150,9 +160,13 @@ static nrg_status check_written(nrg_model *m, const nrg_infer_stmt *st, const co
     if (discrete ? c->finite : c->real) return NRG_OK;
     nrg_text t = nrg_text_make(m->ctx);
     nrg_vars_print(m, st->vars, &t);
-    nrg_status s = discrete ? nrg_fail(m->ctx, NRG_E026, at, "%s needs a finite domain, but '%s' has none", row->name, t.at ? t.at : "")
-                            : nrg_fail(m->ctx, NRG_E026, at, "%s needs a continuous variable, but '%s' is not", row->name, t.at ? t.at : "");
-    nrg_help(m->ctx, discrete ? "use gradient, exact, or grid(points=...) for a few dimensions" : "for a discrete variable use exhaustive");
+    nrg_status s =
+        discrete ? nrg_fail(m->ctx, NRG_E026, at, "%s needs a finite domain, but '%s' has none",
+                            row->name, t.at ? t.at : "")
+                 : nrg_fail(m->ctx, NRG_E026, at, "%s needs a continuous variable, but '%s' is not",
+                            row->name, t.at ? t.at : "");
+    nrg_help(m->ctx, discrete ? "use gradient, exact, or grid(points=...) for a few dimensions"
+                              : "for a discrete variable use exhaustive");
     nrg_text_free(&t);
     return s;
 }
@@ -161,13 +175,20 @@ nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st) {
     common c;
     if (!sizes_known(m)) return NRG_OK; // chosen when data have fixed the sizes
     TRY(survey(m, st->vars, &c));
-    if (!st->written && !st->by) st->method = NRG_BY_NONE; // a choice by domain alone is made again by structure
+    if (!st->written && !st->by)
+        st->method = NRG_BY_NONE; // a choice by domain alone is made again by structure
     if (st->method != NRG_BY_NONE && st->written) return check_written(m, st, &c);
     if (st->by) return NRG_OK; // a module
-    if (st->verb == NRG_SAMPLE_VERB) return lost(m, st, NRG_E071, "no sampler is built yet", "use minimize or marginalize");
-    if (c.structured) return lost(m, st, NRG_E071, "algorithms for combinatorial domains are not built yet", "leave the domain out where the array is small");
+    if (st->verb == NRG_SAMPLE_VERB)
+        return lost(m, st, NRG_E071, "no sampler is built yet", "use minimize or marginalize");
+    if (c.structured)
+        return lost(m, st, NRG_E071, "algorithms for combinatorial domains are not built yet",
+                    "leave the domain out where the array is small");
     if (c.finite && c.count <= 1e6) return pick(st, NRG_BY_exhaustive, "finite and small");
-    if (c.finite) return lost(m, st, NRG_E071, "it is finite, but has more than 1000000 values", "factor graphs are not built yet; make the domain smaller");
+    if (c.finite)
+        return lost(m, st, NRG_E071, "it is finite, but has more than 1000000 values",
+                    "factor graphs are not built yet; make the domain smaller");
     if (c.real) return choose_real(m, st, &c);
-    return lost(m, st, NRG_E026, "its variables are of different kinds", "write one statement for the finite and one for the real ones");
+    return lost(m, st, NRG_E026, "its variables are of different kinds",
+                "write one statement for the finite and one for the real ones");
 }

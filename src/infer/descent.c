@@ -5,11 +5,14 @@
 
 enum { CHUNK = 20 }; // steps between looks at whether all samples have converged
 
-static bool boxed(const nrg_domain *d) { return d->kind == NRG_DOM_RANGE && (!isinf(d->lo) || !isinf(d->hi)); }
+static bool boxed(const nrg_domain *d) {
+    return d->kind == NRG_DOM_RANGE && (!isinf(d->lo) || !isinf(d->hi));
+}
 
 bool nrg_descent_boxed(const nrg_model *m, nrg_vars vars) {
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
-        if (vars >> v & 1 && m->vars.at[v].domain.kind != NRG_DOM_ALL && (m->vars.at[v].domain.kind != NRG_DOM_RANGE || boxed(&m->vars.at[v].domain)))
+        if (vars >> v & 1 && m->vars.at[v].domain.kind != NRG_DOM_ALL &&
+            (m->vars.at[v].domain.kind != NRG_DOM_RANGE || boxed(&m->vars.at[v].domain)))
             return true;
     return false;
 }
@@ -22,12 +25,17 @@ nrg_status nrg_descent_applies(nrg_chain *c, int k) {
         if (!(gr->vars >> v & 1)) continue;
         const nrg_var *var = &i->model->vars.at[v];
         if (var->elem != NRG_REAL) {
-            nrg_status s = nrg_fail(i->ctx, NRG_E026, at, "descent needs a continuous variable, but '%s' is not real", var->name);
+            nrg_status s =
+                nrg_fail(i->ctx, NRG_E026, at,
+                         "descent needs a continuous variable, but '%s' is not real", var->name);
             nrg_help(i->ctx, "for a discrete variable use exhaustive");
             return s;
         }
         if (var->domain.kind > NRG_DOM_SPHERE)
-            return nrg_fail(i->ctx, NRG_E071, var->domain.span, "descent inside the domain of %s (built are ranges, simplex and sphere)", var->name);
+            return nrg_fail(
+                i->ctx, NRG_E071, var->domain.span,
+                "descent inside the domain of %s (built are ranges, simplex and sphere)",
+                var->name);
     }
     if (gr->verb != NRG_MARGINALIZE) return NRG_OK;
     return nrg_fail(i->ctx, NRG_E026, at, "descent finds a minimum and cannot marginalize");
@@ -42,11 +50,14 @@ static nrg_node onto_simplex(nrg_graph *g, nrg_node x) {
     uint32_t last = 1u << (s->rank - 1);
     int64_t n = s->dim[s->rank - 1];
     nrg_node one = nrg_const(g, 1);
-    nrg_node t = nrg_mul(g, nrg_sub(g, nrg_reduce(g, NRG_OP_sum, x, last, 0, true), one), nrg_const(g, 1 / (double)n));
+    nrg_node t = nrg_mul(g, nrg_sub(g, nrg_reduce(g, NRG_OP_sum, x, last, 0, true), one),
+                         nrg_const(g, 1 / (double)n));
     for (int64_t k = 0; k < (n < 24 ? n : 24); k++) {
         nrg_node above = nrg_sub(g, x, t);
-        nrg_node over = nrg_sub(g, nrg_reduce(g, NRG_OP_sum, nrg_relu(g, above), last, 0, true), one);
-        nrg_node count = nrg_max(g, nrg_reduce(g, NRG_OP_sum, nrg_step(g, above), last, 0, true), one);
+        nrg_node over =
+            nrg_sub(g, nrg_reduce(g, NRG_OP_sum, nrg_relu(g, above), last, 0, true), one);
+        nrg_node count =
+            nrg_max(g, nrg_reduce(g, NRG_OP_sum, nrg_step(g, above), last, 0, true), one);
         t = nrg_add(g, t, nrg_div(g, over, count));
     }
     nrg_node p = nrg_relu(g, nrg_sub(g, x, t));
@@ -71,7 +82,8 @@ nrg_node nrg_project(nrg_graph *g, const nrg_domain *d, nrg_node x) {
 
 static nrg_node middle(nrg_graph *g, const nrg_domain *d, nrg_shape s, nrg_leads leads) {
     double at = 0;
-    if (boxed(d)) at = isinf(d->lo) ? fmin(0, d->hi) : isinf(d->hi) ? fmax(0, d->lo) : 0.5 * (d->lo + d->hi);
+    if (boxed(d))
+        at = isinf(d->lo) ? fmin(0, d->hi) : isinf(d->hi) ? fmax(0, d->lo) : 0.5 * (d->lo + d->hi);
     if (d->kind == NRG_DOM_SIMPLEX && s.rank) at = 1 / (double)s.dim[s.rank - 1];
     if (d->kind == NRG_DOM_SPHERE && s.rank) at = 1 / sqrt((double)s.dim[s.rank - 1]);
     return nrg_filled(g, at, s, leads);
@@ -81,12 +93,14 @@ static nrg_node middle(nrg_graph *g, const nrg_domain *d, nrg_shape s, nrg_leads
 static nrg_node noise(nrg_graph *g, const nrg_domain *d, nrg_shape s, nrg_leads starts, int32_t v) {
     nrg_node ids = starts ? nrg_iota_lead(g, starts) : nrg_const(g, 0);
     bool closed = d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi);
-    nrg_node r = nrg_random(g, ids, closed ? NRG_RANDOM_UNIFORM : NRG_RANDOM_NORMAL, NRG_FOR_NOISE + 16u * (uint32_t)(v + 1), s);
+    nrg_node r = nrg_random(g, ids, closed ? NRG_RANDOM_UNIFORM : NRG_RANDOM_NORMAL,
+                            NRG_FOR_NOISE + 16u * (uint32_t)(v + 1), s);
     if (closed) r = nrg_add(g, nrg_mul(g, r, nrg_const(g, d->hi - d->lo)), nrg_const(g, d->lo));
     return nrg_project(g, d, r);
 }
 
-static nrg_status from_expr(nrg_inference *in, const nrg_expr *from, int32_t v, nrg_shape s, nrg_node *x) {
+static nrg_status from_expr(nrg_inference *in, const nrg_expr *from, int32_t v, nrg_shape s,
+                            nrg_node *x) {
     nrg_value at;
     if (from->kind == NRG_X_NAME && nrg_same(from->text, "data")) {
         *x = nrg_input(in->graph, in->model->vars.at[v].name, NRG_SAMPLE, s);
@@ -95,13 +109,17 @@ static nrg_status from_expr(nrg_inference *in, const nrg_expr *from, int32_t v, 
     TRY(nrg_eval(in->scope, from, &at));
     *x = nrg_project(in->graph, &in->model->vars.at[v].domain, nrg_stop(in->graph, at.node));
     const nrg_shape *found = &nrg_graph_node(in->graph, *x)->shape;
-    if (found->rank == 0 && s.rank) *x = nrg_expand(in->graph, *x, s, 0);
-    else if (memcmp(found->dim, s.dim, (size_t)s.rank * sizeof *s.dim) != 0 || found->rank != s.rank)
-        return nrg_fail(in->ctx, NRG_E037, from->span, "the start does not have the shape of %s", in->model->vars.at[v].name);
+    if (found->rank == 0 && s.rank)
+        *x = nrg_expand(in->graph, *x, s, 0);
+    else if (memcmp(found->dim, s.dim, (size_t)s.rank * sizeof *s.dim) != 0 ||
+             found->rank != s.rank)
+        return nrg_fail(in->ctx, NRG_E037, from->span, "the start does not have the shape of %s",
+                        in->model->vars.at[v].name);
     return NRG_OK;
 }
 
-nrg_status nrg_descent_start(nrg_inference *in, const nrg_group *gr, int32_t v, nrg_leads leads, nrg_leads starts, nrg_node *x) {
+nrg_status nrg_descent_start(nrg_inference *in, const nrg_group *gr, int32_t v, nrg_leads leads,
+                             nrg_leads starts, nrg_node *x) {
     nrg_status st = NRG_OK;
     nrg_graph *g = in->graph;
     const nrg_domain *d = &in->model->vars.at[v].domain;
@@ -114,7 +132,8 @@ nrg_status nrg_descent_start(nrg_inference *in, const nrg_group *gr, int32_t v, 
     if (random || starts) {
         nrg_node any = noise(g, d, s, starts, v);
         nrg_node zeroth = starts ? nrg_eq(g, nrg_iota_lead(g, starts), nrg_const(g, 0)) : NRG_BAD;
-        first = random ? any : nrg_select(g, zeroth, first, any); // the first start is the given one
+        first =
+            random ? any : nrg_select(g, zeroth, first, any); // the first start is the given one
     }
     *x = nrg_spread(g, first, leads | starts);
     return nrg_graph_check(g);
@@ -131,7 +150,8 @@ nrg_status nrg_descent_open(nrg_chain *c, int k, nrg_descent **out) {
     *out = d;
     if (!d) return NRG_E098;
     double starts = nrg_method_arg(i->model, &gr->stmt, "starts", 1, &st);
-    d->steps = (int64_t)nrg_method_arg(i->model, &gr->stmt, "steps", gr->stmt.method == NRG_BY_lbfgs ? 200 : 100, &st);
+    d->steps = (int64_t)nrg_method_arg(i->model, &gr->stmt, "steps",
+                                       gr->stmt.method == NRG_BY_lbfgs ? 200 : 100, &st);
     TRY(st);
     d->leads = nrg_leads_bound(i, gr->vars);
     if (starts > 1) d->starts = nrg_lead_new(i->graph, "start", (int64_t)starts);
@@ -170,20 +190,24 @@ nrg_status nrg_descent_look(nrg_chain *c, int k, nrg_descent *d, nrg_node *E, nr
     TRY(nrg_chain_energy(deeper, k + 1, E));
     *E = nrg_spread(in->graph, *E, d->leads | d->starts);
     if (nrg_graph_node(in->graph, *E)->leads != (d->leads | d->starts))
-        return nrg_fail(in->ctx, NRG_E099, c->at[k].stmt.span, "an energy has more leading axes than its variables");
+        return nrg_fail(in->ctx, NRG_E099, c->at[k].stmt.span,
+                        "an energy has more leading axes than its variables");
     return nrg_grad(in->graph, *E, NRG_BAD, d->x, d->n, gradient);
 }
 
-nrg_status nrg_descent_close(nrg_chain *c, int k, nrg_descent *d, const nrg_update *update, int updates) {
+nrg_status nrg_descent_close(nrg_chain *c, int k, nrg_descent *d, const nrg_update *update,
+                             int updates) {
     nrg_inference *i = c->i;
     nrg_loop *l = d->loop;
     nrg_update first[NRG_MAX_VARS];
     for (int j = 0; j < d->n; j++) {
         first[j].state = d->x[j];
-        TRY(nrg_descent_start(l->inner, &c->at[k], d->var[j], d->leads, d->starts, &first[j].value));
+        TRY(nrg_descent_start(l->inner, &c->at[k], d->var[j], d->leads, d->starts,
+                              &first[j].value));
     }
     TRY(nrg_graph_check(l->graph));
-    nrg_plan_spec spec = {.graph = l->graph, .updates = first, .updates_n = d->n, .batch = i->options.batch};
+    nrg_plan_spec spec = {
+        .graph = l->graph, .updates = first, .updates_n = d->n, .batch = i->options.batch};
     TRY(nrg_plan_make(i->ctx, &spec, &l->start));
     spec.updates = update;
     spec.updates_n = updates;
@@ -199,7 +223,8 @@ nrg_status nrg_descent_result(nrg_chain *c, int k, nrg_descent *d, nrg_node *F) 
     nrg_node x[NRG_MAX_VARS], E = NRG_BAD;
     for (int j = 0; j < d->n; j++) {
         nrg_node seen = d->x[j];
-        x[j] = nrg_input(g, d->result[j] ? d->result[j] : d->name[j], d->leads | d->starts, nrg_graph_node(d->loop->graph, seen)->shape);
+        x[j] = nrg_input(g, d->result[j] ? d->result[j] : d->name[j], d->leads | d->starts,
+                         nrg_graph_node(d->loop->graph, seen)->shape);
         nrg_scope_bind(i->scope, d->var[j], nrg_stop(g, x[j]));
         c->best[d->var[j]] = nrg_stop(g, x[j]);
     }
@@ -229,7 +254,8 @@ static nrg_status finite_states(nrg_inference *i, const nrg_loop *l, nrg_store *
         const nrg_buffer *b = nrg_store_get(s, d->result[j] ? d->result[j] : d->name[j]);
         for (int64_t e = 0; e < d->count[j] * rows; e++) {
             if (isfinite(nrg_store_number(nrg_store_type(s), b->data, e))) continue;
-            nrg_status st = nrg_fail(i->ctx, NRG_E080, i->model->vars.at[d->var[j]].span, "%s is no longer finite in its inference by %s",
+            nrg_status st = nrg_fail(i->ctx, NRG_E080, i->model->vars.at[d->var[j]].span,
+                                     "%s is no longer finite in its inference by %s",
                                      i->model->vars.at[d->var[j]].name, l->impl->name);
             nrg_help(i->ctx, "use a smaller lr, lbfgs, or bound the variable");
             return st;
@@ -238,20 +264,28 @@ static nrg_status finite_states(nrg_inference *i, const nrg_loop *l, nrg_store *
     return NRG_OK;
 }
 
-nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed, uint32_t step) {
+nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed,
+                            uint32_t step) {
     nrg_descent *d = l->own;
     int64_t rows = d->leads & NRG_SAMPLE ? n : 1;
     void *data;
     TRY(nrg_store_make(s, d->done, rows * nrg_leads_count(i->graph, d->leads | d->starts), &data));
     for (int j = 0; j < d->n; j++) TRY(nrg_store_make(s, d->name[j], d->count[j] * rows, &data));
-    for (uint32_t j = 0; j < d->extra.n; j++) TRY(nrg_store_make(s, d->extra.at[j].name, d->extra.at[j].count * rows, &data));
-    nrg_store_bind_known(s, l->graph, l->first); // results of deeper loops are not there yet, and starts do not read them
+    for (uint32_t j = 0; j < d->extra.n; j++)
+        TRY(nrg_store_make(s, d->extra.at[j].name, d->extra.at[j].count * rows, &data));
+    nrg_store_bind_known(
+        s, l->graph,
+        l->first); // results of deeper loops are not there yet, and starts do not read them
     TRY(nrg_run_go(l->first, n, 1, seed, 0));
     bool deep = nrg_inference_loops(l->inner);
     for (int64_t t = 0; t < d->steps; t += deep ? 1 : CHUNK) {
         if (deep) TRY(nrg_inference_go(l->inner, s, n, seed, step));
         if (deep || t == 0) TRY(nrg_store_bind(s, l->graph, l->run));
-        TRY(nrg_run_go(l->run, n, deep ? 1 : d->steps - t < CHUNK ? d->steps - t : CHUNK, seed, (uint32_t)t));
+        TRY(nrg_run_go(l->run, n,
+                       deep                   ? 1
+                       : d->steps - t < CHUNK ? d->steps - t
+                                              : CHUNK,
+                       seed, (uint32_t)t));
         if (all_done(s, d, rows * nrg_leads_count(i->graph, d->leads | d->starts))) break;
     }
     return finite_states(i, l, s, rows);
@@ -260,7 +294,8 @@ nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t
 void nrg_descent_print(nrg_chain *c, int k, nrg_text *out) {
     nrg_status st = NRG_OK;
     const nrg_group *gr = &c->at[k];
-    double steps = nrg_method_arg(c->i->model, &gr->stmt, "steps", gr->stmt.method == NRG_BY_lbfgs ? 200 : 100, &st);
+    double steps = nrg_method_arg(c->i->model, &gr->stmt, "steps",
+                                  gr->stmt.method == NRG_BY_lbfgs ? 200 : 100, &st);
     double starts = nrg_method_arg(c->i->model, &gr->stmt, "starts", 1, &st);
     nrg_text_put(out, "%.0f steps", steps);
     if (starts > 1) nrg_text_put(out, ", best of %.0f starts", starts);

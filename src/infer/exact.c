@@ -11,9 +11,10 @@ static nrg_status unfit(nrg_chain *c, int k, const nrg_quad *q) {
     nrg_group *gr = &c->at[k];
     nrg_text t = nrg_text_make(i->ctx);
     nrg_vars_print(i->model, gr->vars, &t);
-    nrg_status s = nrg_fail(i->ctx, NRG_E026, gr->stmt.by_span.file ? gr->stmt.by_span : gr->stmt.span,
-                            "exact needs an energy that is quadratic in %s%s", t.at ? t.at : "the variable",
-                            q->attr.smooth ? "" : "; it has kinks or steps");
+    nrg_status s =
+        nrg_fail(i->ctx, NRG_E026, gr->stmt.by_span.file ? gr->stmt.by_span : gr->stmt.span,
+                 "exact needs an energy that is quadratic in %s%s", t.at ? t.at : "the variable",
+                 q->attr.smooth ? "" : "; it has kinks or steps");
     nrg_span term = {0};
     if (nrg_fault_term(i, gr->vars, &term) && term.file) {
         int line = 0, col = 0;
@@ -30,15 +31,20 @@ static nrg_status domain_fits(nrg_inference *i, const nrg_group *gr, const nrg_q
     nrg_span at = gr->stmt.by_span.file ? gr->stmt.by_span : gr->stmt.span;
     nrg_status s;
     if (var->elem != NRG_REAL) {
-        s = nrg_fail(i->ctx, NRG_E026, at, "exact needs real numbers, but '%s' is not real", var->name);
+        s = nrg_fail(i->ctx, NRG_E026, at, "exact needs real numbers, but '%s' is not real",
+                     var->name);
         nrg_help(i->ctx, "for a discrete variable use exhaustive");
         return s;
     }
     if (nrg_var_ragged(i->model, v))
         return nrg_fail(i->ctx, NRG_E071, at, "exact for the ragged array %s", var->name);
-    bool box = var->domain.kind == NRG_DOM_RANGE && (!isinf(var->domain.lo) || !isinf(var->domain.hi));
-    if (var->domain.kind == NRG_DOM_ALL || (var->domain.kind == NRG_DOM_RANGE && !box)) return NRG_OK;
-    if (box && gr->verb == NRG_MINIMIZE && (q->attr.separable & 1) && !(gr->vars & (gr->vars - 1)) && q->size == 1) return NRG_OK;
+    bool box =
+        var->domain.kind == NRG_DOM_RANGE && (!isinf(var->domain.lo) || !isinf(var->domain.hi));
+    if (var->domain.kind == NRG_DOM_ALL || (var->domain.kind == NRG_DOM_RANGE && !box))
+        return NRG_OK;
+    if (box && gr->verb == NRG_MINIMIZE && (q->attr.separable & 1) &&
+        !(gr->vars & (gr->vars - 1)) && q->size == 1)
+        return NRG_OK;
     s = nrg_fail(i->ctx, NRG_E026, at, "exact does not keep %s inside its domain", var->name);
     nrg_help(i->ctx, gr->verb == NRG_MINIMIZE ? "use lbfgs or gradient" : "use grid(points=...)");
     return s;
@@ -55,8 +61,9 @@ static nrg_status check(nrg_chain *c, int k, const nrg_quad *q) {
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
         if (c->at[k].vars >> v & 1) TRY(domain_fits(c->i, &c->at[k], q, v));
     if (q->size <= COUPLED_MOST) return NRG_OK;
-    nrg_status s = nrg_fail(c->i->ctx, NRG_E071, c->at[k].stmt.span, "exact with %lld coupled numbers, more than %d",
-                            (long long)q->size, COUPLED_MOST);
+    nrg_status s =
+        nrg_fail(c->i->ctx, NRG_E071, c->at[k].stmt.span,
+                 "exact with %lld coupled numbers, more than %d", (long long)q->size, COUPLED_MOST);
     nrg_help(c->i->ctx, "use lbfgs");
     return s;
 }
@@ -73,9 +80,11 @@ static nrg_node inverse_diagonal(nrg_graph *g, const nrg_quad *q) {
     if (q->size == 1) return nrg_reshape(g, nrg_recip(g, q->H), nrg_shape_of(2, flat));
     nrg_leads block = q->blocks > 1 ? nrg_lead_new(g, "block", q->blocks) : 0;
     nrg_node inverse = nrg_inv(g, rows_apart(g, q->H, block));
-    nrg_node eye = nrg_eq(g, nrg_iota(g, q->size), nrg_reshape(g, nrg_iota(g, q->size), nrg_shape_of(2, column)));
+    nrg_node eye = nrg_eq(g, nrg_iota(g, q->size),
+                          nrg_reshape(g, nrg_iota(g, q->size), nrg_shape_of(2, column)));
     nrg_node diagonal = nrg_reduce(g, NRG_OP_sum, nrg_mul(g, inverse, eye), 1u << 1, 0, false);
-    return nrg_reshape(g, block ? nrg_lower(g, diagonal, block, 0) : diagonal, nrg_shape_of(2, flat));
+    return nrg_reshape(g, block ? nrg_lower(g, diagonal, block, 0) : diagonal,
+                       nrg_shape_of(2, flat));
 }
 
 nrg_status nrg_exact_variance(nrg_chain *c, int k, int32_t var, nrg_node *out) {
@@ -83,7 +92,8 @@ nrg_status nrg_exact_variance(nrg_chain *c, int k, int32_t var, nrg_node *out) {
     nrg_node value[NRG_MAX_VARS] = {{0}};
     nrg_quad q;
     TRY(nrg_quad_make(c, k, &q));
-    nrg_node v = nrg_mul(i->graph, inverse_diagonal(i->graph, &q), nrg_const(i->graph, 1 / i->model->beta));
+    nrg_node v =
+        nrg_mul(i->graph, inverse_diagonal(i->graph, &q), nrg_const(i->graph, 1 / i->model->beta));
     nrg_quad_split(i, &q, v, value);
     *out = value[var];
     return nrg_graph_check(i->graph);
@@ -102,11 +112,13 @@ static void solve(nrg_graph *g, const nrg_quad *q, nrg_node *z, nrg_node *logdet
     // Matrices are factored one a position of a leading axis.
     int64_t col[3] = {q->blocks, q->size, 1}, flat[2] = {q->blocks, q->size};
     nrg_leads block = q->blocks > 1 ? nrg_lead_new(g, "block", q->blocks) : 0;
-    nrg_node H = rows_apart(g, q->H, block), b = rows_apart(g, nrg_reshape(g, down, nrg_shape_of(3, col)), block);
+    nrg_node H = rows_apart(g, q->H, block),
+             b = rows_apart(g, nrg_reshape(g, down, nrg_shape_of(3, col)), block);
     nrg_node L = nrg_chol(g, H);
     nrg_node x = nrg_trisolve(g, L, nrg_trisolve(g, L, b, false), true);
     *z = nrg_reshape(g, block ? nrg_lower(g, x, block, 0) : x, nrg_shape_of(2, flat));
-    nrg_node eye = nrg_eq(g, nrg_iota(g, q->size), nrg_reshape(g, nrg_iota(g, q->size), nrg_shape_of(2, col + 1)));
+    nrg_node eye = nrg_eq(g, nrg_iota(g, q->size),
+                          nrg_reshape(g, nrg_iota(g, q->size), nrg_shape_of(2, col + 1)));
     nrg_node diagonal = nrg_select(g, eye, L, nrg_const(g, 1)); // log 1 = 0 off the diagonal
     nrg_node each = nrg_mul(g, nrg_const(g, 2), nrg_sum_all(g, nrg_log(g, diagonal)));
     *logdet = block ? nrg_reduce(g, NRG_OP_sum, each, 0, block, false) : each;
@@ -153,7 +165,8 @@ static nrg_status make(nrg_chain *c, int k, nrg_node *F) {
     if (gr->verb != NRG_MARGINALIZE) return nrg_graph_check(g);
     double d = (double)(q.blocks * q.size);
     nrg_node volume = nrg_add(g, logdet, nrg_const(g, d * log(beta / (2 * PI))));
-    *F = nrg_add(g, E, i->surrogate ? spread_term(i, &q) : nrg_mul(g, volume, nrg_const(g, 0.5 / beta)));
+    *F = nrg_add(g, E,
+                 i->surrogate ? spread_term(i, &q) : nrg_mul(g, volume, nrg_const(g, 0.5 / beta)));
     return nrg_graph_check(g);
 }
 

@@ -10,7 +10,8 @@ double nrg_finite_choices(const nrg_model *m, int32_t v) {
     case NRG_BIT:
     case NRG_SIGN: return 2;
     case NRG_INT:
-        if (var->domain.kind != NRG_DOM_RANGE || isinf(var->domain.lo) || isinf(var->domain.hi)) return 0;
+        if (var->domain.kind != NRG_DOM_RANGE || isinf(var->domain.lo) || isinf(var->domain.hi))
+            return 0;
         return floor(var->domain.hi) - ceil(var->domain.lo) + 1;
     default: return 0;
     }
@@ -40,14 +41,16 @@ double nrg_finite_count(nrg_inference *i, nrg_vars vars) {
 // cannot move it: indices stay below 2^22, strides are whole.
 nrg_node nrg_digit(nrg_graph *g, nrg_node half, double stride, double choices) {
     nrg_node q = nrg_floor(g, nrg_mul(g, half, nrg_const(g, 1 / stride)));
-    nrg_node high = nrg_floor(g, nrg_mul(g, nrg_add(g, q, nrg_const(g, 0.5)), nrg_const(g, 1 / choices)));
+    nrg_node high =
+        nrg_floor(g, nrg_mul(g, nrg_add(g, q, nrg_const(g, 0.5)), nrg_const(g, 1 / choices)));
     return nrg_sub(g, q, nrg_mul(g, high, nrg_const(g, choices)));
 }
 
 static nrg_node number_of(nrg_inference *i, int32_t v, nrg_node digit) {
     const nrg_var *var = &i->model->vars.at[v];
     nrg_graph *g = i->graph;
-    if (var->elem == NRG_SIGN) return nrg_sub(g, nrg_mul(g, digit, nrg_const(g, 2)), nrg_const(g, 1));
+    if (var->elem == NRG_SIGN)
+        return nrg_sub(g, nrg_mul(g, digit, nrg_const(g, 2)), nrg_const(g, 1));
     if (var->elem == NRG_INT) return nrg_add(g, digit, nrg_const(g, ceil(var->domain.lo)));
     return digit;
 }
@@ -80,7 +83,8 @@ nrg_status nrg_finite_decode(nrg_inference *i, nrg_vars vars, nrg_node index, nr
     return NRG_OK;
 }
 
-void nrg_bind_all(nrg_inference *i, nrg_vars vars, const nrg_node *value, bool hold, nrg_node *best) {
+void nrg_bind_all(nrg_inference *i, nrg_vars vars, const nrg_node *value, bool hold,
+                  nrg_node *best) {
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
         if (!(vars >> v & 1)) continue;
         nrg_node x = hold ? nrg_stop(i->graph, value[v]) : value[v];

@@ -18,8 +18,10 @@ static nrg_status rate(nrg_chain *c, int k, int64_t steps, nrg_graph *g, nrg_nod
         return NRG_OK;
     }
     nrg_node clock = nrg_mul(g, t, nrg_const(g, 1 / (double)(steps > 1 ? steps - 1 : 1)));
-    if (fabs(half - 0.5 * (a + b)) <= 1e-9 * fabs(a + b)) *lr = nrg_add(g, nrg_const(g, a), nrg_mul(g, clock, nrg_const(g, b - a)));
-    else *lr = nrg_mul(g, nrg_const(g, a), nrg_exp(g, nrg_mul(g, clock, nrg_const(g, log(b / a)))));
+    if (fabs(half - 0.5 * (a + b)) <= 1e-9 * fabs(a + b))
+        *lr = nrg_add(g, nrg_const(g, a), nrg_mul(g, clock, nrg_const(g, b - a)));
+    else
+        *lr = nrg_mul(g, nrg_const(g, a), nrg_exp(g, nrg_mul(g, clock, nrg_const(g, log(b / a)))));
     return NRG_OK;
 }
 
@@ -51,7 +53,8 @@ static nrg_status build(nrg_chain *c, int k, nrg_descent *d) {
     const char *clock = nrg_loop_name(c->i, "clock", c->at[k].vars);
     if (!clock) return NRG_E098;
     TRY(nrg_descent_extra(c->i, d, clock, nrg_leads_count(c->i->graph, leads)));
-    nrg_node t = nrg_input(g, clock, leads, (nrg_shape){0}), done = nrg_input(g, d->done, leads, (nrg_shape){0});
+    nrg_node t = nrg_input(g, clock, leads, (nrg_shape){0}),
+             done = nrg_input(g, d->done, leads, (nrg_shape){0});
     TRY(nrg_descent_look(c, k, d, &E, grad));
     TRY(rate(c, k, d->steps, g, t, &lr));
     for (int j = 0; j < d->n; j++) {
@@ -66,11 +69,13 @@ static nrg_status build(nrg_chain *c, int k, nrg_descent *d) {
             up[n++] = (nrg_update){old, nrg_spread(g, v, leads)};
         }
         nrg_node to = nrg_project(g, dom, nrg_sub(g, d->x[j], nrg_mul(g, lr, v)));
-        nrg_node plain = nrg_project(g, dom, nrg_sub(g, d->x[j], grad[j])); // |P(x - g) - x| is 0 at a minimum
+        nrg_node plain =
+            nrg_project(g, dom, nrg_sub(g, d->x[j], grad[j])); // |P(x - g) - x| is 0 at a minimum
         move = nrg_max(g, move, largest(g, nrg_sub(g, plain, d->x[j])));
         up[n++] = (nrg_update){d->x[j], nrg_spread(g, nrg_select(g, done, d->x[j], to), leads)};
     }
-    up[n++] = (nrg_update){done, nrg_spread(g, nrg_max(g, done, nrg_le(g, move, nrg_const(g, kn.tol))), leads)};
+    up[n++] = (nrg_update){
+        done, nrg_spread(g, nrg_max(g, done, nrg_le(g, move, nrg_const(g, kn.tol))), leads)};
     up[n++] = (nrg_update){t, nrg_add(g, t, nrg_const(g, 1))};
     return nrg_descent_close(c, k, d, up, n);
 }
@@ -82,7 +87,8 @@ static nrg_status unrolled(nrg_chain *c, int k, nrg_node *F) {
     nrg_graph *g = i->graph;
     nrg_group *gr = &c->at[k];
     nrg_leads leads = nrg_leads_bound(i, gr->vars);
-    nrg_node hole[NRG_MAX_VARS], x[NRG_MAX_VARS], v[NRG_MAX_VARS], grad[NRG_MAX_VARS], E = NRG_BAD, lr;
+    nrg_node hole[NRG_MAX_VARS], x[NRG_MAX_VARS], v[NRG_MAX_VARS], grad[NRG_MAX_VARS], E = NRG_BAD,
+                                                                                       lr;
     int32_t var[NRG_MAX_VARS];
     knobs kn;
     nrg_status st = NRG_OK;
@@ -111,7 +117,8 @@ static nrg_status unrolled(nrg_chain *c, int k, nrg_node *F) {
         for (int j = 0; j < n; j++) {
             nrg_node at = nrg_graph_copy(g, g, grad[j], hole, x, n);
             v[j] = nrg_add(g, nrg_mul(g, v[j], nrg_const(g, kn.momentum)), at);
-            next[j] = nrg_project(g, &i->model->vars.at[var[j]].domain, nrg_sub(g, x[j], nrg_mul(g, lr, v[j])));
+            next[j] = nrg_project(g, &i->model->vars.at[var[j]].domain,
+                                  nrg_sub(g, x[j], nrg_mul(g, lr, v[j])));
         }
         for (int j = 0; j < n; j++) x[j] = next[j];
     }
@@ -130,4 +137,5 @@ static nrg_status make(nrg_chain *c, int k, nrg_node *F) {
     return nrg_descent_result(c, k, d, F);
 }
 
-const nrg_method_impl nrg_infer_gradient = {"gradient", nrg_descent_applies, make, nrg_descent_step, nrg_descent_print, NULL};
+const nrg_method_impl nrg_infer_gradient = {"gradient",       nrg_descent_applies, make,
+                                            nrg_descent_step, nrg_descent_print,   NULL};

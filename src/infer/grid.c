@@ -10,17 +10,20 @@ double nrg_grid_size(nrg_inference *i, const nrg_group *gr, nrg_status *status) 
     return points < 1 ? 1 : points;
 }
 
-static nrg_status misfit(nrg_inference *i, const nrg_group *gr, const char *found, const char *help) {
+static nrg_status misfit(nrg_inference *i, const nrg_group *gr, const char *found,
+                         const char *help) {
     nrg_text t = nrg_text_make(i->ctx);
     nrg_vars_print(i->model, gr->vars, &t);
-    nrg_status s = nrg_fail(i->ctx, NRG_E026, gr->stmt.by_span.file ? gr->stmt.by_span : gr->stmt.span,
-                            "grid needs at most three bounded reals, but %s %s", t.at ? t.at : "the variable", found);
+    nrg_status s = nrg_fail(
+        i->ctx, NRG_E026, gr->stmt.by_span.file ? gr->stmt.by_span : gr->stmt.span,
+        "grid needs at most three bounded reals, but %s %s", t.at ? t.at : "the variable", found);
     nrg_help(i->ctx, "%s", help);
     nrg_text_free(&t);
     return s;
 }
 
-int64_t nrg_grid_count(nrg_inference *i, const nrg_group *gr, double *log_cell, nrg_status *status) {
+int64_t nrg_grid_count(nrg_inference *i, const nrg_group *gr, double *log_cell,
+                       nrg_status *status) {
     double points = nrg_grid_size(i, gr, status), count = 1;
     int64_t numbers = 0;
     *log_cell = 0;
@@ -30,12 +33,18 @@ int64_t nrg_grid_count(nrg_inference *i, const nrg_group *gr, double *log_cell, 
         nrg_shape s = nrg_var_event(i, v, status);
         int64_t n = nrg_shape_count(&s);
         numbers += n;
-        if (var->elem != NRG_REAL || var->domain.kind != NRG_DOM_RANGE || isinf(var->domain.lo) || isinf(var->domain.hi))
+        if (var->elem != NRG_REAL || var->domain.kind != NRG_DOM_RANGE || isinf(var->domain.lo) ||
+            isinf(var->domain.hi))
             *status = misfit(i, gr, "has no bounds", "declare its range:  v : real in -1..1");
-        else if (numbers > 3) *status = misfit(i, gr, "has more numbers", "use gradient or lbfgs");
-        else *log_cell += (double)n * log((var->domain.hi - var->domain.lo) / points), count *= pow(points, (double)n);
+        else if (numbers > 3)
+            *status = misfit(i, gr, "has more numbers", "use gradient or lbfgs");
+        else
+            *log_cell += (double)n * log((var->domain.hi - var->domain.lo) / points),
+                count *= pow(points, (double)n);
     }
-    if (*status == NRG_OK && count > 4e6) *status = misfit(i, gr, "would have more than 4000000 points", "ask for fewer: grid(points=100)");
+    if (*status == NRG_OK && count > 4e6)
+        *status =
+            misfit(i, gr, "would have more than 4000000 points", "ask for fewer: grid(points=100)");
     return *status == NRG_OK ? (int64_t)count : 0;
 }
 
@@ -57,7 +66,8 @@ nrg_status nrg_grid_decode(nrg_inference *i, const nrg_group *gr, nrg_node index
         nrg_node all = NRG_BAD;
         for (int64_t e = count - 1; e >= 0; e--, stride *= points) {
             nrg_node k = nrg_add(g, nrg_digit(g, half, stride, points), nrg_const(g, 0.5));
-            nrg_node x = nrg_add(g, nrg_mul(g, k, nrg_const(g, (d->hi - d->lo) / points)), nrg_const(g, d->lo));
+            nrg_node x = nrg_add(g, nrg_mul(g, k, nrg_const(g, (d->hi - d->lo) / points)),
+                                 nrg_const(g, d->lo));
             if (s.rank) x = nrg_reshape(g, x, nrg_shape_of(1, &one));
             all = all.i ? nrg_concat(g, x, all, 0) : x;
         }
@@ -87,7 +97,9 @@ static nrg_status make(nrg_chain *c, int k, nrg_node *F) {
 static void print(nrg_chain *c, int k, nrg_text *out) {
     nrg_status st = NRG_OK;
     double log_cell;
-    nrg_text_put(out, "%lld points, midpoint rule", (long long)nrg_grid_count(c->i, &c->at[k], &log_cell, &st));
+    nrg_text_put(out, "%lld points, midpoint rule",
+                 (long long)nrg_grid_count(c->i, &c->at[k], &log_cell, &st));
 }
 
-const nrg_method_impl nrg_infer_grid = {"grid", applies, make, nrg_tiles_step, print, nrg_tiles_drop};
+const nrg_method_impl nrg_infer_grid = {"grid",         applies, make,
+                                        nrg_tiles_step, print,   nrg_tiles_drop};

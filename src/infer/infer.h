@@ -75,32 +75,6 @@ typedef struct {
 nrg_status nrg_lbfgs_build(nrg_graph *g, nrg_arena *arena, const nrg_lbfgs_spec *spec, nrg_lbfgs *out);
 nrg_status nrg_lbfgs_zero(const nrg_lbfgs *l, nrg_store *s, int64_t rows); // rows: samples, or 1
 
-// ---- normal.c: `optimize by exact`: closed-form steps for weights, found by structure, latents held at their current inference.
-//   quadratic in the weights          normal equations, block by block where an axis is separable (linear regression, alternating
-//                                     least squares, k-means: a row that no sample picked keeps its value)
-//   a p - b log p, elementwise        p = b / a
-//   - sum n log p on a simplex        p = n / sum n
-// Weights that are coupled and jointly quadratic are solved together, others in turn, in file order. Domains are restored after each
-// step (nrg_domain_restore).
-typedef struct nrg_exact nrg_exact;
-typedef struct {
-    const uint32_t *params; // indices into m->params
-    int n;
-    // Binds the data in a fresh scope and builds the loss, without leading axes: for instance
-    //     nrg_bound_nodes(b, s); nrg_infer_surrogate(i, data, &q); *total = nrg_reduce(g, NRG_OP_sum, q, 0, NRG_SAMPLE, false) / rows
-    nrg_status (*loss)(void *ud, nrg_scope *s, nrg_inference *i, nrg_node *total);
-    void *ud;
-    nrg_infer_options options;
-    nrg_dtype type;         // of the store
-} nrg_exact_spec;
-nrg_status nrg_exact_new(nrg_model *m, const nrg_exact_spec *spec, nrg_exact **out); // E071: a weight without a closed form
-void nrg_exact_free(nrg_exact *e);
-// One round over n samples as bound in the store: every group once. Weights in the store are overwritten. loss: before the round.
-nrg_status nrg_exact_round(nrg_exact *e, nrg_store *store, int64_t n, uint64_t seed, uint32_t round, double *loss);
-void nrg_exact_print(const nrg_exact *e, nrg_text *out); // "W: normal equations, 784 blocks of 2", one line a group
-// Nearest values inside the domain (orthonormal: the same span); w is row-major.
-nrg_status nrg_domain_restore(nrg_ctx *c, const nrg_domain *d, const nrg_shape *s, double *w);
-
 // ---- questions.c / ask.c
 // Can this model, trained as its learn statements say, answer? NRG_OK, or E060 with the reason and what it can answer.
 nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given);

@@ -51,6 +51,8 @@ nrg_status nrg_infer_say(nrg_inference *i, const char *fmt, ...) NRG_PRINTF(2, 3
 nrg_status nrg_chain_make(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_verb verb, nrg_vars keep, nrg_chain *out);
 nrg_status nrg_chain_energy(nrg_chain *c, int k, nrg_node *F);
 
+nrg_status nrg_infer_unbuilt(nrg_inference *i, const nrg_infer_stmt *st); // E071 for its method
+
 // How the values of one variable are listed: all of them, or grid points.
 nrg_status nrg_infer_list(nrg_inference *i, int32_t v, nrg_group *gr, int64_t *count, double *log_cell);
 
@@ -85,7 +87,6 @@ nrg_status nrg_loop_new(nrg_inference *i, const nrg_method_impl *impl, nrg_loop 
 void nrg_loop_clear(nrg_inference *i, nrg_loop *l); // frees its graph, plans and runs; the loop can be filled again
 nrg_status nrg_loop_fill(nrg_inference *i, nrg_loop *l);
 const char *nrg_loop_name(nrg_inference *i, const char *kind, nrg_vars vars); // "best:y:3"
-nrg_leads nrg_leads_known(const nrg_graph *g); // leading axes made so far
 nrg_status nrg_leads_match(nrg_graph *to, const nrg_graph *from);
 int64_t nrg_leads_count(const nrg_graph *g, nrg_leads leads); // product of extents, the sample axis apart
 nrg_node nrg_spread(nrg_graph *g, nrg_node x, nrg_leads leads); // x with at least these leading axes
@@ -172,7 +173,4 @@ nrg_status nrg_quad_make(nrg_chain *c, int k, nrg_quad *q);
 nrg_status nrg_quad_attr(nrg_chain *c, int k, nrg_quad *q);
 nrg_status nrg_exact_variance(nrg_chain *c, int k, int32_t var, nrg_node *out); // exact.c: diagonal of inv(beta H), as `var` lies
 void nrg_quad_split(nrg_inference *i, const nrg_quad *q, nrg_node z, nrg_node *value); // [S, B] -> variables
-
-// ---- solve.c
-void nrg_solve_block(const double *A, const double *b, int64_t n, double *work, double *x); // work: n * n + n
 #endif

@@ -6,8 +6,13 @@
 #include <math.h>
 #include <string.h>
 
-static const double ARMIJO = 1e-4, WOLFE = 0.9; // sufficient decrease and curvature, the usual constants
-enum { PATIENT = 20, GIVE_UP = 40, HISTORY = 10 }; // trials: then curvature is waived; then the memory is dropped
+static const double ARMIJO = 1e-4,
+                    WOLFE = 0.9; // sufficient decrease and curvature, the usual constants
+enum {
+    PATIENT = 20,
+    GIVE_UP = 40,
+    HISTORY = 10
+}; // trials: then curvature is waived; then the memory is dropped
 
 typedef struct {
     nrg_graph *g;
@@ -37,15 +42,18 @@ static void become(build *b, nrg_node st, nrg_node value) {
 }
 
 static nrg_node number(build *b, double x) { return nrg_const(b->g, x); }
-static nrg_node yes(build *b, nrg_node a, nrg_node c) { return nrg_mul(b->g, a, c); }             // and
-static nrg_node no(build *b, nrg_node a) { return nrg_sub(b->g, nrg_const(b->g, 1), a); }          // not
-static nrg_node either(build *b, nrg_node a, nrg_node c) { return nrg_max(b->g, a, c); }           // or
-static nrg_node under(build *b, nrg_node x, double at) { return nrg_lt(b->g, x, number(b, at)); }  // x < at
+static nrg_node yes(build *b, nrg_node a, nrg_node c) { return nrg_mul(b->g, a, c); }     // and
+static nrg_node no(build *b, nrg_node a) { return nrg_sub(b->g, nrg_const(b->g, 1), a); } // not
+static nrg_node either(build *b, nrg_node a, nrg_node c) { return nrg_max(b->g, a, c); }  // or
+static nrg_node under(build *b, nrg_node x, double at) {
+    return nrg_lt(b->g, x, number(b, at));
+} // x < at
 
 // Sum over all variables of the dot product of two lists.
 static nrg_node dot(build *b, const nrg_node *x, const nrg_node *y) {
     nrg_node s = nrg_sum_all(b->g, nrg_mul(b->g, x[0], y[0]));
-    for (int j = 1; j < b->spec->n; j++) s = nrg_add(b->g, s, nrg_sum_all(b->g, nrg_mul(b->g, x[j], y[j])));
+    for (int j = 1; j < b->spec->n; j++)
+        s = nrg_add(b->g, s, nrg_sum_all(b->g, nrg_mul(b->g, x[j], y[j])));
     return s;
 }
 
@@ -71,7 +79,8 @@ static nrg_node shift(build *b, nrg_node history, nrg_node newest) {
 typedef nrg_node list[NRG_LBFGS_PARTS];
 
 // r = H q from the history; entries without one have rho = 0 and change nothing.
-static void two_loop(build *b, nrg_node *q, nrg_node *S, nrg_node *Y, nrg_node rho, nrg_node scale) {
+static void two_loop(build *b, nrg_node *q, nrg_node *S, nrg_node *Y, nrg_node rho,
+                     nrg_node scale) {
     nrg_graph *g = b->g;
     int n = b->spec->n, m = b->spec->history;
     nrg_node a[64];
@@ -89,7 +98,9 @@ static void two_loop(build *b, nrg_node *q, nrg_node *S, nrg_node *Y, nrg_node r
     }
 }
 
-static nrg_node onto(build *b, int j, nrg_node x) { return b->spec->domain ? nrg_project(b->g, &b->spec->domain[j], x) : x; }
+static nrg_node onto(build *b, int j, nrg_node x) {
+    return b->spec->domain ? nrg_project(b->g, &b->spec->domain[j], x) : x;
+}
 
 // The gradient without numbers that a bound holds.
 static nrg_node loose(build *b, int j, nrg_node x, nrg_node d) {
@@ -97,19 +108,23 @@ static nrg_node loose(build *b, int j, nrg_node x, nrg_node d) {
     const nrg_domain *dom = b->spec->domain ? &b->spec->domain[j] : NULL;
     if (!dom || dom->kind != NRG_DOM_RANGE) return d;
     nrg_node zero = number(b, 0);
-    if (!isinf(dom->lo)) d = nrg_select(g, yes(b, nrg_le(g, x, number(b, dom->lo)), nrg_lt(g, zero, d)), zero, d);
-    if (!isinf(dom->hi)) d = nrg_select(g, yes(b, nrg_le(g, number(b, dom->hi), x), nrg_lt(g, d, zero)), zero, d);
+    if (!isinf(dom->lo))
+        d = nrg_select(g, yes(b, nrg_le(g, x, number(b, dom->lo)), nrg_lt(g, zero, d)), zero, d);
+    if (!isinf(dom->hi))
+        d = nrg_select(g, yes(b, nrg_le(g, number(b, dom->hi), x), nrg_lt(g, d, zero)), zero, d);
     return d;
 }
 
 static nrg_node largest(nrg_graph *g, nrg_node x) {
-    return nrg_reduce(g, NRG_OP_rmax, nrg_abs(g, x), (1u << nrg_graph_node(g, x)->shape.rank) - 1, 0, false);
+    return nrg_reduce(g, NRG_OP_rmax, nrg_abs(g, x), (1u << nrg_graph_node(g, x)->shape.rank) - 1,
+                      0, false);
 }
 
 static bool bounded(const nrg_lbfgs_spec *spec) {
     for (int j = 0; spec->domain && j < spec->n; j++) {
         const nrg_domain *d = &spec->domain[j];
-        if (d->kind != NRG_DOM_ALL && (d->kind != NRG_DOM_RANGE || !isinf(d->lo) || !isinf(d->hi))) return true;
+        if (d->kind != NRG_DOM_ALL && (d->kind != NRG_DOM_RANGE || !isinf(d->lo) || !isinf(d->hi)))
+            return true;
     }
     return false;
 }
@@ -155,11 +170,14 @@ static verdict judge(build *b, const machine *s, const nrg_node *step) {
     nrg_graph *g = b->g;
     const nrg_lbfgs_spec *spec = b->spec;
     nrg_node first = nrg_eq(g, s->age, number(b, 0)), bound;
-    double eps = nrg_graph_type(g) == NRG_F64 ? 4e-16 : 2e-7; // differences below rounding count as none
+    double eps =
+        nrg_graph_type(g) == NRG_F64 ? 4e-16 : 2e-7; // differences below rounding count as none
     bound = nrg_add(g, s->f, nrg_mul(g, number(b, ARMIJO), dot(b, s->grad, step)));
     verdict v;
     v.less = nrg_le(g, spec->f, nrg_add(g, bound, nrg_mul(g, number(b, eps), nrg_abs(g, s->f))));
-    nrg_node curved = bounded(spec) ? number(b, 1) : nrg_le(g, nrg_mul(g, number(b, WOLFE), s->slope), dot(b, spec->gradient, s->dir));
+    nrg_node curved = bounded(spec) ? number(b, 1)
+                                    : nrg_le(g, nrg_mul(g, number(b, WOLFE), s->slope),
+                                             dot(b, spec->gradient, s->dir));
     nrg_node late = no(b, under(b, s->tries, PATIENT));
     v.accept = either(b, first, yes(b, v.less, either(b, curved, late)));
     nrg_node fail = yes(b, no(b, v.accept), no(b, under(b, s->tries, GIVE_UP)));
@@ -176,7 +194,8 @@ static void turn(build *b, const machine *s, const verdict *v, const nrg_node *s
     list change, y0, free_grad, q;
     for (int j = 0; j < spec->n; j++) change[j] = nrg_sub(g, spec->gradient[j], s->grad[j]);
     nrg_node sy = dot(b, step, change), yy = dot(b, change, change);
-    nrg_node keep = yes(b, yes(b, v->accept, nrg_lt(g, number(b, 0), s->age)), nrg_lt(g, nrg_mul(g, number(b, 1e-10), yy), sy));
+    nrg_node keep = yes(b, yes(b, v->accept, nrg_lt(g, number(b, 0), s->age)),
+                        nrg_lt(g, nrg_mul(g, number(b, 1e-10), yy), sy));
     nrg_node safe = nrg_select(g, keep, sy, number(b, 1));
     nrg_node rho = nrg_select(g, keep, shift(b, s->rho, nrg_recip(g, safe)), s->rho);
     to->rho = nrg_mul(g, rho, no(b, v->reset));
@@ -189,9 +208,13 @@ static void turn(build *b, const machine *s, const verdict *v, const nrg_node *s
         y0[j] = entry(b, to->Y[j], 0);
         q[j] = free_grad[j];
     }
-    nrg_node newest = entry(b, to->rho, 0), has = nrg_lt(g, number(b, 0), newest), one = number(b, 1);
-    nrg_node norm = nrg_sqrt(g, dot(b, free_grad, free_grad)), gentle = nrg_recip(g, nrg_max(g, norm, one));
-    nrg_node scale = nrg_recip(g, nrg_select(g, has, nrg_mul(g, newest, nrg_max(g, dot(b, y0, y0), number(b, 1e-37))), one));
+    nrg_node newest = entry(b, to->rho, 0), has = nrg_lt(g, number(b, 0), newest),
+             one = number(b, 1);
+    nrg_node norm = nrg_sqrt(g, dot(b, free_grad, free_grad)),
+             gentle = nrg_recip(g, nrg_max(g, norm, one));
+    nrg_node scale = nrg_recip(
+        g,
+        nrg_select(g, has, nrg_mul(g, newest, nrg_max(g, dot(b, y0, y0), number(b, 1e-37))), one));
     two_loop(b, q, to->S, to->Y, to->rho, nrg_select(g, has, scale, gentle));
     for (int j = 0; j < spec->n; j++) q[j] = nrg_neg(g, loose(b, j, to->base[j], q[j]));
     nrg_node slope = dot(b, to->grad, q), down = nrg_lt(g, slope, number(b, 0));
@@ -200,15 +223,20 @@ static void turn(build *b, const machine *s, const verdict *v, const nrg_node *s
         nrg_node steepest = nrg_neg(g, nrg_mul(g, free_grad[j], gentle));
         to->dir[j] = nrg_select(g, renew, nrg_select(g, down, q[j], steepest), s->dir[j]);
     }
-    to->slope = nrg_select(g, renew, nrg_select(g, down, slope, nrg_neg(g, nrg_mul(g, nrg_mul(g, norm, norm), gentle))), s->slope);
+    to->slope = nrg_select(
+        g, renew,
+        nrg_select(g, down, slope, nrg_neg(g, nrg_mul(g, nrg_mul(g, norm, norm), gentle))),
+        s->slope);
 }
 
 static void search(build *b, const machine *s, const verdict *v, machine *to) {
     nrg_graph *g = b->g;
     nrg_node renew = either(b, v->accept, v->reset), zero = number(b, 0), half = number(b, 0.5);
-    nrg_node hi = nrg_select(g, v->less, s->hi, s->alpha), lo = nrg_select(g, v->less, s->alpha, s->lo);
+    nrg_node hi = nrg_select(g, v->less, s->hi, s->alpha),
+             lo = nrg_select(g, v->less, s->alpha, s->lo);
     nrg_node open = nrg_eq(g, hi, zero);
-    nrg_node next = nrg_select(g, open, nrg_mul(g, s->alpha, number(b, 2)), nrg_mul(g, half, nrg_add(g, lo, hi)));
+    nrg_node next = nrg_select(g, open, nrg_mul(g, s->alpha, number(b, 2)),
+                               nrg_mul(g, half, nrg_add(g, lo, hi)));
     to->alpha = nrg_select(g, renew, number(b, 1), next);
     to->lo = nrg_select(g, renew, zero, lo);
     to->hi = nrg_select(g, renew, zero, hi);
@@ -222,10 +250,14 @@ static nrg_node settled(build *b, const machine *to) {
     nrg_graph *g = b->g;
     nrg_node most = number(b, 0);
     for (int j = 0; j < b->spec->n; j++) {
-        nrg_node move = bounded(b->spec) ? nrg_sub(g, onto(b, j, nrg_sub(g, to->base[j], to->grad[j])), to->base[j]) : to->grad[j];
+        nrg_node move =
+            bounded(b->spec)
+                ? nrg_sub(g, onto(b, j, nrg_sub(g, to->base[j], to->grad[j])), to->base[j])
+                : to->grad[j];
         most = nrg_max(g, most, largest(g, move));
     }
-    return nrg_le(g, most, nrg_mul(g, number(b, b->spec->tol), nrg_max(g, nrg_abs(g, to->f), number(b, 1))));
+    return nrg_le(g, most,
+                  nrg_mul(g, number(b, b->spec->tol), nrg_max(g, nrg_abs(g, to->f), number(b, 1))));
 }
 
 static void write_states(build *b, const machine *s, const machine *to) {
@@ -251,14 +283,16 @@ static void write_states(build *b, const machine *s, const machine *to) {
     }
 }
 
-nrg_status nrg_lbfgs_build(nrg_graph *g, nrg_arena *arena, const nrg_lbfgs_spec *given, nrg_lbfgs *out) {
+nrg_status nrg_lbfgs_build(nrg_graph *g, nrg_arena *arena, const nrg_lbfgs_spec *given,
+                           nrg_lbfgs *out) {
     nrg_lbfgs_spec spec = *given;
     build b = {g, arena, &spec, out, NRG_BAD, NRG_OK};
     if (spec.history < 1) spec.history = HISTORY;
     if (spec.history > 64) spec.history = 64;
     memset(out, 0, sizeof *out);
     if (spec.n < 1 || spec.n > NRG_LBFGS_PARTS)
-        return nrg_fail(nrg_graph_ctx(g), NRG_E071, NRG_NOWHERE, "lbfgs over %d arrays, more than %d", spec.n, NRG_LBFGS_PARTS);
+        return nrg_fail(nrg_graph_ctx(g), NRG_E071, NRG_NOWHERE,
+                        "lbfgs over %d arrays, more than %d", spec.n, NRG_LBFGS_PARTS);
     int room = 9 + 6 * spec.n;
     out->update = NRG_NEWS(arena, nrg_update, room);
     out->state = NRG_NEWS(arena, nrg_lbfgs_state, room);
@@ -274,14 +308,16 @@ nrg_status nrg_lbfgs_build(nrg_graph *g, nrg_arena *arena, const nrg_lbfgs_spec 
     verdict v = judge(&b, s, step);
     turn(&b, s, &v, step, to);
     search(&b, s, &v, to);
-    to->done = nrg_max(g, nrg_mul(g, v.accept, settled(&b, to)), nrg_mul(g, v.stuck, nrg_const(g, 2)));
+    to->done =
+        nrg_max(g, nrg_mul(g, v.accept, settled(&b, to)), nrg_mul(g, v.stuck, nrg_const(g, 2)));
     write_states(&b, s, to);
     return nrg_graph_check(g);
 }
 
 nrg_status nrg_lbfgs_zero(const nrg_lbfgs *l, nrg_store *s, int64_t rows) {
     void *data;
-    for (int k = 0; k < l->states; k++) TRY(nrg_store_make(s, l->state[k].name, l->state[k].count * rows, &data));
+    for (int k = 0; k < l->states; k++)
+        TRY(nrg_store_make(s, l->state[k].name, l->state[k].count * rows, &data));
     return NRG_OK;
 }
 
@@ -298,17 +334,24 @@ static nrg_status make(nrg_chain *c, int k, nrg_node *F) {
     nrg_domain domain[NRG_MAX_VARS];
     for (int j = 0; j < d->n; j++) domain[j] = i->model->vars.at[d->var[j]].domain;
     bool wide = nrg_graph_type(i->graph) == NRG_F64;
-    nrg_lbfgs_spec spec = {.leads = d->leads | d->starts, .x = d->x, .n = d->n, .f = E, .gradient = grad, .domain = domain};
+    nrg_lbfgs_spec spec = {.leads = d->leads | d->starts,
+                           .x = d->x,
+                           .n = d->n,
+                           .f = E,
+                           .gradient = grad,
+                           .domain = domain};
     spec.history = (int)nrg_method_arg(i->model, &c->at[k].stmt, "history", HISTORY, &st);
     spec.tol = nrg_method_arg(i->model, &c->at[k].stmt, "tol", wide ? 1e-9 : 1e-5, &st);
     spec.prefix = nrg_loop_name(i, "lbfgs", c->at[k].vars);
     if (st != NRG_OK || !spec.prefix) return st != NRG_OK ? st : NRG_E098;
     TRY(nrg_lbfgs_build(d->loop->graph, &i->arena, &spec, &machine_out));
-    for (int s = 0; s < machine_out.states; s++) TRY(nrg_descent_extra(i, d, machine_out.state[s].name, machine_out.state[s].count));
+    for (int s = 0; s < machine_out.states; s++)
+        TRY(nrg_descent_extra(i, d, machine_out.state[s].name, machine_out.state[s].count));
     for (int j = 0; j < d->n; j++) d->result[j] = machine_out.best[j];
     d->done = d->loop->done = machine_out.done;
     TRY(nrg_descent_close(c, k, d, machine_out.update, machine_out.updates));
     return nrg_descent_result(c, k, d, F);
 }
 
-const nrg_method_impl nrg_infer_lbfgs = {"lbfgs", nrg_descent_applies, make, nrg_descent_step, nrg_descent_print, NULL};
+const nrg_method_impl nrg_infer_lbfgs = {"lbfgs",          nrg_descent_applies, make,
+                                         nrg_descent_step, nrg_descent_print,   NULL};

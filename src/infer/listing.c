@@ -9,13 +9,13 @@ enum { RANKED_MOST = 1000, TILE_MOST = 4096 };
 typedef struct {
     nrg_asking a;
     nrg_answers *out;
-    nrg_group gr;       // how the values are listed
+    nrg_group gr; // how the values are listed
     double log_cell, points;
     int64_t count, width, tile, keep; // keep: how many of the lowest
-    void *values, *F;   // [tile, width], [piece, tile], of the store's type
-    int64_t *index;     // [n, keep] of the lowest
-    double *low;        // [n, keep] their energies, rising
-    double *all;        // [n, count], dist only
+    void *values, *F;                 // [tile, width], [piece, tile], of the store's type
+    int64_t *index;                   // [n, keep] of the lowest
+    double *low;                      // [n, keep] their energies, rising
+    double *all;                      // [n, count], dist only
 } listing;
 
 // The numbers of candidate c.
@@ -26,12 +26,15 @@ static void value_of(const listing *l, int64_t c, double *to) {
         memcpy(to, spec->among + c * l->width, (size_t)l->width * sizeof *to);
         return;
     }
-    double choices = l->gr.stmt.method == NRG_BY_grid ? l->points : nrg_finite_choices(m, spec->var);
+    double choices =
+        l->gr.stmt.method == NRG_BY_grid ? l->points : nrg_finite_choices(m, spec->var);
     for (int64_t e = l->width - 1, rest = c; e >= 0; e--) {
         double digit = (double)(rest % (int64_t)choices);
         rest /= (int64_t)choices;
-        if (l->gr.stmt.method == NRG_BY_grid) nrg_grid_place(m, spec->var, l->points, digit, &to[e]);
-        else to[e] = nrg_finite_number(m, spec->var, digit);
+        if (l->gr.stmt.method == NRG_BY_grid)
+            nrg_grid_place(m, spec->var, l->points, digit, &to[e]);
+        else
+            to[e] = nrg_finite_number(m, spec->var, digit);
     }
 }
 
@@ -65,7 +68,8 @@ static nrg_status build(listing *l) {
     nrg_scope_bind(a->scope, a->spec->var, x);
     nrg_chain *c = NRG_NEW(&a->inference->arena, nrg_chain);
     if (!c || st != NRG_OK) return c ? st : NRG_E098;
-    TRY(nrg_chain_make(a->inference, a->spec->given, 0, a->spec->question == NRG_DIST ? NRG_MARGINALIZE : NRG_MINIMIZE,
+    TRY(nrg_chain_make(a->inference, a->spec->given, 0,
+                       a->spec->question == NRG_DIST ? NRG_MARGINALIZE : NRG_MINIMIZE,
                        (nrg_vars)1 << a->spec->var, c));
     nrg_asking_rate(a, c);
     TRY(nrg_chain_energy(c, 0, &F));
@@ -73,7 +77,9 @@ static nrg_status build(listing *l) {
     return nrg_asking_plan(a, &F, 1);
 }
 
-static size_t room(const listing *l) { return l->a.spec->memory ? l->a.spec->memory : (size_t)64 << 20; }
+static size_t room(const listing *l) {
+    return l->a.spec->memory ? l->a.spec->memory : (size_t)64 << 20;
+}
 
 // Opens with the largest tile (halving) and piece that fit into the memory.
 static nrg_status open(listing *l, nrg_model *m, nrg_store *store, const nrg_ask_spec *spec) {
@@ -120,7 +126,8 @@ static void rank_in(listing *l, int64_t row, int64_t c, double F) {
 }
 
 static nrg_status not_finite(listing *l, int64_t row, int64_t c) {
-    nrg_status s = nrg_fail(l->a.model->ctx, NRG_E080, NRG_NOWHERE, "the energy of candidate %lld of %s is not a number at sample %lld",
+    nrg_status s = nrg_fail(l->a.model->ctx, NRG_E080, NRG_NOWHERE,
+                            "the energy of candidate %lld of %s is not a number at sample %lld",
                             (long long)c, l->a.model->vars.at[l->a.spec->var].name, (long long)row);
     nrg_help(l->a.model->ctx, "look at the weights: a run that diverged leaves such energies");
     return s;
@@ -134,11 +141,14 @@ static nrg_status tile(listing *l, int64_t row, int64_t n, int64_t first) {
     for (int64_t c = 0; c < l->tile; c++) { // the last tile is filled up with its last candidate
         value_of(l, first + (c < filled ? c : filled - 1), one);
         for (int64_t e = 0; e < l->width; e++) {
-            if (type == NRG_F64) ((double *)l->values)[c * l->width + e] = one[e];
-            else ((float *)l->values)[c * l->width + e] = (float)one[e];
+            if (type == NRG_F64)
+                ((double *)l->values)[c * l->width + e] = one[e];
+            else
+                ((float *)l->values)[c * l->width + e] = (float)one[e];
         }
     }
-    TRY(nrg_store_put(l->a.store, "ask:values", (nrg_buffer){l->values, type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL}));
+    TRY(nrg_store_put(l->a.store, "ask:values",
+                      (nrg_buffer){l->values, type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL}));
     nrg_run_output(l->a.run, 0, l->F);
     TRY(nrg_asking_go(&l->a, n));
     nrg_asking_marks(&l->a, n, l->out->status + row);
@@ -146,8 +156,10 @@ static nrg_status tile(listing *l, int64_t row, int64_t n, int64_t first) {
         for (int64_t c = 0; c < filled; c++) {
             double F = nrg_store_number(type, l->F, i * l->tile + c);
             if (isnan(F)) return not_finite(l, row + i, first + c);
-            if (l->all) l->all[(row + i) * l->count + first + c] = F;
-            else rank_in(l, row + i, first + c, F);
+            if (l->all)
+                l->all[(row + i) * l->count + first + c] = F;
+            else
+                rank_in(l, row + i, first + c, F);
         }
     }
     return NRG_OK;
@@ -180,7 +192,9 @@ static nrg_status weigh(listing *l) {
         for (int64_t c = 0; c < l->count; c++) low = fmin(low, F[c]);
         for (int64_t c = 0; c < l->count && !isinf(low); c++) sum += exp(-beta * (F[c] - low));
         o->free[i] = low - (log(sum) + l->log_cell) / beta;
-        for (int64_t c = 0; c < l->count; c++) o->p[i * l->count + c] = isinf(low) ? NAN : exp(-beta * (F[c] - low)) / (sum * exp(l->log_cell));
+        for (int64_t c = 0; c < l->count; c++)
+            o->p[i * l->count + c] =
+                isinf(low) ? NAN : exp(-beta * (F[c] - low)) / (sum * exp(l->log_cell));
     }
     return NRG_OK;
 }
@@ -191,8 +205,11 @@ static nrg_status rank(listing *l) {
     o->choices = best ? 1 : l->keep;
     o->energy = NRG_NEWS(&o->arena, double, o->n * o->choices + 1);
     o->value = NRG_NEWS(&o->arena, double, o->n * o->choices * l->width + 1);
-    if (best) o->runner_up = NRG_NEWS(&o->arena, double, o->n * l->width + 1), o->runner_up_energy = NRG_NEWS(&o->arena, double, o->n + 1);
-    if (!o->energy || !o->value || (best && (!o->runner_up || !o->runner_up_energy))) return NRG_E098;
+    if (best)
+        o->runner_up = NRG_NEWS(&o->arena, double, o->n * l->width + 1),
+        o->runner_up_energy = NRG_NEWS(&o->arena, double, o->n + 1);
+    if (!o->energy || !o->value || (best && (!o->runner_up || !o->runner_up_energy)))
+        return NRG_E098;
     for (int64_t i = 0; i < o->n; i++) {
         for (int64_t k = 0; k < o->choices; k++) {
             o->energy[i * o->choices + k] = l->low[i * l->keep + k];
@@ -209,7 +226,9 @@ static nrg_status rank(listing *l) {
 
 static nrg_status describe(listing *l) {
     nrg_text t = nrg_text_make(l->a.model->ctx);
-    const char *by = l->a.spec->among ? "the candidates named" : l->gr.stmt.method == NRG_BY_grid ? "grid points" : "all values";
+    const char *by = l->a.spec->among                   ? "the candidates named"
+                     : l->gr.stmt.method == NRG_BY_grid ? "grid points"
+                                                        : "all values";
     nrg_text_put(&t, "energies of %lld candidates (%s)", (long long)l->count, by);
     nrg_text said = nrg_text_make(l->a.model->ctx);
     nrg_inference_print(l->a.inference, &said);
@@ -223,11 +242,13 @@ static nrg_status describe(listing *l) {
     return s;
 }
 
-nrg_status nrg_ask_listing(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out) {
+nrg_status nrg_ask_listing(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                           nrg_answers *out) {
     listing l = {.out = out};
     nrg_status s = open(&l, m, store, spec);
     if (s == NRG_OK && l.count < 1)
-        s = nrg_fail(m->ctx, NRG_E026, m->vars.at[spec->var].span, "%s has no values to choose from", m->vars.at[spec->var].name);
+        s = nrg_fail(m->ctx, NRG_E026, m->vars.at[spec->var].span,
+                     "%s has no values to choose from", m->vars.at[spec->var].name);
     out->width = l.width;
     if (s == NRG_OK) s = energies(&l);
     if (s == NRG_OK) s = spec->question == NRG_DIST ? weigh(&l) : rank(&l);

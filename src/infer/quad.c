@@ -32,7 +32,8 @@ static void split_joint(nrg_inference *i, nrg_vars vars, nrg_node joint, nrg_nod
         nrg_shape s = nrg_var_event(i, v, &st);
         int64_t n = nrg_shape_count(&s);
         bool alone = !(vars & (vars - 1));
-        value[v] = alone ? joint : nrg_reshape(i->graph, nrg_slice(i->graph, joint, 0, at, n, 1), s);
+        value[v] =
+            alone ? joint : nrg_reshape(i->graph, nrg_slice(i->graph, joint, 0, at, n, 1), s);
         at += n;
     }
 }
@@ -51,7 +52,9 @@ static nrg_status energy_at(nrg_chain *c, int k, nrg_node z, nrg_node *E) {
 static bool deeper_depends(nrg_chain *c, int k, nrg_node hole) {
     for (int j = k + 1; j < c->n; j++)
         for (int32_t v = 0; v < NRG_MAX_VARS; v++)
-            if (c->at[j].vars >> v & 1 && c->best[v].i && nrg_depends(c->i->graph, c->best[v], hole)) return true;
+            if (c->at[j].vars >> v & 1 && c->best[v].i &&
+                nrg_depends(c->i->graph, c->best[v], hole))
+                return true;
     return false;
 }
 
@@ -67,7 +70,8 @@ nrg_status nrg_quad_attr(nrg_chain *c, int k, nrg_quad *q) {
     TRY(energy_at(c, k, hole, &E));
     TRY(nrg_graph_check(i->graph));
     TRY(nrg_attr_of(i->graph, E, hole, &q->attr));
-    if (deeper_depends(c, k, hole)) q->attr.degree = 3; // min over something deeper: not quadratic even where each piece is
+    if (deeper_depends(c, k, hole))
+        q->attr.degree = 3; // min over something deeper: not quadratic even where each piece is
     q->leads = nrg_graph_node(i->graph, E)->leads;
     return NRG_OK;
 }
@@ -81,8 +85,10 @@ static void cut_blocks(nrg_quad *q) {
             bool apart = q->attr.separable >> a & 1;
             if (apart != (pass == 0)) continue;
             q->order[n++] = a;
-            if (apart) q->blocks *= q->joint.dim[a];
-            else q->size *= q->joint.dim[a];
+            if (apart)
+                q->blocks *= q->joint.dim[a];
+            else
+                q->size *= q->joint.dim[a];
         }
     }
 }
@@ -117,16 +123,20 @@ static nrg_status look(nrg_chain *c, int k, nrg_quad *q, nrg_leads leads, view *
 static nrg_status second(nrg_graph *g, const nrg_quad *q, view v, nrg_leads basis, nrg_node *H) {
     nrg_node d = NRG_BAD;
     TRY(nrg_grad(g, v.E, NRG_BAD, &v.hole, 1, &d));
-    nrg_node along = basis ? nrg_eq(g, nrg_iota_lead(g, basis), nrg_iota(g, q->size)) : nrg_const(g, 1);
+    nrg_node along =
+        basis ? nrg_eq(g, nrg_iota_lead(g, basis), nrg_iota(g, q->size)) : nrg_const(g, 1);
     nrg_node s = nrg_sum_all(g, nrg_mul(g, d, along));
     TRY(nrg_grad(g, s, NRG_BAD, &v.hole, 1, H));
-    if (basis) *H = nrg_lower(g, *H, basis, 1); // [S, B', B]
-    else *H = nrg_reshape(g, *H, nrg_shape_of(1, &q->blocks));
+    if (basis)
+        *H = nrg_lower(g, *H, basis, 1); // [S, B', B]
+    else
+        *H = nrg_reshape(g, *H, nrg_shape_of(1, &q->blocks));
     return nrg_graph_check(g);
 }
 
 // Leading axes that a leaf below y really carries, `hole` apart. The others came from broadcasting only.
-static nrg_leads leaf_leads(nrg_inference *i, nrg_node y, nrg_node hole, nrg_node *leaf, int *leaves, nrg_leads drop) {
+static nrg_leads leaf_leads(nrg_inference *i, nrg_node y, nrg_node hole, nrg_node *leaf,
+                            int *leaves, nrg_leads drop) {
     const nrg_graph *g = i->graph;
     nrg_leads all = 0;
     int room = *leaves;
@@ -139,10 +149,14 @@ static nrg_leads leaf_leads(nrg_inference *i, nrg_node y, nrg_node hole, nrg_nod
         const nrg_node_info *x = nrg_graph_node(g, (nrg_node){n});
         if (!seen[n] || n == hole.i) continue;
         for (int k = 0; k < 3; k++) seen[x->in[k].i] = 1;
-        if (x->op != NRG_OP_input && x->op != NRG_OP_iota && x->op != NRG_OP_random && x->op != NRG_OP_lift) continue;
+        if (x->op != NRG_OP_input && x->op != NRG_OP_iota && x->op != NRG_OP_random &&
+            x->op != NRG_OP_lift)
+            continue;
         all |= x->leads;
-        if (x->leads & drop && *leaves < room) leaf[(*leaves)++] = (nrg_node){n};
-        else if (x->leads & drop) all |= drop; // more leaves than room: keep the axes
+        if (x->leads & drop && *leaves < room)
+            leaf[(*leaves)++] = (nrg_node){n};
+        else if (x->leads & drop)
+            all |= drop; // more leaves than room: keep the axes
     }
     nrg_mem(i->ctx, seen, y.i + 1u, 0);
     return all;
@@ -155,7 +169,8 @@ static nrg_status slim(nrg_chain *c, nrg_quad *q, view v, nrg_leads basis) {
     enum { ROOM = 64 };
     nrg_node from[ROOM + 1], by[ROOM + 1];
     int none = 0, leaves = ROOM;
-    nrg_leads real = leaf_leads(c->i, q->H, v.hole, from, &none, 0) & q->leads, drop = q->leads & ~real;
+    nrg_leads real = leaf_leads(c->i, q->H, v.hole, from, &none, 0) & q->leads,
+              drop = q->leads & ~real;
     if (!drop) return NRG_OK;
     leaf_leads(c->i, v.E, v.hole, from, &leaves, drop);
     for (int a = 0; a < leaves; a++) {
@@ -169,7 +184,8 @@ static nrg_status slim(nrg_chain *c, nrg_quad *q, view v, nrg_leads basis) {
     from[leaves] = v.hole;
     by[leaves] = w.hole;
     w.E = nrg_graph_copy(g, g, v.E, from, by, leaves + 1);
-    if (!w.E.i || nrg_graph_node(g, w.E)->leads & ~(real | basis)) return NRG_OK; // an axis comes from elsewhere: keep what we have
+    if (!w.E.i || nrg_graph_node(g, w.E)->leads & ~(real | basis))
+        return NRG_OK; // an axis comes from elsewhere: keep what we have
     return second(g, q, w, basis, &q->H);
 }
 

@@ -20,7 +20,8 @@ static double call_moves(const nrg_model *m, const nrg_expr *e, const env *in, i
         if (one != 0) any = NAN;
         if (k <= 16) moves[k - 1] = one;
     }
-    if (mod < 0 || e->n > 17 || m->modules.at[mod].n != e->n - 1) return any; // a curve of what moves, moves
+    if (mod < 0 || e->n > 17 || m->modules.at[mod].n != e->n - 1)
+        return any; // a curve of what moves, moves
     const nrg_module *mm = &m->modules.at[mod];
     env inner = {mm->params, moves, mm->n};
     return moves_of(m, mm->body, &inner, depth + 1);
@@ -52,7 +53,11 @@ static double moves_of(const nrg_model *m, const nrg_expr *e, const env *in, int
 
 // ---- what one statement teaches about a variable
 
-typedef enum { NOTHING, ORDER, DENSITY } taught; // ORDER: lower is better; DENSITY: differences are log odds
+typedef enum {
+    NOTHING,
+    ORDER,
+    DENSITY
+} taught; // ORDER: lower is better; DENSITY: differences are log odds
 
 static taught by_statement(const nrg_model *m, const nrg_learn *l, int32_t v) {
     nrg_vars one = (nrg_vars)1 << v;
@@ -67,14 +72,16 @@ static taught by_statement(const nrg_model *m, const nrg_learn *l, int32_t v) {
         best = ORDER;
     }
     if (best != NOTHING || !seen || !absolute) return best;
-    if (!contrast && m->vars.at[v].role == NRG_PREDICT && nrg_model_infer(m, NRG_MARGINALIZE, v)) return DENSITY; // said to be a density
-    return ORDER; // levels were pinned where data and negatives were seen
+    if (!contrast && m->vars.at[v].role == NRG_PREDICT && nrg_model_infer(m, NRG_MARGINALIZE, v))
+        return DENSITY; // said to be a density
+    return ORDER;       // levels were pinned where data and negatives were seen
 }
 
 static taught about(const nrg_model *m, int32_t v) {
     taught best = NOTHING;
     if (m->learns.n == 0) return DENSITY; // the energy is given, not trained
-    if (m->vars.at[v].role == NRG_LATENT) return nrg_model_infer(m, NRG_MARGINALIZE, v) ? DENSITY : ORDER;
+    if (m->vars.at[v].role == NRG_LATENT)
+        return nrg_model_infer(m, NRG_MARGINALIZE, v) ? DENSITY : ORDER;
     for (uint32_t k = 0; k < m->learns.n; k++) {
         taught t = by_statement(m, &m->learns.at[k], v);
         if (t > best) best = t;
@@ -111,20 +118,32 @@ static nrg_status refuse(const nrg_model *m, nrg_question q, int32_t asked, int3
     nrg_text by = nrg_text_make(m->ctx), can = nrg_text_make(m->ctx);
     losses(m, &by);
     list_answers(m, &can);
-    nrg_status s = nrg_fail(m->ctx, NRG_E060, NRG_NOWHERE, "%s %s cannot be answered by this model", words[q], y);
-    if (v != asked) nrg_fact(m->ctx, "%s is not given, so energies of different %s would be compared", name, name);
+    nrg_status s = nrg_fail(m->ctx, NRG_E060, NRG_NOWHERE, "%s %s cannot be answered by this model",
+                            words[q], y);
+    if (v != asked)
+        nrg_fact(m->ctx, "%s is not given, so energies of different %s would be compared", name,
+                 name);
     if (got == NOTHING)
-        nrg_fact(m->ctx, "it was trained with %s: adding any function of %s to E leaves that loss unchanged, so energies of different %s were never compared",
+        nrg_fact(m->ctx,
+                 "it was trained with %s: adding any function of %s to E leaves that loss "
+                 "unchanged, so energies of different %s were never compared",
                  by.at ? by.at : "", name, name);
     else if (m->vars.at[v].role == NRG_LATENT)
-        nrg_fact(m->ctx, "%s is minimized: its energies rank values, but were never log odds", name);
+        nrg_fact(m->ctx, "%s is minimized: its energies rank values, but were never log odds",
+                 name);
     else
-        nrg_fact(m->ctx, "it was trained with %s: that orders the energies of different %s, but their differences are not log odds",
+        nrg_fact(m->ctx,
+                 "it was trained with %s: that orders the energies of different %s, but their "
+                 "differences are not log odds",
                  by.at ? by.at : "", name);
     nrg_fact(m->ctx, "it can answer: %s", can.n ? can.at : "nothing");
-    if (m->vars.at[v].role == NRG_LATENT) nrg_help(m->ctx, "marginalize %s, or --anyway for exp(-beta E)", name);
-    else if (got == NOTHING) nrg_help(m->ctx, "learn %s + nll(%s), or --anyway for raw energies", by.at ? by.at : "nll", name);
-    else nrg_help(m->ctx, "learn nll, or --anyway for exp(-beta E)");
+    if (m->vars.at[v].role == NRG_LATENT)
+        nrg_help(m->ctx, "marginalize %s, or --anyway for exp(-beta E)", name);
+    else if (got == NOTHING)
+        nrg_help(m->ctx, "learn %s + nll(%s), or --anyway for raw energies", by.at ? by.at : "nll",
+                 name);
+    else
+        nrg_help(m->ctx, "learn nll, or --anyway for exp(-beta E)");
     nrg_text_free(&by);
     nrg_text_free(&can);
     return s;
@@ -133,7 +152,8 @@ static nrg_status refuse(const nrg_model *m, nrg_question q, int32_t asked, int3
 nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given) {
     taught got = about(m, var);
     if (q == NRG_DIST ? got != DENSITY : got == NOTHING) return refuse(m, q, var, var, got);
-    for (int32_t v = 0; v < (int32_t)m->vars.n; v++) { // what is not given is minimised or summed out: it is compared too
+    for (int32_t v = 0; v < (int32_t)m->vars.n;
+         v++) { // what is not given is minimised or summed out: it is compared too
         if (v == var || given >> v & 1 || !(m->energy.vars >> v & 1)) continue;
         if (m->vars.at[v].role == NRG_WEIGHT || m->vars.at[v].role == NRG_LATENT) continue;
         if (about(m, v) == NOTHING) return refuse(m, q, var, v, NOTHING);

@@ -93,8 +93,10 @@ const nrg_buffer *nrg_store_get(const nrg_store *s, const char *name) {
 
 void nrg_store_fill(const nrg_store *s, void *data, int64_t n, double value) {
     for (int64_t i = 0; i < n; i++) {
-        if (s->type == NRG_F64) ((double *)data)[i] = value;
-        else ((float *)data)[i] = (float)value;
+        if (s->type == NRG_F64)
+            ((double *)data)[i] = value;
+        else
+            ((float *)data)[i] = (float)value;
     }
 }
 
@@ -117,8 +119,10 @@ nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
             nrg_run_bind(r, nrg_input_at(g, i), e->buffer);
             continue;
         }
-        if (strncmp(name, NRG_HOLE, strlen(NRG_HOLE)) == 0) continue; // stood in while the graph was built; nothing reads it
-        nrg_status st = nrg_fail(s->ctx, NRG_E099, NRG_NOWHERE, "nothing is bound to the input %s of a graph", name);
+        if (strncmp(name, NRG_HOLE, strlen(NRG_HOLE)) == 0)
+            continue; // stood in while the graph was built; nothing reads it
+        nrg_status st = nrg_fail(s->ctx, NRG_E099, NRG_NOWHERE,
+                                 "nothing is bound to the input %s of a graph", name);
         nrg_fact(s->ctx, "bound are %u names", s->entries.n);
         nrg_help(s->ctx, "put the array into the store under this name before running");
         return st;
@@ -129,7 +133,8 @@ nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
 // ---- views for a part of the rows
 
 nrg_status nrg_store_share(const nrg_store *from, nrg_store *to) {
-    for (uint32_t i = 0; i < from->entries.n; i++) TRY(nrg_store_put(to, from->entries.at[i].name, from->entries.at[i].buffer));
+    for (uint32_t i = 0; i < from->entries.n; i++)
+        TRY(nrg_store_put(to, from->entries.at[i].name, from->entries.at[i].buffer));
     return NRG_OK;
 }
 
@@ -149,8 +154,11 @@ static size_t buffer_size(nrg_buf_type t) {
 nrg_status nrg_store_shift(nrg_store *s, const char *name, int64_t row, int64_t numbers) {
     entry *e = find(s, name);
     if (!e || e->own) return NRG_OK;
-    if (e->buffer.rows) e->buffer.rows += row;
-    else if (e->buffer.data) e->buffer.data = (char *)e->buffer.data + (size_t)(row * numbers) * buffer_size(e->buffer.type);
+    if (e->buffer.rows)
+        e->buffer.rows += row;
+    else if (e->buffer.data)
+        e->buffer.data =
+            (char *)e->buffer.data + (size_t)(row * numbers) * buffer_size(e->buffer.type);
     return NRG_OK;
 }
 

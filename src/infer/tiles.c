@@ -8,7 +8,7 @@ typedef struct {
     int64_t count, tile;
     const char *place, *a, *b; // first candidate of the tile; (least energy, its index) or (m, s)
     bool min;
-    int64_t width;             // numbers a sample in a and b
+    int64_t width; // numbers a sample in a and b
     bool samples;
 } tiles;
 
@@ -59,9 +59,11 @@ static nrg_status build(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads, state
     nrg_bind_all(l->inner, c->at[k].vars, value, false, NULL);
     TRY(nrg_chain_energy(in, k + 1, &E));
     E = nrg_select(g, nrg_lt(g, index, nrg_const(g, (double)t->count)), E, nrg_const(g, INFINITY));
-    nrg_node a = nrg_input(g, t->a, leads, (nrg_shape){0}), b = nrg_input(g, t->b, leads, (nrg_shape){0});
+    nrg_node a = nrg_input(g, t->a, leads, (nrg_shape){0}),
+             b = nrg_input(g, t->b, leads, (nrg_shape){0});
     if (t->min) {
-        nrg_node least = nrg_reduce(g, NRG_OP_rmin, E, 0, lead, false), where = nrg_reduce(g, NRG_OP_argmin, E, 0, lead, false);
+        nrg_node least = nrg_reduce(g, NRG_OP_rmin, E, 0, lead, false),
+                 where = nrg_reduce(g, NRG_OP_argmin, E, 0, lead, false);
         nrg_node less = nrg_lt(g, least, a);
         put(g, s, a, nrg_select(g, less, least, a));
         put(g, s, b, nrg_select(g, less, nrg_add(g, place, where), b));
@@ -78,7 +80,9 @@ static nrg_status build(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads, state
 
 // A slice of samples on one thread may take a quarter of the memory: four threads fill it. Neither batch nor threads enter, because
 // sums over candidates are taken tile by tile and must not depend on them.
-bool nrg_tile_fits(const nrg_plan *p, size_t memory) { return nrg_plan_bytes(p, nrg_plan_slice(p), 1) <= memory / 4; }
+bool nrg_tile_fits(const nrg_plan *p, size_t memory) {
+    return nrg_plan_bytes(p, nrg_plan_slice(p), 1) <= memory / 4;
+}
 
 // Halves the tile until the plan fits.
 static nrg_status fit(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads) {
@@ -87,7 +91,8 @@ static nrg_status fit(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads) {
     for (;;) {
         states s = {.n = 0};
         TRY(build(c, k, l, leads, &s));
-        nrg_plan_spec spec = {.graph = l->graph, .updates = s.at, .updates_n = s.n, .batch = i->options.batch};
+        nrg_plan_spec spec = {
+            .graph = l->graph, .updates = s.at, .updates_n = s.n, .batch = i->options.batch};
         TRY(nrg_plan_make(i->ctx, &spec, &l->plan));
         if (t->tile <= 1 || nrg_tile_fits(l->plan, i->options.memory)) break;
         t->tile = (t->tile + 1) / 2;
@@ -100,13 +105,15 @@ static nrg_status fit(nrg_chain *c, int k, nrg_loop *l, nrg_leads leads) {
 static nrg_status no_gradient(nrg_inference *i, const nrg_group *gr, int64_t count) {
     if (i->options.values_only && !i->surrogate) return NRG_OK;
     nrg_status s = nrg_fail(i->ctx, NRG_E071, gr->stmt.span,
-                            "summing over %lld candidates does not fit into %zu bytes, and a gradient through tiles is not built yet",
+                            "summing over %lld candidates does not fit into %zu bytes, and a "
+                            "gradient through tiles is not built yet",
                             (long long)count, i->options.memory);
     nrg_help(i->ctx, "minimize instead of marginalize, use fewer candidates, or allow more memory");
     return s;
 }
 
-nrg_status nrg_tiles_make(nrg_chain *c, int k, int64_t count, nrg_node *index, nrg_node *free_energy) {
+nrg_status nrg_tiles_make(nrg_chain *c, int k, int64_t count, nrg_node *index,
+                          nrg_node *free_energy) {
     nrg_inference *i = c->i;
     nrg_group *gr = &c->at[k];
     nrg_graph *g = i->graph;
@@ -116,7 +123,10 @@ nrg_status nrg_tiles_make(nrg_chain *c, int k, int64_t count, nrg_node *index, n
     TRY(nrg_loop_new(i, nrg_method_impl_get(gr->stmt.method), &l));
     tiles *t = NRG_NEW(&i->arena, tiles);
     if (!t) return NRG_E098;
-    *t = (tiles){.count = count, .tile = count, .min = gr->verb == NRG_MINIMIZE, .width = nrg_leads_count(g, leads)};
+    *t = (tiles){.count = count,
+                 .tile = count,
+                 .min = gr->verb == NRG_MINIMIZE,
+                 .width = nrg_leads_count(g, leads)};
     t->samples = leads & NRG_SAMPLE;
     t->place = nrg_loop_name(i, "tile", gr->vars);
     t->a = nrg_loop_name(i, t->min ? "least" : "top", gr->vars);
@@ -126,13 +136,17 @@ nrg_status nrg_tiles_make(nrg_chain *c, int k, int64_t count, nrg_node *index, n
     if (t->tile > 1024) t->tile = 1024;
     TRY(fit(c, k, l, leads));
     TRY(nrg_infer_say(i, "%lld candidates in tiles of %lld", (long long)count, (long long)t->tile));
-    nrg_node a = nrg_input(g, t->a, leads, (nrg_shape){0}), b = nrg_input(g, t->b, leads, (nrg_shape){0});
-    if (t->min) *index = b;
-    else *free_energy = nrg_mul(g, nrg_add(g, a, nrg_log(g, b)), nrg_const(g, -1 / i->model->beta));
+    nrg_node a = nrg_input(g, t->a, leads, (nrg_shape){0}),
+             b = nrg_input(g, t->b, leads, (nrg_shape){0});
+    if (t->min)
+        *index = b;
+    else
+        *free_energy = nrg_mul(g, nrg_add(g, a, nrg_log(g, b)), nrg_const(g, -1 / i->model->beta));
     return nrg_graph_check(g);
 }
 
-nrg_status nrg_tiles_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed, uint32_t step) {
+nrg_status nrg_tiles_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed,
+                          uint32_t step) {
     tiles *t = l->own;
     int64_t tiles_n = (t->count + t->tile - 1) / t->tile, width = t->width * (t->samples ? n : 1);
     void *place, *a, *b;

@@ -24,7 +24,9 @@ static void store_lends_and_owns(void **state) {
 
 static void a_missing_input_is_named(void **state) {
     (void)state;
-    fixture f = load("given x : real\npredict y : real\nenergy E(x, y) = (y - x)^2\nminimize y by exact\n", NRG_F64);
+    fixture f =
+        load("given x : real\npredict y : real\nenergy E(x, y) = (y - x)^2\nminimize y by exact\n",
+             NRG_F64);
     double e[1];
     assert_int_equal(nrg_energy_of(f.m, f.s, set(&f, "x") | set(&f, "y"), 1, 1, e), NRG_E099);
     assert_non_null(strstr(nrg_diag_get(f.c, 0)->message, "x"));
@@ -44,19 +46,28 @@ static void expect_choice(const char *text, const char *name, nrg_verb verb, nrg
 
 static void methods_follow_structure(void **state) {
     (void)state;
-    expect_choice("dim K = 5\npredict y : K\nweight W : real[K]\nenergy E(y) = W[y]\n", "y", NRG_MINIMIZE, NRG_BY_exhaustive);
-    expect_choice("predict y : real[3]\nweight W : real[3]\nenergy E(y) = sq(y - W)\n", "y", NRG_MINIMIZE, NRG_BY_exact);
-    expect_choice("predict y : real[3]\nweight W : real[3]\nenergy E(y) = sq(y - W)\n", "y", NRG_MARGINALIZE, NRG_BY_exact);
-    expect_choice("predict y : real[3]\nenergy E(y) = sum(exp(y) - y)\n", "y", NRG_MINIMIZE, NRG_BY_lbfgs);
-    expect_choice("predict y : real[3]\nenergy E(y) = sq(y)\nminimize y\n", "y", NRG_MINIMIZE, NRG_BY_exact);
-    expect_choice("predict y : real[3]\nenergy E(y) = l1(y) + sq(y)\n", "y", NRG_MINIMIZE, NRG_BY_gradient);
-    expect_choice("predict y : real in -1..1\nenergy E(y) = y^4 - y\n", "y", NRG_MINIMIZE, NRG_BY_grid);
-    expect_choice("predict y : real[2] in -1..1\nenergy E(y) = sum(y^4 - y)\n", "y", NRG_MARGINALIZE, NRG_BY_grid);
+    expect_choice("dim K = 5\npredict y : K\nweight W : real[K]\nenergy E(y) = W[y]\n", "y",
+                  NRG_MINIMIZE, NRG_BY_exhaustive);
+    expect_choice("predict y : real[3]\nweight W : real[3]\nenergy E(y) = sq(y - W)\n", "y",
+                  NRG_MINIMIZE, NRG_BY_exact);
+    expect_choice("predict y : real[3]\nweight W : real[3]\nenergy E(y) = sq(y - W)\n", "y",
+                  NRG_MARGINALIZE, NRG_BY_exact);
+    expect_choice("predict y : real[3]\nenergy E(y) = sum(exp(y) - y)\n", "y", NRG_MINIMIZE,
+                  NRG_BY_lbfgs);
+    expect_choice("predict y : real[3]\nenergy E(y) = sq(y)\nminimize y\n", "y", NRG_MINIMIZE,
+                  NRG_BY_exact);
+    expect_choice("predict y : real[3]\nenergy E(y) = l1(y) + sq(y)\n", "y", NRG_MINIMIZE,
+                  NRG_BY_gradient);
+    expect_choice("predict y : real in -1..1\nenergy E(y) = y^4 - y\n", "y", NRG_MINIMIZE,
+                  NRG_BY_grid);
+    expect_choice("predict y : real[2] in -1..1\nenergy E(y) = sum(y^4 - y)\n", "y",
+                  NRG_MARGINALIZE, NRG_BY_grid);
 }
 
 static void expect_refusal(const char *text, nrg_status status, const char *word) {
     fixture f = load(text, NRG_F64);
-    nrg_ask_spec spec = {.question = NRG_BEST, .var = var(&f, "y"), .n = 1, .threads = 1, .anyway = true};
+    nrg_ask_spec spec = {
+        .question = NRG_BEST, .var = var(&f, "y"), .n = 1, .threads = 1, .anyway = true};
     nrg_answers a;
     nrg_status got = nrg_ask(f.m, f.s, &spec, &a);
     if (got != status) print_message("%s", text), show(f.c);
@@ -64,7 +75,8 @@ static void expect_refusal(const char *text, nrg_status status, const char *word
     bool found = false;
     for (int i = 0; i < nrg_diag_count(f.c); i++) {
         const nrg_diag *d = nrg_diag_get(f.c, i);
-        found = found || strstr(d->message, word) || strstr(d->facts, word) || strstr(d->help, word);
+        found =
+            found || strstr(d->message, word) || strstr(d->facts, word) || strstr(d->help, word);
     }
     if (!found) show(f.c);
     assert_true(found);
@@ -74,11 +86,17 @@ static void expect_refusal(const char *text, nrg_status status, const char *word
 
 static void misfits_are_refused(void **state) {
     (void)state;
-    expect_refusal("predict y : real\nenergy E(y) = y^4\nminimize y by exact\n", NRG_E026, "quadratic");
-    expect_refusal("predict y : real\nenergy E(y) = y^2 + l1(y)\nminimize y by exact\n", NRG_E026, "kinks");
-    expect_refusal("predict y : bit[10]\nenergy E(y) = sum(y)\nminimize y by exhaustive(limit=100)\n", NRG_E026, "limit");
-    expect_refusal("predict y : real[2]\nenergy E(y) = -sq(y)\nminimize y by exact\n", NRG_E080, "y");
-    expect_refusal("predict y : bit[4]\ngiven x : bit\nenergy E(x, y) = sum(y) * x\nminimize y\n", NRG_E060, "x");
+    expect_refusal("predict y : real\nenergy E(y) = y^4\nminimize y by exact\n", NRG_E026,
+                   "quadratic");
+    expect_refusal("predict y : real\nenergy E(y) = y^2 + l1(y)\nminimize y by exact\n", NRG_E026,
+                   "kinks");
+    expect_refusal(
+        "predict y : bit[10]\nenergy E(y) = sum(y)\nminimize y by exhaustive(limit=100)\n",
+        NRG_E026, "limit");
+    expect_refusal("predict y : real[2]\nenergy E(y) = -sq(y)\nminimize y by exact\n", NRG_E080,
+                   "y");
+    expect_refusal("predict y : bit[4]\ngiven x : bit\nenergy E(x, y) = sum(y) * x\nminimize y\n",
+                   NRG_E060, "x");
 }
 
 // ---- questions
@@ -86,15 +104,22 @@ static void misfits_are_refused(void **state) {
 static void expect_answers(const char *text, const char *name, int best, int dist) {
     fixture f = load(text, NRG_F64);
     nrg_vars others = f.m->energy.vars & ~set(&f, name);
-    assert_int_equal(nrg_question_allowed(f.m, NRG_BEST, var(&f, name), others), best ? NRG_OK : NRG_E060);
-    assert_int_equal(nrg_question_allowed(f.m, NRG_RANK, var(&f, name), others), best ? NRG_OK : NRG_E060);
-    assert_int_equal(nrg_question_allowed(f.m, NRG_DIST, var(&f, name), others), dist ? NRG_OK : NRG_E060);
+    assert_int_equal(nrg_question_allowed(f.m, NRG_BEST, var(&f, name), others),
+                     best ? NRG_OK : NRG_E060);
+    assert_int_equal(nrg_question_allowed(f.m, NRG_RANK, var(&f, name), others),
+                     best ? NRG_OK : NRG_E060);
+    assert_int_equal(nrg_question_allowed(f.m, NRG_DIST, var(&f, name), others),
+                     dist ? NRG_OK : NRG_E060);
     drop(&f);
 }
 
-#define CLASSES "dim D = 2, Class = 3\ngiven x : real[D]\npredict y : Class\nmodule G = linear(Class)\nenergy E(x, y) = G(x)[y]\n" \
-                "minimize y by exhaustive\nmarginalize y by exhaustive\noptimize by adam(lr=0.1)\n"
-#define LINE "dim D = 2\ngiven x : real[D]\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = 0.5 * (y - G(x))^2\nminimize y by exact\noptimize by exact\n"
+#define CLASSES                                                                                    \
+    "dim D = 2, Class = 3\ngiven x : real[D]\npredict y : Class\nmodule G = "                      \
+    "linear(Class)\nenergy E(x, y) = G(x)[y]\n"                                                    \
+    "minimize y by exhaustive\nmarginalize y by exhaustive\noptimize by adam(lr=0.1)\n"
+#define LINE                                                                                       \
+    "dim D = 2\ngiven x : real[D]\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = 0.5 "  \
+    "* (y - G(x))^2\nminimize y by exact\noptimize by exact\n"
 
 static void training_decides_questions(void **state) {
     (void)state;
@@ -153,8 +178,13 @@ static nrg_status whole_story(nrg_ctx *c, const char *text) {
         st = nrg_store_make(s, m->params.at[p].name, nrg_shape_count(&m->params.at[p].shape), &to);
     if (st == NRG_OK) st = nrg_store_make(s, "x", 2, &to);
     if (st == NRG_OK) {
-        nrg_ask_spec spec = {.question = NRG_BEST, .var = nrg_model_var(m, "y"), .given = (nrg_vars)1 << nrg_model_var(m, "x"), .n = 2,
-                             .threads = 1, .anyway = true, .memory = 1};
+        nrg_ask_spec spec = {.question = NRG_BEST,
+                             .var = nrg_model_var(m, "y"),
+                             .given = (nrg_vars)1 << nrg_model_var(m, "x"),
+                             .n = 2,
+                             .threads = 1,
+                             .anyway = true,
+                             .memory = 1};
         nrg_answers a;
         st = nrg_ask(m, s, &spec, &a);
         nrg_answers_free(&a);
@@ -166,17 +196,22 @@ static nrg_status whole_story(nrg_ctx *c, const char *text) {
 
 static void memory_may_be_refused_anywhere(void **state) {
     (void)state;
-    const char *texts[3] = {"dim K = 3\ngiven x : real\npredict y : K\nlatent z : bit[2]\nweight A : real[K]\nenergy E(x, y, z) = A[y] * x + sum(z) * x\n"
+    const char *texts[3] = {"dim K = 3\ngiven x : real\npredict y : K\nlatent z : bit[2]\nweight A "
+                            ": real[K]\nenergy E(x, y, z) = A[y] * x + sum(z) * x\n"
                             "minimize y\nmarginalize z by exhaustive\n",
-                            "given x : real\npredict y : real[2]\nweight A : real[2, 2]\nenergy E(x, y) = sq(y) + sq(y @ A) - x * sum(y)\nminimize y by exact\n",
-                            "given x : real\npredict y : real\nenergy E(x, y) = (y - x)^2 + exp(y)\nminimize y by lbfgs(steps=3, history=2)\n"};
+                            "given x : real\npredict y : real[2]\nweight A : real[2, 2]\nenergy "
+                            "E(x, y) = sq(y) + sq(y @ A) - x * sum(y)\nminimize y by exact\n",
+                            "given x : real\npredict y : real\nenergy E(x, y) = (y - x)^2 + "
+                            "exp(y)\nminimize y by lbfgs(steps=3, history=2)\n"};
     for (int k = 0; k < 3; k++) {
         nrg_status st = NRG_E098;
         for (int64_t n = 0; st != NRG_OK; n += n < 40 ? 1 : 7) {
             meter m = {.left = n};
             nrg_ctx *c = nrg_ctx_new(metered, &m);
             st = c ? whole_story(c, texts[k]) : NRG_E098;
-            if (st != NRG_OK && st != NRG_E098) print_message("allocation %lld of model %d: status %d\n", (long long)n, k, st), show(c);
+            if (st != NRG_OK && st != NRG_E098)
+                print_message("allocation %lld of model %d: status %d\n", (long long)n, k, st),
+                    show(c);
             assert_true(st == NRG_OK || st == NRG_E098);
             nrg_ctx_free(c);
             assert_int_equal(m.live, 0);
