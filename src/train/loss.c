@@ -147,7 +147,9 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, uint32_t
         see(p, &l->atoms.at[k], atoms[k], out);
     }
     TRY(fresh(p, b, m));
+    int before = nrg_diag_errors(m->ctx);
     nrg_scope_atoms(p->scope, atoms, l->atoms.n);
+    if (nrg_diag_errors(m->ctx) != before) return NRG_E098; // it cannot say so itself
     nrg_graph_span(p->g, l->span);
     return add_terms(p, l->expr, 1, out);
 }
