@@ -90,19 +90,35 @@ static nrg_node middle(nrg_graph *g, const nrg_domain *d, nrg_shape s, nrg_leads
 }
 
 // Random numbers by start, the same for every question: an answer does not depend on the batch it came in.
-static nrg_node noise(nrg_graph *g, const nrg_domain *d, nrg_shape s, nrg_leads starts, int32_t v) {
+static nrg_node noise(nrg_graph *g, const nrg_domain *d, nrg_shape s, nrg_leads starts, int32_t v,
+                      double sd) {
     nrg_node ids = starts ? nrg_iota_lead(g, starts) : nrg_const(g, 0);
     bool closed = d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi);
     nrg_node r = nrg_random(g, ids, closed ? NRG_RANDOM_UNIFORM : NRG_RANDOM_NORMAL,
                             NRG_FOR_NOISE + 16u * (uint32_t)(v + 1), s);
-    if (closed) r = nrg_add(g, nrg_mul(g, r, nrg_const(g, d->hi - d->lo)), nrg_const(g, d->lo));
+    if (closed)
+        r = nrg_add(g, nrg_mul(g, r, nrg_const(g, d->hi - d->lo)), nrg_const(g, d->lo));
+    else
+        r = nrg_mul(g, r, nrg_const(g, sd));
     return nrg_project(g, d, r);
+}
+
+// Is the start `word` or word(...)?
+static bool starts_from(const nrg_expr *from, const char *word) {
+    if (from && from->kind == NRG_X_CALL) from = from->kid[0];
+    return from && from->kind == NRG_X_NAME && nrg_same(from->text, word);
 }
 
 static nrg_status from_expr(nrg_inference *in, const nrg_expr *from, int32_t v, nrg_shape s,
                             nrg_node *x) {
     nrg_value at;
-    if (from->kind == NRG_X_NAME && nrg_same(from->text, "data")) {
+    if (starts_from(from, "memory") || starts_from(from, "buffer")) {
+        nrg_status st = nrg_fail(in->ctx, NRG_E071, from->span,
+                                 "starting from a memory or a buffer is not built yet");
+        nrg_help(in->ctx, "from data, from noise, or from a module such as enc(x)");
+        return st;
+    }
+    if (starts_from(from, "data")) {
         *x = nrg_input(in->graph, in->model->vars.at[v].name, NRG_SAMPLE, s);
         return NRG_OK;
     }
@@ -125,12 +141,15 @@ nrg_status nrg_descent_start(nrg_inference *in, const nrg_group *gr, int32_t v, 
     const nrg_domain *d = &in->model->vars.at[v].domain;
     nrg_shape s = nrg_var_event(in, v, &st);
     const nrg_expr *from = gr->stmt.from;
-    bool random = from && from->kind == NRG_X_NAME && nrg_same(from->text, "noise");
+    bool random = starts_from(from, "noise");
+    double sd = 1;
+    const nrg_expr *spread = random ? nrg_call_arg(from, "sd", 0) : NULL;
+    if (spread) TRY(nrg_eval_schedule(in->model, spread, 1, &sd));
     TRY(st);
     nrg_node first = middle(g, d, s, 0);
     if (from && !random) TRY(from_expr(in, from, v, s, &first));
     if (random || starts) {
-        nrg_node any = noise(g, d, s, starts, v);
+        nrg_node any = noise(g, d, s, starts, v, sd);
         nrg_node zeroth = starts ? nrg_eq(g, nrg_iota_lead(g, starts), nrg_const(g, 0)) : NRG_BAD;
         first =
             random ? any : nrg_select(g, zeroth, first, any); // the first start is the given one
