@@ -1,5 +1,5 @@
-// Inference statements: does the method fit the verb and the domain (E025 to E027), and which one is taken when none is named.
-// The choice here looks at domains only; infer refines it by the structure of the energy.
+// Inference statements: does the method fit the verb and the domain (E025 to E027), and which one is taken
+// when none is named. The choice here looks at domains only; infer refines it by the structure of the energy.
 #include "lang/inside.h"
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-// Expressions by recursive descent, one function a level of binding strength. A level returns NULL after an error.
+// Expressions by recursive descent, one function a level of binding strength. A level returns NULL after an
+// error.
 #include "lang/parser.h"
 
 enum { MOST_DEPTH = 120 }; // of brackets and prefixes; deeper text is hostile

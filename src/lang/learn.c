@@ -1,5 +1,6 @@
-// Learn statements: library losses become expressions over atoms (pos, neg, lowest, free), each with the variables it holds at
-// the data and those it ranges over. Then: does every atom have a source? (E044, E047, E049)
+// Learn statements: library losses become expressions over atoms (pos, neg, lowest, free), each with the
+// variables it holds at the data and those it ranges over. Then: does every atom have a source? (E044, E047,
+// E049)
 #include "lang/inside.h"
 #include <string.h>
 

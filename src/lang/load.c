@@ -1,5 +1,5 @@
-// From text to a checked model: parse, apply the command line's changes, declare in order, then check in stages. A stage runs only
-// when the ones before found nothing, so that no message is the echo of another.
+// From text to a checked model: parse, apply the command line's changes, declare in order, then check in
+// stages. A stage runs only when the ones before found nothing, so that no message is the echo of another.
 #include "lang/inside.h"
 #include <string.h>
 

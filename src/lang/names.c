@@ -1,4 +1,5 @@
-// What names mean, and what to say when they mean nothing. One flat name space; a user's name hides a built-in one.
+// What names mean, and what to say when they mean nothing. One flat name space; a user's name hides a built-in
+// one.
 #include "lang/inside.h"
 #include <string.h>
 

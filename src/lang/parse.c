@@ -1,5 +1,5 @@
-// Statements: one function a kind. After an error the rest of the statement is skipped and its names are remembered as lost,
-// so that nothing is said twice.
+// Statements: one function a kind. After an error the rest of the statement is skipped and its names are
+// remembered as lost, so that nothing is said twice.
 #include "lang/parser.h"
 #include <string.h>
 

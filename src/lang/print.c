@@ -1,4 +1,5 @@
-// A model as text that loads to the same model: declarations first, then the rest in a fixed order, overrides resolved.
+// A model as text that loads to the same model: declarations first, then the rest in a fixed order, overrides
+// resolved.
 #include "lang/inside.h"
 #include <math.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-// Names inside expressions: every name must mean something where it stands, and nothing may be hidden (E011, E014).
+// Names inside expressions: every name must mean something where it stands, and nothing may be hidden (E011,
+// E014).
 #include "lang/inside.h"
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-// One screen about a model: what is declared, the terms of the energy, what was chosen and why, what each loss reads.
+// One screen about a model: what is declared, the terms of the energy, what was chosen and why, what each loss
+// reads.
 #include "lang/inside.h"
 #include <math.h>
 #include <string.h>

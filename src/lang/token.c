@@ -1,5 +1,5 @@
-// Text to tokens. Line ends that do not end a statement are dropped here: inside brackets, after an operator or joining word
-// that wants more, and before a line that starts with one.
+// Text to tokens. Line ends that do not end a statement are dropped here: inside brackets, after an operator
+// or joining word that wants more, and before a line that starts with one.
 #include "lang/inside.h"
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-// W101: will the loss collapse? It can when no loss pushes anything up and the predicted variables reach the energy only
-// through trainable parts (outputs of modules, weights that they index): these can become the same for every answer.
+// W101: will the loss collapse? It can when no loss pushes anything up and the predicted variables reach the
+// energy only through trainable parts (outputs of modules, weights that they index): these can become the same
+// for every answer.
 #include "lang/inside.h"
 
 typedef struct {

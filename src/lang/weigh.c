@@ -1,4 +1,5 @@
-// How large an expression becomes when lets and modules are unfolded. Text can double with every line; evaluation must not.
+// How large an expression becomes when lets and modules are unfolded. Text can double with every line;
+// evaluation must not.
 #include "lang/inside.h"
 
 enum { MOST_SIZE = 20000, MOST_LEVELS = 380 };
