@@ -56,6 +56,10 @@ static nrg_status missing(nrg_bound *b, const char *name, nrg_span span, const n
     const char *near = NULL;
     for (int i = 0; v && i < nrg_table_count(b->table) && !near; i++)
         if (suits(b, v, nrg_table_at(b->table, i))) near = nrg_table_at(b->table, i)->name;
+    for (int i = 0; !v && i < nrg_table_count(b->table) && !near; i++) { // a part of its name is a hint
+        const char *other = nrg_table_at(b->table, i)->name;
+        if (strstr(other, name) || strstr(name, other)) near = other;
+    }
     if (!near) near = "NAME";
     if (v) nrg_help(b->ctx, "--map %s=%s   or in the model:  data %s = %s", name, near, name, near);
     else nrg_help(b->ctx, "--map %s=%s", name, near);
@@ -245,17 +249,27 @@ static nrg_status check_maps(nrg_bound *b) {
     return NRG_OK;
 }
 
-static nrg_status bind_all(nrg_bound *b, nrg_store *store) {
-    TRY(check_maps(b));
+// Every variable that cannot be bound is told, not only the first.
+static nrg_status bind_vars(nrg_bound *b, nrg_store *store) {
+    nrg_status first = NRG_OK;
     for (int expr = 0; expr < 2; expr++) // arrays as they are first: they give sizes that statements need
         for (uint32_t i = 0; i < b->m->vars.n; i++) {
             uint32_t names;
             int64_t shift;
             const nrg_var *v = &b->m->vars.at[i];
             nrg_expr *e = statement(b, v->name, &names);
-            bool computed = e && !held(b, v->name) && !by_map(b, v->name) && !plain(e, &shift);
-            if (v->role != NRG_WEIGHT && computed == (expr == 1)) TRY(bind_var(b, store, (int32_t)i));
+            bool computed = e && !by_map(b, v->name) && !plain(e, &shift);
+            if (v->role == NRG_WEIGHT || computed != (expr == 1)) continue;
+            nrg_status s = bind_var(b, store, (int32_t)i);
+            if (first == NRG_OK) first = s;
+            if (s == NRG_E098) return s;
         }
+    return first;
+}
+
+static nrg_status bind_all(nrg_bound *b, nrg_store *store) {
+    TRY(check_maps(b));
+    TRY(bind_vars(b, store));
     uint32_t names;
     nrg_expr *w = statement(b, "weight", &names);
     if (w && b->spec.fit) TRY(bind_expr(b, store, -1, w));

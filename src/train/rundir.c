@@ -19,7 +19,11 @@ static void low_high(uint64_t v, double *to) {
     to[1] = (double)(uint32_t)(v >> 32);
 }
 
-static uint64_t whole(const double *from) { return (uint64_t)from[0] | (uint64_t)from[1] << 32; }
+static bool same(const double *a, uint64_t v) {
+    double b[2];
+    low_high(v, b);
+    return a[0] == b[0] && a[1] == b[1];
+}
 
 static void numbers(const nrg_trainer *t, double *n) {
     n[N_EPOCH] = (double)t->epoch, n[N_AT] = (double)t->at, n[N_TOTAL] = (double)t->total;
@@ -204,10 +208,14 @@ static nrg_status load_numbers(nrg_trainer *t, const nrg_tensor *x) {
     if (!x || x->type != NRG_CELL_F64 || x->rank != 1 || x->dim[0] != N_COUNT) return unlike(t, "its state is of another version");
     double n[N_COUNT];
     memcpy(n, x->data, sizeof n);
-    if (whole(n + N_HASH_LOW) != t->hash) return unlike(t, "the data are not those it was started with");
-    if (whole(n + N_SEED_LOW) != t->o.seed) return unlike(t, "--seed differs");
+    if (!same(n + N_HASH_LOW, t->hash)) return unlike(t, "the data are not those it was started with");
+    if (!same(n + N_SEED_LOW, t->o.seed)) return unlike(t, "--seed differs");
     if (n[N_VALID] != t->o.valid || n[N_BATCH] != (double)t->batch || n[N_EPOCHS] != (double)t->epochs)
         return unlike(t, "the validation split, the batch or the number of epochs differs");
+    static const int counts[] = {N_EPOCH, N_AT, N_TOTAL, N_DONE};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (!(n[counts[i]] >= 0 && n[counts[i]] < 9e15)) return unlike(t, "its state is damaged");
+    if (n[N_EPOCH] > n[N_EPOCHS] || n[N_AT] >= (double)t->steps) return unlike(t, "its state is damaged");
     t->epoch = (int64_t)n[N_EPOCH], t->at = (int64_t)n[N_AT], t->total = (int64_t)n[N_TOTAL];
     t->best_loss = n[N_BEST], t->seconds = n[N_SECONDS];
     t->sums.loss = n[N_LOSS], t->sums.norm = n[N_NORM], t->sums.weight = n[N_WEIGHT];
