@@ -103,7 +103,7 @@ static nrg_status size_of(const nrg_model *m, const nrg_expr *e, double *out) {
 nrg_status nrg_axis_of(const nrg_model *m, const nrg_expr *e, nrg_axis *out) {
     int32_t d = e->kind == NRG_X_NAME ? nrg_model_dim(m, e->text) : -1;
     if (d >= 0) return *out = nrg_axis_dim(m, d), NRG_OK;
-    double x;
+    double x = 0;
     TRY(size_of(m, e, &x));
     if (isnan(x)) return *out = nrg_axis_sized(-1), NRG_OK;
     if (x < 0 || x != floor(x) || x > 1e12)
