@@ -26,6 +26,24 @@ stress: setup
 
 test-all: test stress
 
+# Speeds of the executor's kernels, then start-up, memory and MNIST by the command. Make sure the machine is quiet.
+bench: all
+	@cmake --build build --target bench_exec -j $(JOBS)
+	@build/test/bench_exec
+	@python3 bench/spine
+
+# Every parser and reader, FUZZ_SECONDS each (clang's libFuzzer with ASan and UBSan).
+FUZZ_SECONDS ?= 600
+fuzz: setup
+	@cmake --preset fuzz >/dev/null
+	@cmake --build build/fuzz -j $(JOBS)
+	@for f in test/fuzz/*.c; do n=$$(basename $$f .c); [ $$n = replay ] && continue; mkdir -p build/fuzz/found/$$n; \
+	  echo "fuzz $$n"; build/fuzz/fuzz_$$n -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+	  -artifact_prefix=build/fuzz/found/$$n- build/fuzz/found/$$n test/fuzz/corpus/$$n || exit 1; done
+
+install: all
+	@cmake --install build
+
 demo: all
 	@examples/demo
 
