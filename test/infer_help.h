@@ -76,7 +76,8 @@ __attribute__((unused)) static const double *numbers(const fixture *f, const cha
 __attribute__((unused)) static nrg_answers ask(fixture *f, nrg_question q, const char *name, nrg_vars given, int64_t n, int threads, size_t memory) {
     nrg_ask_spec spec = {.question = q, .var = var(f, name), .given = given, .n = n, .threads = threads, .seed = 5, .memory = memory, .anyway = true};
     nrg_answers a;
-    ok(f, nrg_ask(f->m, f->s, &spec, &a));
+    nrg_status s = nrg_ask(f->m, f->s, &spec, &a);
+    if (s != NRG_E081) ok(f, s); // not converged: the answers are there
     return a;
 }
 #endif

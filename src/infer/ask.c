@@ -2,6 +2,7 @@
 // their own verbs. Also plain energies, with latents eliminated.
 #include "infer/ask.h"
 #include <math.h>
+#include <string.h>
 
 enum { PIECE = 1024 }; // samples a run where answers come straight out of the graph
 
@@ -175,6 +176,20 @@ static nrg_status ask_real(nrg_model *m, nrg_store *store, const nrg_ask_spec *s
     return s;
 }
 
+// Results are there; the status column says which of them are not minima yet.
+static nrg_status unsettled(nrg_model *m, const nrg_ask_spec *spec, const nrg_answers *a) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < a->n; i++)
+        count += a->status[i] && strcmp(a->status[i], "max_steps") == 0;
+    if (!count) return NRG_OK;
+    nrg_status s = nrg_fail(m->ctx, NRG_E081, NRG_NOWHERE,
+                            "inference did not converge for %lld of %lld samples", (long long)count,
+                            (long long)a->n);
+    nrg_fact(m->ctx, "asked for %s; %s", m->vars.at[spec->var].name, a->how ? a->how : "");
+    nrg_help(m->ctx, "raise steps, or use lbfgs; the answers are given as they are");
+    return s;
+}
+
 nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out) {
     *out = (nrg_answers){.arena = nrg_arena_make(m->ctx), .n = spec->n};
     if (!(m->energy.vars >> spec->var & 1))
@@ -193,8 +208,9 @@ nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg
     if (s != NRG_OK) {
         nrg_answers_free(out);
         *out = (nrg_answers){.arena = nrg_arena_make(m->ctx)};
+        return s;
     }
-    return s;
+    return unsettled(m, spec, out);
 }
 
 // ---- energies

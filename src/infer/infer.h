@@ -30,7 +30,9 @@ typedef struct {
 nrg_status nrg_inference_new(nrg_ctx *c, nrg_scope *s, const nrg_infer_options *o, nrg_inference **out);
 void nrg_inference_free(nrg_inference *i);
 // F: the energy with the variables of `data` as bound in the scope, those of `over` eliminated by `verb` (minimise or sum out,
-// by the model's statement for that verb, else a chosen method), and all others by their own verb, innermost latents first.
+// by the model's statement for that verb, else a chosen method), and all others by their own verb (with both verbs, by `verb`).
+// Variables of one statement are eliminated together; statements nest: `over` outermost, then other answers, latents innermost, in the
+// order of the variables. Variables that were eliminated are unbound afterwards.
 // best[v] (v < NRG_MAX_VARS, may be NULL) becomes the minimiser of each minimised variable, held fixed.
 nrg_status nrg_infer_energy(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_verb verb, nrg_node *F, nrg_node *best);
 // As nrg_infer_energy with over = 0, but with the probabilities of summed-out variables held fixed: a sum of stop(p) E whose
@@ -43,7 +45,8 @@ nrg_status nrg_infer_candidates(nrg_inference *i, nrg_vars data, nrg_vars over, 
 nrg_status nrg_inference_go(nrg_inference *i, nrg_store *store, int64_t n, uint64_t seed, uint32_t step);
 // What was chosen and why, one line a choice: "minimize y by exhaustive   (10 values)".
 void nrg_inference_print(const nrg_inference *i, nrg_text *out);
-// The method for a statement: checks the structure of the energy (E026, E027, E071), fills in what was left out, with the reason.
+// The method for a statement: checks it against verb and domain (E026, E071); without `by`, chosen from domain and structure, with
+// the reason. Before the sizes are known nothing changes.
 nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st);
 
 // ---- lbfgs.c: L-BFGS in graph form, shared by inference (leads = sample axis) and training (no leads).
@@ -104,6 +107,7 @@ typedef struct {
     double *mean, *variance;   // dist of a real whose conditional is Gaussian (exact): [n, width]; else NULL
     const char *how;           // method and reason
 } nrg_answers;
+// E081: some samples did not converge; the answers are there all the same.
 nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out);
 void nrg_answers_free(nrg_answers *a);
 // F(x, y) of n samples, latents eliminated. energy: [n].

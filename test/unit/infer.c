@@ -187,6 +187,7 @@ static nrg_status whole_story(nrg_ctx *c, const char *text) {
                              .memory = 1};
         nrg_answers a;
         st = nrg_ask(m, s, &spec, &a);
+        if (st == NRG_E081) st = NRG_OK; // three steps are few
         nrg_answers_free(&a);
     }
     nrg_store_free(s);
