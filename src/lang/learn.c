@@ -19,13 +19,17 @@ static nrg_vars not_latent(const nrg_model *m) {
     return m->energy.vars & ~nrg_model_role(m, NRG_LATENT);
 }
 
+static bool same_atom(const nrg_atom *a, const nrg_atom *b) {
+    return a->kind == b->kind && a->data == b->data && a->over == b->over;
+}
+
 static nrg_expr *atom(expansion *x, nrg_atom_kind kind) {
     nrg_model *m = x->k->m;
     nrg_atom a = {.kind = kind,
                   .data = kind == NRG_POS ? x->on | x->given : x->given,
                   .over = kind == NRG_POS ? 0 : x->on};
     uint32_t i = 0;
-    while (i < x->l->atoms.n && memcmp(&x->l->atoms.at[i], &a, sizeof a) != 0) i++;
+    while (i < x->l->atoms.n && !same_atom(&x->l->atoms.at[i], &a)) i++;
     if (i == x->l->atoms.n && NRG_PUSH(&m->arena, x->l->atoms, a)) return NULL;
     nrg_expr *e = nrg_expr_new(m, NRG_X_ATOM, 0, x->span);
     if (e) e->number = i;
