@@ -357,6 +357,7 @@ typedef struct {
     const double *energy;      /* best [n]; rank and dist [n, choices] */
     const double *p;           /* dist [n, choices]: probabilities, or densities of reals; else NULL */
     const double *free;        /* [n] free energy where it was computed, or NULL */
+    const double *mean, *variance; /* dist of a real whose conditional is Gaussian: [n, width]; then choices is 0; else NULL */
     const double *runner_up, *runner_up_energy; /* best [n, width], [n]; NaN where there is none; or NULL */
     const char *const *status; /* [n] exact, converged, max_steps, approx */
     const char *how;           /* method and reason */

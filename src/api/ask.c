@@ -31,7 +31,7 @@ static nrg_status publish(nrg_ebm *m, reply *r, const nrg_ask_spec *spec) {
     nrg_shape shape;
     TRY(nrg_var_shape(k, spec->var, &shape));
     r->pub = (nrg_reply){.question = spec->question, .rank = shape.rank, .n = a->n, .width = a->width, .choices = a->choices,
-                         .value = a->value, .energy = a->energy, .p = a->p, .free = a->free, .runner_up = a->runner_up,
+                         .value = a->value, .energy = a->energy, .p = a->p, .free = a->free, .mean = a->mean, .variance = a->variance, .runner_up = a->runner_up,
                          .runner_up_energy = a->runner_up_energy, .status = a->status};
     memcpy(r->pub.dim, shape.dim, sizeof shape.dim);
     r->pub.var = nrg_arena_copy(&r->arena, v->name, strlen(v->name));

@@ -119,7 +119,27 @@ static void put_dist_rows(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form f
     }
 }
 
+// The dist of a real in closed form: a Gaussian a sample.
+static void put_gaussian(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) {
+    open_row(t, form);
+    key(t, "sample", form, true);
+    nrg_text_put(t, "%lld", (long long)i);
+    key(t, "mean", form, false);
+    put_answer(t, r, r->mean + i * r->width, form);
+    key(t, "variance", form, false);
+    put_answer(t, r, r->variance + i * r->width, form);
+    key(t, "free", form, false);
+    put_number(t, r->free ? r->free[i] : NAN, form);
+    key(t, "status", form, false);
+    put_word(t, status_of(r, i), form);
+    close_row(t, form);
+}
+
 static void put_dist(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) {
+    if (r->mean) {
+        put_gaussian(t, r, i, form);
+        return;
+    }
     if (!wide(r)) {
         put_dist_rows(t, r, i, form);
         return;
@@ -146,6 +166,7 @@ static void put_dist(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) 
 static void put_header(nrg_text *t, const nrg_reply *r) {
     if (r->question == NRG_BEST) nrg_text_put(t, "sample,answer,energy,runner_up,runner_up_energy,status\n");
     else if (r->question == NRG_RANK) nrg_text_put(t, "sample,place,answer,energy,status\n");
+    else if (r->mean) nrg_text_put(t, "sample,mean,variance,free,status\n");
     else if (!wide(r)) nrg_text_put(t, "sample,answer,p,energy,status\n");
     else {
         nrg_text_put(t, "sample");
@@ -185,6 +206,8 @@ static nrg_status save_npz(const nrg_reply *r, nrg_table *t, const char *path) {
     else TRY(add(t, "values", r->value, 2, values));
     TRY(add(t, "energy", r->energy, one ? 1 : 2, table));
     TRY(add(t, "p", r->p, 2, table));
+    TRY(add(t, "mean", r->mean, 2, each));
+    TRY(add(t, "variance", r->variance, 2, each));
     TRY(add(t, "free", r->free, 1, each));
     if (one) TRY(add(t, "runner_up", r->runner_up, 2, each));
     if (one) TRY(add(t, "runner_up_energy", r->runner_up_energy, 1, each));
