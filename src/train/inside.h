@@ -4,7 +4,11 @@
 
 #include "train/train.h"
 
+#ifdef NRG_STRESS
+enum { NRG_CHUNK = 7 };
+#else
 enum { NRG_CHUNK = 8192 }; // rows a pass over the full set takes at a time: bounds the memory of whole-set methods
+#endif
 
 // ---- numbers.c: buffers of a store as doubles and back
 void nrg_numbers_get(const nrg_buffer *b, double *to, int64_t n);

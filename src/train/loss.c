@@ -50,7 +50,6 @@ static void sphere_name(uint32_t learn, char *to, size_t n) { snprintf(to, n, "a
 
 static nrg_status negative(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, nrg_node *out) {
     const nrg_learn *l = &m->learns.at[learn];
-    if (!offender(l->against)) return unbuilt(m, l->against);
     int32_t y = only(a->over);
     if (y < 0) return nrg_fail(m->ctx, NRG_E071, l->span, "the most offending answer of several variables at once is not supported yet");
     if (nrg_expr_vars(m, l->expr) & a->over)
@@ -139,7 +138,10 @@ static nrg_status add_terms(nrg_program *p, const nrg_expr *e, double sign, nrg_
 static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, uint32_t i, bool held, nrg_loss *out) {
     const nrg_learn *l = &m->learns.at[i];
     nrg_node *atoms = NRG_NEWS(&p->arena, nrg_node, l->atoms.n + 1);
+    bool draws = false;
     if (!atoms) return NRG_E098;
+    for (uint32_t k = 0; k < l->atoms.n; k++) draws = draws || l->atoms.at[k].kind == NRG_NEG;
+    if (l->against && (!draws || !offender(l->against))) return unbuilt(m, l->against); // nll against a set, for instance
     for (uint32_t k = 0; k < l->atoms.n; k++) {
         TRY(fresh(p, b, m));
         nrg_graph_span(p->g, l->span);

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = 1024 }; // rows computed at a time while data statements are checked: bounds the memory
+enum { CHUNK = NRG_CHUNK < 1024 ? NRG_CHUNK : 1024 }; // rows computed at a time while data statements are checked: bounds the memory
 
 static nrg_status name_sources(const nrg_bound *b, nrg_scope *s) {
     nrg_graph *g = nrg_scope_graph(s);

@@ -730,6 +730,26 @@ static void a_run_that_explodes_says_where(void **state) {
     house_close(&h);
 }
 
+static void what_is_missing_is_named(void **state) {
+    (void)state;
+    static const char *const learn[] = {"hinge against noise(0.1)", "hinge against sample(3)", "nll against batch"};
+    for (size_t i = 0; i < sizeof learn / sizeof *learn; i++) {
+        char text[500];
+        house h;
+        house_open(&h);
+        double *x = house_array(&h, "x", 6, 2);
+        uint8_t *y = house_bytes(&h, "y", 6, 0);
+        for (int k = 0; k < 6; k++) y[k] = (uint8_t)(k % 2), x[k] = k;
+        snprintf(text, sizeof text, "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\n"
+                                    "marginalize y by exhaustive\nlearn %s\noptimize by sgd\n", learn[i]);
+        house_text(&h, text);
+        assert_int_equal(nrg_trainer_new(h.m, h.table, &plainly, &h.t), NRG_E071);
+        says(nrg_diag_get(h.c, 0)->message, "against");
+        assert_int_equal(nrg_diag_get(h.c, 0)->line, 8);
+        house_close(&h);
+    }
+}
+
 static void models_without_learning(void **state) {
     (void)state;
     house h;
@@ -825,6 +845,7 @@ int main(void) {
         cmocka_unit_test(ways_can_be_mixed),
         cmocka_unit_test(time_runs_out),
         cmocka_unit_test(a_run_that_explodes_says_where),
+        cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(models_without_learning),
         cmocka_unit_test(refused_memory_is_a_status),
     };
