@@ -14,9 +14,7 @@ void nrg_answers_free(nrg_answers *a) {
 
 static nrg_status keep_how(nrg_asking *a, nrg_answers *out) {
     nrg_text said = nrg_text_make(a->model->ctx);
-    nrg_inference_print(a->inference, &said);
-    for (size_t k = 0; k < said.n; k++)
-        if (said.at[k] == '\n') said.at[k] = k + 1 < said.n ? ';' : '\0';
+    nrg_inference_list(a->inference, &said);
     out->how = said.bad ? NULL : nrg_arena_copy(&out->arena, said.at ? said.at : "", said.n);
     nrg_text_free(&said);
     return out->how ? NRG_OK : NRG_E098;

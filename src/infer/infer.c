@@ -70,6 +70,11 @@ void nrg_inference_print(const nrg_inference *i, nrg_text *out) {
     for (uint32_t k = 0; k < i->said.n; k++) nrg_text_put(out, "%s\n", i->said.at[k]);
 }
 
+void nrg_inference_list(const nrg_inference *i, nrg_text *out) {
+    for (uint32_t k = 0; k < i->said.n; k++)
+        nrg_text_put(out, "%s%s", out->n ? "; " : "", i->said.at[k]);
+}
+
 // ---- helpers
 
 void nrg_vars_print(const nrg_model *m, nrg_vars vars, nrg_text *out) {

@@ -230,16 +230,10 @@ static nrg_status describe(listing *l) {
                      : l->gr.stmt.method == NRG_BY_grid ? "grid points"
                                                         : "all values";
     nrg_text_put(&t, "energies of %lld candidates (%s)", (long long)l->count, by);
-    nrg_text said = nrg_text_make(l->a.model->ctx);
-    nrg_inference_print(l->a.inference, &said);
-    for (size_t k = 0; k < said.n; k++)
-        if (said.at[k] == '\n') said.at[k] = k + 1 < said.n ? ';' : '\0';
-    if (said.n) nrg_text_put(&t, "; %s", said.at);
-    nrg_status s = t.bad || said.bad ? NRG_E098 : NRG_OK;
-    if (s == NRG_OK && !(l->out->how = nrg_arena_copy(&l->out->arena, t.at, t.n))) s = NRG_E098;
+    nrg_inference_list(l->a.inference, &t);
+    l->out->how = t.bad ? NULL : nrg_arena_copy(&l->out->arena, t.at, t.n);
     nrg_text_free(&t);
-    nrg_text_free(&said);
-    return s;
+    return l->out->how ? NRG_OK : NRG_E098;
 }
 
 nrg_status nrg_ask_listing(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,

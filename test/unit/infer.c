@@ -99,6 +99,29 @@ static void misfits_are_refused(void **state) {
                    NRG_E060, "x");
 }
 
+// A gradient through a sum in tiles is refused; values alone go through.
+static void tiled_sums_have_no_gradient(void **state) {
+    (void)state;
+    fixture f = load("given x : real\nlatent z : bit[6]\nweight W : real[6]\nenergy E(x, z) = x * "
+                     "dot(W, z)\nmarginalize z by exhaustive\n",
+                     NRG_F64);
+    for (int values = 0; values < 2; values++) {
+        nrg_graph *g;
+        nrg_scope *s;
+        nrg_inference *i;
+        nrg_node F;
+        nrg_infer_options o = {.threads = 1, .batch = 1, .memory = 1, .values_only = values};
+        ok(&f, nrg_graph_new(f.c, NRG_F64, &g));
+        ok(&f, nrg_scope_new(f.m, g, &s));
+        ok(&f, nrg_inference_new(f.c, s, &o, &i));
+        nrg_scope_bind(s, var(&f, "x"), nrg_input(g, "x", NRG_SAMPLE, nrg_shape_of(0, NULL)));
+        assert_int_equal(nrg_infer_energy(i, set(&f, "x"), 0, NRG_MINIMIZE, &F, NULL),
+                         values ? NRG_OK : NRG_E071);
+        nrg_inference_free(i), nrg_scope_free(s), nrg_graph_free(g);
+    }
+    drop(&f);
+}
+
 // ---- questions
 
 static void expect_answers(const char *text, const char *name, int best, int dist) {
@@ -226,6 +249,7 @@ int main(void) {
         cmocka_unit_test(a_missing_input_is_named),
         cmocka_unit_test(methods_follow_structure),
         cmocka_unit_test(misfits_are_refused),
+        cmocka_unit_test(tiled_sums_have_no_gradient),
         cmocka_unit_test(training_decides_questions),
         cmocka_unit_test(a_refusal_says_what_can_be_answered),
         cmocka_unit_test(memory_may_be_refused_anywhere),
