@@ -3,8 +3,6 @@
 #include "infer/inside.h"
 #include <math.h>
 
-enum { IN_GRAPH = 16 }; // times the memory of tiles
-
 nrg_status nrg_group_decode(nrg_inference *i, const nrg_group *gr, nrg_node index,
                             nrg_node *value) {
     if (gr->stmt.method == NRG_BY_grid) return nrg_grid_decode(i, gr, index, value);
@@ -71,7 +69,7 @@ nrg_status nrg_candidates_make(nrg_chain *c, int k, int64_t count, nrg_node *F) 
         E = nrg_expand(g, E, (nrg_shape){0}, lead); // the energy ignores the variable
     // Sums that a gradient goes through stay in the graph as long as they can.
     bool through = gr->verb == NRG_MARGINALIZE && !i->options.values_only;
-    size_t most = i->options.memory * (through ? IN_GRAPH : 1);
+    size_t most = i->options.memory * (through ? NRG_IN_GRAPH : 1);
     if (!i->holes && i->loops.n == loops && nrg_tile_estimate(i, E, lead, through) > most)
         return tiled(c, k, count, F);
     if (gr->verb == NRG_MINIMIZE) return minimise(c, k, E, lead, F);

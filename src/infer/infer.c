@@ -208,6 +208,14 @@ nrg_status nrg_infer_candidates(nrg_inference *i, nrg_vars data, nrg_vars over, 
     TRY(nrg_chain_energy(c, 0, F));
     if (!(nrg_graph_node(i->graph, *F)->leads & *lead))
         *F = nrg_expand(i->graph, *F, (nrg_shape){0}, *lead); // the energy ignores v
+    if (nrg_tile_estimate(i, *F, *lead, false) > NRG_IN_GRAPH * i->options.memory) {
+        nrg_status s =
+            nrg_fail(i->ctx, NRG_E071, i->model->vars.at[v].span,
+                     "the energies of all %lld values of %s at once do not fit into memory",
+                     (long long)count, i->model->vars.at[v].name);
+        nrg_help(i->ctx, "use a smaller domain, or a loss without `against`");
+        return s;
+    }
     unbind(c);
     nrg_scope_bind(i->scope, v, NRG_BAD);
     return nrg_graph_check(i->graph);

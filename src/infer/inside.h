@@ -119,6 +119,7 @@ void nrg_grid_place(const nrg_model *m, int32_t v, double points, double digit, 
 double nrg_grid_size(nrg_inference *i, const nrg_group *gr, nrg_status *status);                      // points a number
 
 // ---- candidates.c
+enum { NRG_IN_GRAPH = 16 }; // times the memory of tiles that candidates may take where they must stay in the graph
 nrg_status nrg_group_decode(nrg_inference *i, const nrg_group *gr, nrg_node index, nrg_node *value);
 nrg_status nrg_candidates_make(nrg_chain *c, int k, int64_t count, nrg_node *F);
 nrg_node nrg_sum_out(nrg_inference *i, nrg_node E, nrg_leads lead); // -1/beta log sum exp(-beta E) over the axis
