@@ -267,7 +267,15 @@ static nrg_status bind_vars(nrg_bound *b, nrg_store *store) {
     return first;
 }
 
+static nrg_status number_rows(nrg_bound *b) {
+    if (b->m->hides.n == 0) return NRG_OK;
+    if (!(b->ids = NRG_NEWS(&b->arena, int64_t, b->rows + 1))) return NRG_E098;
+    for (int64_t i = 0; i < b->rows; i++) b->ids[i] = i;
+    return NRG_OK;
+}
+
 static nrg_status bind_all(nrg_bound *b, nrg_store *store) {
+    TRY(number_rows(b));
     TRY(check_maps(b));
     TRY(bind_vars(b, store));
     uint32_t names;

@@ -41,6 +41,7 @@ struct nrg_bound {
     NRG_LIST(nrg_lengths) lengths;
     int32_t weight;  // index of a binding, or -1
     double *weights; // of rows, once computed
+    int64_t *ids;    // 0, 1, 2 ...: who a row is, for draws; NULL: nothing is drawn
 };
 
 // labels.c: categories of dim `dim` from labels or numbers, as int32 in the arena of b.

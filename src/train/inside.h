@@ -156,5 +156,6 @@ nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const
                                const nrg_tensor *extra, int extra_n);
 void nrg_machine(nrg_text *out); // processor family and what it can do, for warnings on --resume
 nrg_status nrg_tensor_load(nrg_ctx *c, const nrg_tensor *t, nrg_store *store);
+nrg_status nrg_bound_hide(const nrg_bound *b, nrg_scope *s); // hide.c: what seen(v) and hidden(v) are while training
 double nrg_bound_weight_of(const nrg_bound *b, int64_t row);
 #endif

@@ -102,7 +102,8 @@ static nrg_status atom(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_a
 // Latents and answers must not stay bound from one atom to the next: each atom starts from the data.
 static nrg_status fresh(nrg_program *p, const nrg_bound *b, nrg_model *m) {
     for (uint32_t v = 0; v < m->vars.n; v++) nrg_scope_bind(p->scope, (int32_t)v, NRG_BAD);
-    return nrg_bound_nodes(b, p->scope);
+    TRY(nrg_bound_nodes(b, p->scope));
+    return nrg_bound_hide(b, p->scope);
 }
 
 static void see(nrg_program *p, const nrg_atom *a, nrg_node node, nrg_loss *out) {

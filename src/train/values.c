@@ -78,6 +78,7 @@ nrg_status nrg_bound_rows_set(const nrg_bound *b, nrg_store *store, const int64_
         snprintf(name, sizeof name, "length:%s", b->m->dims.at[b->lengths.at[i].dim].name);
         TRY(nrg_store_put(store, name, (nrg_buffer){b->lengths.at[i].at, NRG_BUF_I32, rows}));
     }
+    if (b->ids) TRY(nrg_store_put(store, "train:id", (nrg_buffer){b->ids, NRG_BUF_I64, rows}));
     if (b->weight >= 0 && b->weights) TRY(nrg_store_put(store, "train:weight", (nrg_buffer){b->weights, NRG_BUF_F64, rows}));
     return NRG_OK;
 }

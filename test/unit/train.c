@@ -730,6 +730,28 @@ static void a_run_that_explodes_says_where(void **state) {
     house_close(&h);
 }
 
+// With half of the numbers hidden and every number its own normal, the best weight of 0.5 (y - a seen(y))^2 is 1 where it is seen.
+// With noise of variance s the best a is 1 / (1 + s): the noise is there, and new at each step.
+static void hidden_parts(void **state) {
+    (void)state;
+    for (int noise = 0; noise < 2; noise++) {
+        char text[500];
+        house h;
+        house_open(&h);
+        double *y = house_array(&h, "y", 400, 3), sum = 0;
+        for (int i = 0; i < 1200; i++) y[i] = draw(3, i), sum += y[i] * y[i] / 1200;
+        snprintf(text, sizeof text, "dim D\npredict y : real[D]\nweight a : real\nweight b : real\nhide y by %s\nenergy E(y) = sq(y - a * seen(y)) + (b - sum(d in D: hidden(y)[d]))^2\n"
+                                    "learn energy\noptimize by sgd(lr=0.1 -> 0.001, batch=100, epochs=60)\n", noise ? "noise(1)" : "random(25%)");
+        house_text(&h, text);
+        house_train(&h, &plainly);
+        double a = *house_f64(&h, "a"), b = *house_f64(&h, "b");
+        print_message("%s: a %.4f, hidden %.4f of 3\n", noise ? "noise" : "random", a, b);
+        assert_true(fabs(a - (noise ? sum / (sum + 1) : 1)) < 0.02);
+        assert_true(fabs(b - (noise ? 3 : 0.75)) < 0.05);
+        house_close(&h);
+    }
+}
+
 static void what_is_missing_is_named(void **state) {
     (void)state;
     static const char *const learn[] = {"hinge against noise(0.1)", "hinge against sample(3)", "nll against batch"};
@@ -845,6 +867,7 @@ int main(void) {
         cmocka_unit_test(ways_can_be_mixed),
         cmocka_unit_test(time_runs_out),
         cmocka_unit_test(a_run_that_explodes_says_where),
+        cmocka_unit_test(hidden_parts),
         cmocka_unit_test(what_is_missing_is_named),
         cmocka_unit_test(models_without_learning),
         cmocka_unit_test(refused_memory_is_a_status),
