@@ -7,12 +7,18 @@
 #define GLUE(a, b) GLUE_(a, b)
 #define TEXT_(a) #a
 #define TEXT(a) TEXT_(a)
+// Rounds of the loop that follows do not read what others write.
+#if defined(__clang__)
+#define APART _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define APART _Pragma("GCC ivdep")
+#endif
 
 // Philox4x32-10 on n counters at once, n <= NRG_RANDOM_BLOCKS: word w of counter i is at c[w * NRG_RANDOM_BLOCKS + i].
 static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
     uint32_t *c0 = c, *c1 = c + NRG_RANDOM_BLOCKS, *c2 = c + 2 * NRG_RANDOM_BLOCKS, *c3 = c + 3 * NRG_RANDOM_BLOCKS;
     for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-        _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) {
+        APART for (int64_t i = 0; i < n; i++) {
             uint64_t p = (uint64_t)0xD2511F53u * c0[i], q = (uint64_t)0xCD9E8D57u * c2[i];
             c0[i] = (uint32_t)(q >> 32) ^ c1[i] ^ k0;
             c2[i] = (uint32_t)(p >> 32) ^ c3[i] ^ k1;
