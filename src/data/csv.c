@@ -29,7 +29,7 @@ typedef struct {
 } column;
 
 typedef struct {
-    nrg_input *in;
+    nrg_reading *in;
     nrg_arena work;
     lexer start; // before the first row
     bool header;
@@ -71,13 +71,13 @@ static bool quoted_field(lexer *x, field *f) {
     return false;
 }
 
-static nrg_status bad_quote(nrg_input *in, const field *f, bool closed) {
+static nrg_status bad_quote(nrg_reading *in, const field *f, bool closed) {
     return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: line %lld: %s", in->file, (long long)f->line,
                     closed ? "text follows a closing quote" : "a quote is never closed");
 }
 
 // The next cell; a row ends with `last`. Only called when the text is not at its end.
-static nrg_status next(nrg_input *in, lexer *x, field *f) {
+static nrg_status next(nrg_reading *in, lexer *x, field *f) {
     *f = (field){.line = x->line};
     skip_spaces(x);
     if (x->p < x->end && *x->p == '"') {
@@ -121,7 +121,7 @@ static kind kind_of(const field *f, double *v, int64_t *i, bool *whole) {
 
 // ---- first pass ----
 
-static char delimiter(const nrg_input *in, const char *p, const char *end) {
+static char delimiter(const nrg_reading *in, const char *p, const char *end) {
     size_t tabs = 0, commas = 0, semicolons = 0;
     bool inside = false;
     for (; p < end && *p != '\n'; p++) {
@@ -228,7 +228,7 @@ static nrg_status name_columns(table *t) {
 }
 
 static nrg_status scan(table *t) {
-    nrg_input *in = t->in;
+    nrg_reading *in = t->in;
     const char *p = (const char *)in->blob->at, *end = p + in->blob->n;
     if (end - p >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) p += 3; // byte order mark
     if (!in->text)
@@ -265,7 +265,7 @@ static nrg_status suggest(table *t, const char *p, size_t n) {
 }
 
 static nrg_status find_column(table *t, const char *p, size_t n, uint32_t *out) {
-    nrg_input *in = t->in;
+    nrg_reading *in = t->in;
     int64_t k;
     for (uint32_t i = 0; i < t->n; i++) {
         const column *c = &t->col[i];
@@ -315,7 +315,7 @@ static nrg_status pick(table *t) {
 // Texts among more numbers are mistakes; else it is a column of texts.
 static nrg_status check_column(table *t, uint32_t i) {
     const column *c = &t->col[i];
-    nrg_input *in = t->in;
+    nrg_reading *in = t->in;
     if (c->texts == 0 || c->texts > c->numbers) return NRG_OK;
     nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: line %lld, column %u (%s) is %s, expected a number", in->file,
              (long long)c->odd.line, i + 1, c->name, nrg_snip(c->odd.p, c->odd.n).at);
@@ -329,7 +329,7 @@ static nrg_status check_column(table *t, uint32_t i) {
 
 static nrg_status not_a_number(table *t, uint32_t i) {
     const column *c = &t->col[i];
-    nrg_input *in = t->in;
+    nrg_reading *in = t->in;
     nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE,
              "%s: column %u (%s) holds texts such as %s, but '%s' takes columns of numbers", in->file, i + 1, c->name,
              nrg_snip(c->odd.p, c->odd.n).at, in->name);
@@ -442,7 +442,7 @@ enum { BARE_MOST = 1024 };
 // A name with several columns: one matrix, in the order of choice. Without a name: an array a column, and `table`,
 // all columns of numbers, when there is no header to name them.
 static nrg_status make(table *t, sink *sinks, matrix *m) {
-    nrg_input *in = t->in;
+    nrg_reading *in = t->in;
     bool one = in->name && t->picks == 1, as_matrix = in->name && t->picks > 1,
          bare = !in->name && !in->part && !t->header;
     bool blanks = false;
@@ -483,12 +483,12 @@ static nrg_status read_table(table *t) {
     return NRG_OK;
 }
 
-bool nrg_csv_applies(const nrg_input *in) {
+bool nrg_csv_applies(const nrg_reading *in) {
     (void)in;
     return true; // what no other reader wants must be a table of text
 }
 
-nrg_status nrg_csv_read(nrg_input *in) {
+nrg_status nrg_csv_read(nrg_reading *in) {
     table t = {.in = in, .work = nrg_arena_make(in->ctx)};
     nrg_status s = read_table(&t);
     nrg_arena_free(&t.work);

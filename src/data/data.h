@@ -84,18 +84,18 @@ typedef struct {
     nrg_blob *blob;   // the bytes; a reader that keeps them calls nrg_table_keep
     bool text;        // no zero byte near the start
     const char *ext;  // in lower case without the dot and without .gz; "" when there is none
-} nrg_input;
+} nrg_reading;
 typedef struct {
     const char *name, *doc;
-    bool (*applies)(const nrg_input *in);
-    nrg_status (*read)(nrg_input *in);
+    bool (*applies)(const nrg_reading *in);
+    nrg_status (*read)(nrg_reading *in);
 } nrg_reader;
 #define NRG_READER(name, doc)                                                                                          \
-    bool nrg_##name##_applies(const nrg_input *in);                                                                    \
-    nrg_status nrg_##name##_read(nrg_input *in);
+    bool nrg_##name##_applies(const nrg_reading *in);                                                                    \
+    nrg_status nrg_##name##_read(nrg_reading *in);
 #include "data/readers.def"
 // npy.c: one array from the bytes of an .npy; `keep`: it may point into them. *skip: it is a single number, no array.
-nrg_status nrg_npy_parse(nrg_input *in, const char *name, unsigned char *at, size_t n, bool keep, bool *skip);
+nrg_status nrg_npy_parse(nrg_reading *in, const char *name, unsigned char *at, size_t n, bool keep, bool *skip);
 // The header that goes before the bytes of `a`, or before its texts of so many characters (0: numbers).
 void nrg_npy_head(const nrg_array *a, int64_t chars, nrg_text *out);
 // texts.c: NumPy's texts of `size` bytes (wide: 4-byte characters) as categories; and the labels of `a` as wide texts.

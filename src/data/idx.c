@@ -14,23 +14,23 @@ static bool type_of(unsigned char code, nrg_cell *t) {
     }
 }
 
-static bool named(const nrg_input *in) {
+static bool named(const nrg_reading *in) {
     return strstr(in->ext, "idx") || strstr(in->ext, "ubyte") || (strstr(in->stem, "idx") && in->ext[0] == 0);
 }
 
-bool nrg_idx_applies(const nrg_input *in) {
+bool nrg_idx_applies(const nrg_reading *in) {
     const unsigned char *p = in->blob->at;
     nrg_cell t;
     bool mark = in->blob->n >= 4 && p[0] == 0 && p[1] == 0 && type_of(p[2], &t) && p[3] >= 1 && p[3] <= NRG_ARRAY_RANK;
     return mark || named(in);
 }
 
-static nrg_status bad(nrg_input *in, const char *what) {
+static nrg_status bad(nrg_reading *in, const char *what) {
     return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: as IDX: %s", in->file, what);
 }
 
 // Checks the head; the cells start at *start.
-static nrg_status head(nrg_input *in, nrg_array *a, size_t *start) {
+static nrg_status head(nrg_reading *in, nrg_array *a, size_t *start) {
     const unsigned char *p = in->blob->at;
     size_t n = in->blob->n;
     if (n < 4 || p[0] != 0 || p[1] != 0) return bad(in, "it does not start with two zero bytes");
@@ -70,7 +70,7 @@ static void turn(const unsigned char *from, unsigned char *to, int64_t cells, si
     }
 }
 
-nrg_status nrg_idx_read(nrg_input *in) {
+nrg_status nrg_idx_read(nrg_reading *in) {
     nrg_array a = {.name = in->name ? in->name : in->stem, .file = in->file};
     size_t start = 0;
     TRY(head(in, &a, &start));

@@ -15,7 +15,7 @@ typedef struct {
 } lines;
 
 typedef struct {
-    nrg_input *in;
+    nrg_reading *in;
     int64_t rows, labels, features, most_features;
     bool several, whole, texts; // labels: some row has not exactly one; all are integers; some are no numbers
     // the second pass fills these
@@ -135,7 +135,7 @@ static nrg_status all_rows(reader *r) {
 
 // The part is `x`, `y` or a number of features; the shape must be one that the file justifies.
 static nrg_status sizes(reader *r) {
-    nrg_input *in = r->in;
+    nrg_reading *in = r->in;
     int64_t want = r->features, cells;
     bool number = in->part && nrg_integer(in->part, strlen(in->part), &want);
     if (in->part && !number && strcmp(in->part, "x") != 0 && strcmp(in->part, "y") != 0)
@@ -178,7 +178,7 @@ static nrg_status add_y(reader *r, nrg_arena *arena, const char *name) {
 }
 
 static nrg_status fill(reader *r) {
-    nrg_input *in = r->in;
+    nrg_reading *in = r->in;
     nrg_arena *arena = nrg_table_arena(in->table);
     bool both = !in->part || (strcmp(in->part, "x") != 0 && strcmp(in->part, "y") != 0);
     bool want_x = (both || *in->part == 'x') && r->most_features > 0, want_y = both || *in->part == 'y';
@@ -199,7 +199,7 @@ static nrg_status fill(reader *r) {
     return want_y ? add_y(r, arena, in->name ? in->name : "y") : NRG_OK;
 }
 
-bool nrg_libsvm_applies(const nrg_input *in) {
+bool nrg_libsvm_applies(const nrg_reading *in) {
     if (strcmp(in->ext, "libsvm") == 0 || strcmp(in->ext, "svm") == 0 || strcmp(in->ext, "svmlight") == 0) return true;
     if (!in->text || strcmp(in->ext, "csv") == 0 || strcmp(in->ext, "tsv") == 0) return false;
     lines l = {.p = (const char *)in->blob->at, .end = (const char *)in->blob->at + in->blob->n};
@@ -212,7 +212,7 @@ bool nrg_libsvm_applies(const nrg_input *in) {
     return nrg_integer(at, (size_t)(colon - at), &i) && nrg_number(colon + 1, n - (size_t)(colon - at) - 1, &v);
 }
 
-nrg_status nrg_libsvm_read(nrg_input *in) {
+nrg_status nrg_libsvm_read(nrg_reading *in) {
     reader r = {.in = in, .whole = true};
     TRY(all_rows(&r));
     r.rows = r.row;

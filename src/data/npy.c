@@ -145,7 +145,7 @@ static float from_half(uint16_t w) { // IEEE 754 binary16
     return w & 0x8000 ? -v : v;
 }
 
-static nrg_status from_halves(nrg_input *in, nrg_array *a, const unsigned char *p, int64_t cells) {
+static nrg_status from_halves(nrg_reading *in, nrg_array *a, const unsigned char *p, int64_t cells) {
     float *f = NRG_NEWS(nrg_table_arena(in->table), float, cells);
     if (!f) return NRG_E098;
     for (int64_t i = 0; i < cells; i++) {
@@ -174,11 +174,11 @@ static bool type_of(const header *h, nrg_cell *t) {
     return false;
 }
 
-static nrg_status bad(nrg_input *in, const char *name, const char *what) {
+static nrg_status bad(nrg_reading *in, const char *name, const char *what) {
     return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: array '%s': %s", in->file, name, what);
 }
 
-static nrg_status bad_type(nrg_input *in, const char *name, const header *h) {
+static nrg_status bad_type(nrg_reading *in, const char *name, const header *h) {
     if (h->kind == 'O') {
         nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: array '%s' holds Python objects (pickle), which nrg does not run",
                  in->file, name);
@@ -203,7 +203,7 @@ static const char *head_length(const unsigned char *p, size_t n, size_t *start, 
 }
 
 // Cells where they are, when they are row-major, aligned and to be kept; else a copy.
-static nrg_status place(nrg_input *in, nrg_array *a, const header *h, unsigned char *p, int64_t cells, bool keep) {
+static nrg_status place(nrg_reading *in, nrg_array *a, const header *h, unsigned char *p, int64_t cells, bool keep) {
     int64_t bytes = cells * h->size;
     bool turn = h->fortran && h->rank > 1, aligned = (uintptr_t)p % (uintptr_t)h->size == 0;
     a->data = p;
@@ -217,14 +217,14 @@ static nrg_status place(nrg_input *in, nrg_array *a, const header *h, unsigned c
     return NRG_OK;
 }
 
-static nrg_status check_unsigned(nrg_input *in, const nrg_array *a, int64_t cells) {
+static nrg_status check_unsigned(nrg_reading *in, const nrg_array *a, int64_t cells) {
     for (int64_t i = 0; i < cells; i++)
         if (((const int64_t *)a->data)[i] < 0) return bad(in, a->name, "a uint64 is above the largest int64");
     return NRG_OK;
 }
 
 // Checks the sizes against the n bytes at p.
-static nrg_status sizes(nrg_input *in, const char *name, const header *h, size_t n, int64_t *cells) {
+static nrg_status sizes(nrg_reading *in, const char *name, const header *h, size_t n, int64_t *cells) {
     int64_t bytes;
     bool hollow = false; // rows of no cells: any number of them fits any file
     for (int i = 1; i < h->rank; i++) hollow |= h->dim[i] == 0;
@@ -240,7 +240,7 @@ static nrg_status sizes(nrg_input *in, const char *name, const header *h, size_t
     return NRG_OK;
 }
 
-nrg_status nrg_npy_parse(nrg_input *in, const char *name, unsigned char *at, size_t n, bool keep, bool *skip) {
+nrg_status nrg_npy_parse(nrg_reading *in, const char *name, unsigned char *at, size_t n, bool keep, bool *skip) {
     size_t start, len;
     header h = {0};
     int64_t cells;
@@ -300,11 +300,11 @@ void nrg_npy_head(const nrg_array *a, int64_t chars, nrg_text *out) {
 
 // ---- the reader ----
 
-bool nrg_npy_applies(const nrg_input *in) {
+bool nrg_npy_applies(const nrg_reading *in) {
     return (in->blob->n >= 6 && memcmp(in->blob->at, "\x93NUMPY", 6) == 0) || strcmp(in->ext, "npy") == 0;
 }
 
-nrg_status nrg_npy_read(nrg_input *in) {
+nrg_status nrg_npy_read(nrg_reading *in) {
     bool skip = false;
     const char *name = in->name ? in->name : in->stem;
     unsigned char *at = in->blob->at;

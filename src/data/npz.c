@@ -72,7 +72,7 @@ static bool walk_next(walk *w, const char **name, size_t *name_n, const unsigned
 // ---- members ----
 
 typedef struct {
-    nrg_input *in;
+    nrg_reading *in;
     zip_t *zip;
     unsigned char *at; // the whole file
     size_t n;
@@ -81,12 +81,12 @@ typedef struct {
     int found;
 } archive;
 
-static nrg_status bad(nrg_input *in, const char *member, const char *what) {
+static nrg_status bad(nrg_reading *in, const char *member, const char *what) {
     return nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: member '%s': %s", in->file, member, what);
 }
 
 static nrg_status expand(archive *a, uint64_t i, const zip_stat_t *st, nrg_blob *out) {
-    nrg_input *in = a->in;
+    nrg_reading *in = a->in;
     *out = (nrg_blob){.ctx = in->ctx};
     if (st->comp_size > a->n || st->size / RATIO_MOST > st->comp_size || st->size > PTRDIFF_MAX)
         return bad(in, st->name, "its sizes are impossible");
@@ -113,7 +113,7 @@ static nrg_status expand(archive *a, uint64_t i, const zip_stat_t *st, nrg_blob 
 
 static nrg_status read_member(archive *a, uint64_t i, const zip_stat_t *st, const unsigned char *stored,
                               const char *name) {
-    nrg_input *in = a->in;
+    nrg_reading *in = a->in;
     bool skip = false;
     a->taken += st->size;
     if (a->taken / RATIO_MOST > a->n) return bad(in, st->name, "the members together are impossibly large");
@@ -141,7 +141,7 @@ static bool npy_name(const char *name, size_t *n) {
 }
 
 static nrg_status member(archive *a, uint64_t i) {
-    nrg_input *in = a->in;
+    nrg_reading *in = a->in;
     zip_stat_t st;
     size_t n, walk_n = 0;
     const char *walk_name = "";
@@ -158,7 +158,7 @@ static nrg_status member(archive *a, uint64_t i) {
 }
 
 static nrg_status no_such_part(archive *a) {
-    nrg_input *in = a->in;
+    nrg_reading *in = a->in;
     nrg_fail(in->ctx, NRG_E051, NRG_NOWHERE, "%s: no array '%s' in it", in->file, in->part);
     for (zip_int64_t i = 0; i < zip_get_num_entries(a->zip, 0) && i < 20; i++) {
         const char *name = zip_get_name(a->zip, (zip_uint64_t)i, ZIP_FL_ENC_RAW);
@@ -168,7 +168,7 @@ static nrg_status no_such_part(archive *a) {
 }
 
 static nrg_status members(archive *a) {
-    nrg_input *in = a->in;
+    nrg_reading *in = a->in;
     zip_int64_t n = zip_get_num_entries(a->zip, 0), arrays = 0;
     for (zip_int64_t i = 0; i < n; i++) {
         const char *name = zip_get_name(a->zip, (zip_uint64_t)i, ZIP_FL_ENC_RAW);
@@ -186,12 +186,12 @@ static nrg_status members(archive *a) {
     return a->found ? NRG_OK : nrg_fail(in->ctx, NRG_E054, NRG_NOWHERE, "%s: no arrays in it", in->file);
 }
 
-bool nrg_npz_applies(const nrg_input *in) {
+bool nrg_npz_applies(const nrg_reading *in) {
     bool mark = in->blob->n >= 4 && (memcmp(in->blob->at, "PK\3\4", 4) == 0 || memcmp(in->blob->at, "PK\5\6", 4) == 0);
     return mark || strcmp(in->ext, "npz") == 0;
 }
 
-nrg_status nrg_npz_read(nrg_input *in) {
+nrg_status nrg_npz_read(nrg_reading *in) {
     archive a = {.in = in, .at = in->blob->at, .n = in->blob->n, .walk = walk_start(in->blob->at, in->blob->n)};
     TRY(nrg_table_keep(in->table, in->blob)); // arrays may point into it
     zip_error_t e;

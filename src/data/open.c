@@ -42,7 +42,7 @@ static bool is_text(const nrg_blob *b) {
 
 static nrg_status read_blob(nrg_table *t, const char *file, const char *name, const char *part, nrg_blob *b) {
     nrg_arena *a = nrg_table_arena(t);
-    nrg_input in = {.table = t,
+    nrg_reading in = {.table = t,
                     .ctx = nrg_table_ctx(t),
                     .file = nrg_arena_copy(a, file, strlen(file)),
                     .stem = stem(a, file),

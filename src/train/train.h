@@ -2,9 +2,7 @@
 #ifndef NRG_TRAIN_H
 #define NRG_TRAIN_H
 
-#define nrg_input nrg_data_input // the readers' type; the name is a builder of graph/graph.h
 #include "data/data.h"
-#undef nrg_input
 #include "infer/infer.h"
 
 // ---- bind.c: arrays to variables. Fits dims to the data (E050), finds arrays by name, --map and data statements (E051), turns labels
