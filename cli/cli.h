@@ -19,7 +19,7 @@ typedef struct {
     int shown;      // diagnostics printed so far
     cli_list words; // what is not a flag
     cli_list data, valid, set, stmt, map, given;
-    const char *out, *init, *time, *top, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows;
+    const char *out, *init, *time, *checkpoint, *top, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows;
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
     bool f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, grey, help;
@@ -40,7 +40,7 @@ nrg_status cli_parse(cli *c, const cli_command *command);
 const cli_flag *cli_flag_get(const char *name);
 nrg_status cli_usage(cli *c, const char *help, const char *fmt, ...) __attribute__((format(printf, 3, 4))); // E090
 nrg_status cli_integer(cli *c, const char *flag, const char *text, long long least, long long *out); // text NULL: out stays
-nrg_status cli_seconds(cli *c, const char *text, double *out);                                      // 90, 10s, 5min, 2h
+nrg_status cli_seconds(cli *c, const char *flag, const char *text, double *out); //  90, 10s, 5min, 2h
 nrg_status cli_range(cli *c, const char *flag, const char *text, double *lo, double *hi);           // -1..1
 
 // out.c

@@ -29,6 +29,7 @@ static const flag flags[] = {
     ONE("threads", threads, "N", "threads (all cores); results do not depend on it"),
     ON("f64", f64, "double precision"),
     ONE("time", time, "10min", "stop training after this time, with a checkpoint"),
+    ONE("checkpoint", checkpoint, "5min", "how often a checkpoint is written (also at the end and on Ctrl-C)"),
     ON("resume", resume, "continue the run exactly where its checkpoint stands"),
     ONE("init", init, "FILE", "start from the weights of another run"),
     ON("overwrite", overwrite, "replace what exists at -o"),
@@ -162,7 +163,7 @@ nrg_status cli_integer(cli *c, const char *flag_name, const char *text, long lon
     return cli_usage(c, NULL, "--%s takes a whole number from %lld, not '%s'", flag_name, least, text);
 }
 
-nrg_status cli_seconds(cli *c, const char *text, double *out) {
+nrg_status cli_seconds(cli *c, const char *flag_name, const char *text, double *out) {
     static const struct { const char *unit; double seconds; } units[] = {
         {"", 1}, {"s", 1}, {"sec", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
     char *end;
@@ -174,7 +175,7 @@ nrg_status cli_seconds(cli *c, const char *text, double *out) {
             *out = v * units[i].seconds;
             return NRG_OK;
         }
-    return cli_usage(c, NULL, "--time takes a duration such as 90s, 10min or 2h, not '%s'", text);
+    return cli_usage(c, NULL, "--%s takes a duration such as 90s, 10min or 2h, not '%s'", flag_name, text);
 }
 
 nrg_status cli_range(cli *c, const char *flag_name, const char *text, double *lo, double *hi) {

@@ -168,7 +168,8 @@ nrg_status cli_train(cli *c) {
     if (c->words.n != 1) return cli_usage(c, "nrg train MODEL --data FILE", c->words.n ? "one model at a time" : "which model?");
     command_line(c, false, line, sizeof line);
     o.argv = line;
-    nrg_status s = cli_seconds(c, c->time, &o.seconds);
+    nrg_status s = cli_seconds(c, "time", c->time, &o.seconds);
+    if (s == NRG_OK) s = cli_seconds(c, "checkpoint", c->checkpoint, &o.checkpoint_seconds);
     if (s == NRG_OK) s = cli_model(c, c->words.at[0], &m);
     if (s == NRG_OK) s = nrg_ebm_trainable(m);
     if (s == NRG_OK) s = check_folder(c, o.out);

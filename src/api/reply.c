@@ -197,13 +197,22 @@ static nrg_status add(nrg_table *t, const char *name, const double *data, int ra
     return data ? nrg_table_put(t, name, NRG_CELL_F64, rank, dim, data) : NRG_OK;
 }
 
+// The values of a distribution, which all samples share, once for each: arrays of one file have one row a sample.
+static nrg_status add_values(const nrg_reply *r, nrg_table *t, const int64_t *dim) {
+    nrg_array *a;
+    int64_t each = r->choices * r->width;
+    if (wide(r)) return NRG_OK; // categories: their place is their value
+    TRY(nrg_table_make(t, "values", NRG_CELL_F64, 3, dim, &a));
+    for (int64_t i = 0; i < r->n; i++) memcpy((double *)a->data + i * each, r->value, (size_t)each * sizeof(double));
+    return NRG_OK;
+}
+
 static nrg_status save_npz(const nrg_reply *r, nrg_table *t, const char *path) {
     int64_t each[2] = {r->n, r->width}, ranked[3] = {r->n, r->choices, r->width}, table[2] = {r->n, r->choices};
-    int64_t values[2] = {r->choices, r->width};
     bool one = r->question == NRG_BEST;
     if (one) TRY(add(t, "answer", r->value, 2, each));
     else if (r->question == NRG_RANK) TRY(add(t, "answer", r->value, 3, ranked));
-    else TRY(add(t, "values", r->value, 2, values));
+    else TRY(add_values(r, t, ranked));
     TRY(add(t, "energy", r->energy, one ? 1 : 2, table));
     TRY(add(t, "p", r->p, 2, table));
     TRY(add(t, "mean", r->mean, 2, each));

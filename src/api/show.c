@@ -143,9 +143,25 @@ static nrg_status audit_input(nrg_ebm *m, const energy_graph *e, points *p, uint
     return NRG_OK;
 }
 
+// The reference executor counts one operation at a time: beyond this an audit would take minutes.
+static const double audit_flops = 2e7;
+
+static nrg_status small_enough(nrg_ebm *m, const energy_graph *e) {
+    nrg_plan *p;
+    nrg_plan_spec spec = {.graph = e->g, .outputs = &e->E, .outputs_n = 1, .batch = 1};
+    TRY(nrg_plan_make(m->ctx, &spec, &p));
+    double flops = nrg_plan_flops(p, 1);
+    nrg_plan_free(p);
+    if (flops <= audit_flops) return NRG_OK;
+    nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "one energy takes %.1e operations: too many for an audit", flops);
+    nrg_help(m->ctx, "make it smaller with --set, for instance --set H=8: structure does not depend on sizes");
+    return NRG_E090;
+}
+
 static nrg_status audit(nrg_ebm *m, const energy_graph *e) {
     points *p = NRG_NEW(&m->arena, points);
     int failed = 0;
+    TRY(small_enough(m, e));
     if (!p) return NRG_E098;
     p->arena = nrg_arena_make(m->ctx);
     nrg_status s = draw(m, e, 1, p);
