@@ -124,7 +124,7 @@ struct nrg_trainer {
     double started, saved, shown; // clock marks
     uint64_t hash;
     void *best;                   // copy of the best weights, or NULL
-    int64_t best_n, ordered;      // ordered: the epoch whose order lies in `order`, plus one
+    int64_t best_n, best_epoch, ordered;      // ordered: the epoch whose order lies in `order`, plus one
     size_t best_bytes;
     bool best_fresh, stopped;     // best_fresh: not on disk yet
     double first_step;            // steps done before this session

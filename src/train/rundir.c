@@ -156,9 +156,9 @@ nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p) {
 
 // ---- checkpoints -------------------------------------------------------------------------------------------------
 
-static nrg_status save(nrg_trainer *t, const char *name, const nrg_tensor *extra, int n) {
+static nrg_status save(nrg_trainer *t, const char *name, int64_t after, const nrg_tensor *extra, int n) {
     char epoch[32], rows[32], hash[32];
-    snprintf(epoch, sizeof epoch, "%lld", (long long)t->epoch);
+    snprintf(epoch, sizeof epoch, "%lld", (long long)after);
     snprintf(rows, sizeof rows, "%lld", (long long)t->m->rows);
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)t->hash);
     const nrg_meta more[] = {{"rows", rows}, {"epoch", epoch}, {"data_hash", hash}};
@@ -179,15 +179,15 @@ static nrg_status save_state(nrg_trainer *t) {
         extra[i] = (nrg_tensor){.name = s->name, .type = type, .rank = 1, .dim = {s->n}, .data = s->at ? (void *)s->at : b->data};
     }
     extra[t->states.n] = (nrg_tensor){.name = "train:numbers", .type = NRG_CELL_F64, .rank = 1, .dim = {N_COUNT}, .data = n};
-    nrg_status s = save(t, "state.safetensors", extra, (int)t->states.n + 1);
+    nrg_status s = save(t, "state.safetensors", t->epoch, extra, (int)t->states.n + 1);
     nrg_mem(t->ctx, extra, bytes, 0);
     return s;
 }
 
 nrg_status nrg_run_save(nrg_trainer *t, bool best) {
     if (!t->o.out) return NRG_OK;
-    if (best) return save(t, "best.safetensors", NULL, 0);
-    TRY(save(t, "weights.safetensors", NULL, 0));
+    if (best) return save(t, "best.safetensors", t->best_epoch, NULL, 0);
+    TRY(save(t, "weights.safetensors", t->epoch, NULL, 0));
     return save_state(t);
 }
 

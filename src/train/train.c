@@ -91,6 +91,7 @@ static nrg_status keep_best(nrg_trainer *t) {
         at += n;
     }
     t->best_fresh = true;
+    t->best_epoch = t->epoch + 1;
     return NRG_OK;
 }
 

@@ -509,11 +509,12 @@ static int lines(house *h, const char *path) {
 
 static void a_killed_run_goes_on(void **state) {
     (void)state;
-    const char *dir = NRG_BUILD "/test_train_run";
+    const char *dir = NRG_BUILD "/test_train_run", *straight = NRG_BUILD "/test_train_straight";
     nrg_text whole, again;
     house h, g;
+    remove_run(straight);
     open_digits(&h, 400, 4);
-    nrg_train_options o = {.seed = 4, .threads = 2, .valid = 0.1, .checkpoint_seconds = 1e-9};
+    nrg_train_options o = {.seed = 4, .threads = 2, .valid = 0.1, .checkpoint_seconds = 1e-9, .out = straight};
     house_train(&h, &o);
     whole = nrg_text_make(h.c);
     bits_of(&h, "", &whole);
@@ -547,8 +548,14 @@ static void a_killed_run_goes_on(void **state) {
     assert_true(g.t->best_loss == h.t->best_loss);
     assert_int_equal(lines(&g, NRG_BUILD "/test_train_run/log.csv"), 5); // a head and one row an epoch
     nrg_text_free(&whole), nrg_text_free(&again);
+    whole = nrg_text_make(h.c), again = nrg_text_make(g.c);
+    MUST(&h, nrg_file_read(h.c, NRG_BUILD "/test_train_straight/best.safetensors", &whole));
+    MUST(&g, nrg_file_read(g.c, NRG_BUILD "/test_train_run/best.safetensors", &again));
+    assert_int_equal(whole.n, again.n);
+    assert_memory_equal(whole.at, again.at, whole.n);
+    nrg_text_free(&whole), nrg_text_free(&again);
     house_close(&h), house_close(&g);
-    remove_run(dir);
+    remove_run(dir), remove_run(straight);
 }
 
 static void an_interrupted_run_goes_on(void **state) {
