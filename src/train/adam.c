@@ -19,7 +19,8 @@ static nrg_node number(nrg_graph *g, const nrg_team *gr, const char *what) {
 }
 
 // m or v: mixed = rate * state + (1 - rate) * x
-static nrg_status moment(nrg_trainer *t, nrg_graph *g, const nrg_param *p, const char *what, double rate, nrg_node x, nrg_node *out) {
+static nrg_status moment(nrg_trainer *t, nrg_graph *g, const nrg_param *p, const char *what, double rate, nrg_node x,
+                         nrg_node *out) {
     char name[300];
     snprintf(name, sizeof name, "opt:%s:%s", what, p->name);
     nrg_node s = nrg_input(g, name, 0, p->shape);
@@ -27,7 +28,8 @@ static nrg_status moment(nrg_trainer *t, nrg_graph *g, const nrg_param *p, const
     return nrg_update_put(t, s, *out);
 }
 
-static nrg_status take(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad, bool apart, nrg_node *out) {
+static nrg_status take(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad,
+                       bool apart, nrg_node *out) {
     const nrg_param *p = &t->m->params.at[param];
     bool decays = gr->decay != 0 && !p->bias;
     if (decays && !apart) grad = nrg_add(g, grad, nrg_mul(g, w, nrg_const(g, gr->decay)));
@@ -42,11 +44,13 @@ static nrg_status take(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t para
     return NRG_OK;
 }
 
-static nrg_status coupled(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad, nrg_node *out) {
+static nrg_status coupled(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad,
+                          nrg_node *out) {
     return take(t, gr, g, param, w, grad, false, out);
 }
 
-static nrg_status decoupled(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad, nrg_node *out) {
+static nrg_status decoupled(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad,
+                            nrg_node *out) {
     return take(t, gr, g, param, w, grad, true, out);
 }
 

@@ -81,7 +81,8 @@ static nrg_status padded(nrg_bound *b, nrg_source *s, nrg_cell type, const void 
     if (!to || !lengths) return NRG_E098;
     for (int64_t i = 0; i < a->samples; i++) {
         lengths[i] = (int32_t)(a->offsets[i + 1] - a->offsets[i]);
-        memcpy(to + row * (size_t)i, (const char *)cells + (size_t)(a->offsets[i] * item) * size, (size_t)(lengths[i] * item) * size);
+        memcpy(to + row * (size_t)i, (const char *)cells + (size_t)(a->offsets[i] * item) * size,
+               (size_t)(lengths[i] * item) * size);
     }
     s->buf = (nrg_buffer){.data = to, .type = (nrg_buf_type)type};
     s->lead = dim;
@@ -95,7 +96,8 @@ static nrg_status padded(nrg_bound *b, nrg_source *s, nrg_cell type, const void 
 
 static nrg_status source(nrg_bound *b, const nrg_array *a, const char *input, int32_t ragged_dim, nrg_source *out) {
     *out = (nrg_source){.array = a, .input = input, .lead = -1};
-    if (a->rank - 1 > NRG_MAX_RANK) return nrg_fail(b->ctx, NRG_E050, NRG_NOWHERE, "%s has more than %d axes", a->name, NRG_MAX_RANK);
+    if (a->rank - 1 > NRG_MAX_RANK)
+        return nrg_fail(b->ctx, NRG_E050, NRG_NOWHERE, "%s has more than %d axes", a->name, NRG_MAX_RANK);
     out->buf = (nrg_buffer){.data = a->data, .type = (nrg_buf_type)a->type};
     out->shape = nrg_shape_of(a->rank - 1, a->dim + 1);
     return a->offsets ? padded(b, out, a->type, a->data, ragged_dim) : NRG_OK;
@@ -158,7 +160,8 @@ static nrg_status bind_names(nrg_bound *b, const nrg_expr *e) {
         int64_t shift;
         uint32_t at;
         if (nrg_bind_look(b, e->text, &shift)) return nrg_bind_source(b, e->text, e->span, &at);
-        bool other = nrg_model_dim(b->m, e->text) >= 0 || nrg_model_hyper(b->m, e->text) >= 0 || nrg_model_let(b->m, e->text) >= 0;
+        bool other = nrg_model_dim(b->m, e->text) >= 0 || nrg_model_hyper(b->m, e->text) >= 0 ||
+                     nrg_model_let(b->m, e->text) >= 0;
         return other ? NRG_OK : missing(b, e->text, e->span, NULL);
     }
     for (uint32_t i = e->kind == NRG_X_CALL ? 1 : 0; i < e->n; i++)
@@ -214,7 +217,10 @@ static nrg_status bind_var(nrg_bound *b, nrg_store *store, int32_t var) {
     uint32_t names = 0;
     int64_t shift = 0, more = 0;
     nrg_expr *e = by_map(b, v->name) ? NULL : statement(b, v->name, &names);
-    if (e && names > 1) return needed ? nrg_fail(b->ctx, NRG_E071, e->span, "a data statement that binds several names is not supported yet") : NRG_OK;
+    if (e && names > 1)
+        return needed ? nrg_fail(b->ctx, NRG_E071, e->span,
+                                 "a data statement that binds several names is not supported yet")
+                      : NRG_OK;
     const char *name = e ? plain(e, &shift) : v->name;
     const nrg_array *a = name ? nrg_bind_look(b, name, &more) : NULL;
     if (e && !name) return needed || nrg_bind_present(b, e) ? bind_expr(b, store, var, e) : NRG_OK;
@@ -225,8 +231,8 @@ static nrg_status bind_var(nrg_bound *b, nrg_store *store, int32_t var) {
 bool nrg_bind_present(nrg_bound *b, const nrg_expr *e) {
     int64_t shift;
     if (e->kind == NRG_X_NAME)
-        return nrg_bind_look(b, e->text, &shift) || nrg_model_dim(b->m, e->text) >= 0 || nrg_model_hyper(b->m, e->text) >= 0 ||
-               nrg_model_let(b->m, e->text) >= 0;
+        return nrg_bind_look(b, e->text, &shift) || nrg_model_dim(b->m, e->text) >= 0 ||
+               nrg_model_hyper(b->m, e->text) >= 0 || nrg_model_let(b->m, e->text) >= 0;
     for (uint32_t i = e->kind == NRG_X_CALL ? 1 : 0; i < e->n; i++)
         if (e->kid[i] && !nrg_bind_present(b, e->kid[i])) return false;
     return true;
@@ -242,7 +248,8 @@ static nrg_status check_maps(nrg_bound *b) {
         if (!eq) return nrg_fail(b->ctx, NRG_E090, NRG_NOWHERE, "--map %s: expected NAME=ARRAY", b->spec.maps[i]);
         if (!name) return NRG_E098;
         if (!mapped(b, b->spec.maps[i], name, &array, &shift) || nrg_table_find(b->table, array)) continue;
-        nrg_status s = nrg_fail(b->ctx, NRG_E051, NRG_NOWHERE, "--map %s: there is no array %s in %s", b->spec.maps[i], array, nrg_bind_file(b));
+        nrg_status s = nrg_fail(b->ctx, NRG_E051, NRG_NOWHERE, "--map %s: there is no array %s in %s", b->spec.maps[i],
+                                array, nrg_bind_file(b));
         say_found(b);
         return s;
     }
@@ -286,7 +293,8 @@ static nrg_status bind_all(nrg_bound *b, nrg_store *store) {
     return nrg_bound_rows_set(b, store, NULL);
 }
 
-nrg_status nrg_bind_data(nrg_model *m, const nrg_table *table, nrg_store *store, const nrg_bind_spec *spec, nrg_bound **out) {
+nrg_status nrg_bind_data(nrg_model *m, const nrg_table *table, nrg_store *store, const nrg_bind_spec *spec,
+                         nrg_bound **out) {
     *out = NULL;
     nrg_arena arena = nrg_arena_make(m->ctx);
     nrg_bound *b = NRG_NEW(&arena, nrg_bound);
@@ -294,7 +302,13 @@ nrg_status nrg_bind_data(nrg_model *m, const nrg_table *table, nrg_store *store,
         nrg_arena_free(&arena);
         return NRG_E098;
     }
-    *b = (nrg_bound){.arena = arena, .ctx = m->ctx, .m = m, .table = table, .spec = *spec, .rows = nrg_table_rows(table), .weight = -1};
+    *b = (nrg_bound){.arena = arena,
+                     .ctx = m->ctx,
+                     .m = m,
+                     .table = table,
+                     .spec = *spec,
+                     .rows = nrg_table_rows(table),
+                     .weight = -1};
     nrg_status s = bind_all(b, store);
     if (s != NRG_OK) nrg_bound_free(b);
     else *out = b;

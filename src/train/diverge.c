@@ -43,7 +43,8 @@ static void load_input(const nrg_store *store, const nrg_graph *g, uint32_t slot
     if (!b) return;
     nrg_array view = {.type = (nrg_cell)b->type, .rank = 1, .data = b->data};
     for (int64_t i = 0; i < (rows ? n : 1); i++)
-        for (int64_t j = 0; j < width; j++) to[i * width + j] = nrg_array_value(&view, (rows && b->rows ? b->rows[i] : i) * width + j);
+        for (int64_t j = 0; j < width; j++)
+            to[i * width + j] = nrg_array_value(&view, (rows && b->rows ? b->rows[i] : i) * width + j);
 }
 
 // Runs the graph again by the reference executor. A search that cannot be made finds nothing; it never fails the caller.
@@ -63,7 +64,8 @@ static nrg_node search(nrg_trainer *t, nrg_program *p, int64_t n) {
         room = (input[i] = NRG_NEWS(&a, double, cells(p->g, nrg_input_at(p->g, i), n) + 1)) != NULL;
         if (room) load_input(t->store, p->g, i, n, input[i]);
     }
-    if (room && nrg_ref_eval(t->ctx, p->g, n, (const double *const *)input, t->o.seed, (uint32_t)t->total, nodes, (int)size, value) == NRG_OK) {
+    if (room && nrg_ref_eval(t->ctx, p->g, n, (const double *const *)input, t->o.seed, (uint32_t)t->total, nodes,
+                             (int)size, value) == NRG_OK) {
         found = first(p, value, n, 2);
         if (!found.i) found = first(p, value, n, 1);
     }
@@ -76,12 +78,14 @@ nrg_status nrg_diverged(nrg_trainer *t, nrg_program *p, int64_t n) {
     const nrg_node_info *info = nrg_graph_node(p->g, at);
     int line = 0, col = 0;
     nrg_source_place(t->ctx, info->span, &line, &col);
-    nrg_status s = nrg_fail(t->ctx, NRG_E080, at.i ? info->span : NRG_NOWHERE, "stopped: the loss is no longer finite at step %lld (epoch %lld)",
-                            (long long)t->total + 1, (long long)t->epoch + 1);
+    nrg_status s = nrg_fail(t->ctx, NRG_E080, at.i ? info->span : NRG_NOWHERE,
+                            "stopped: the loss is no longer finite at step %lld (epoch %lld)", (long long)t->total + 1,
+                            (long long)t->epoch + 1);
     if (at.i && line) nrg_fact(t->ctx, "first in `%s`, line %d of the model", nrg_op_get(info->op)->name, line);
     else if (at.i) nrg_fact(t->ctx, "first in `%s`", nrg_op_get(info->op)->name);
     if (t->sums.weight > 0)
-        nrg_fact(t->ctx, "this epoch before it: loss %.4g, |g| %.4g", t->sums.loss / t->sums.weight, t->sums.norm / t->sums.weight);
+        nrg_fact(t->ctx, "this epoch before it: loss %.4g, |g| %.4g", t->sums.loss / t->sums.weight,
+                 t->sums.norm / t->sums.weight);
     nrg_fact(t->ctx, "the weights are those before this step%s", t->o.out ? "; the last checkpoint was kept" : "");
     nrg_help(t->ctx, "lower the learning rate, or clip gradients (clip=1), or bound the energy");
     return s;

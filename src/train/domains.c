@@ -15,7 +15,8 @@ void nrg_bind_place(const nrg_shape *s, int64_t cell, nrg_text *out) {
 
 // What is wrong with one number for a variable, or NULL. slack: what rounding in a data statement may add.
 static const char *wrong(const nrg_var *v, double x, double slack) {
-    double lo = v->domain.lo - slack * fmax(1, fabs(v->domain.lo)), hi = v->domain.hi + slack * fmax(1, fabs(v->domain.hi));
+    double lo = v->domain.lo - slack * fmax(1, fabs(v->domain.lo)),
+           hi = v->domain.hi + slack * fmax(1, fabs(v->domain.hi));
     if (isnan(x)) return "is missing or not a number";
     if (isinf(x)) return "is infinite";
     if (v->elem == NRG_BIT && x != 0 && x != 1) return "must be 0 or 1 (bit)";
@@ -36,14 +37,16 @@ static void advice(const nrg_bound *b, const nrg_var *v, const nrg_array *a, dou
     else nrg_help(b->ctx, "rescale it in the data statement, or widen the declared domain");
 }
 
-static nrg_status fault(const nrg_bound *b, int32_t var, const nrg_array *a, const nrg_shape *shape, int64_t cell, double x,
-                        const char *why, double lo, double hi) {
+static nrg_status fault(const nrg_bound *b, int32_t var, const nrg_array *a, const nrg_shape *shape, int64_t cell,
+                        double x, const char *why, double lo, double hi) {
     const nrg_var *v = &b->m->vars.at[var];
     nrg_text place = nrg_text_make(b->ctx);
     nrg_bind_place(shape, cell, &place);
     nrg_status s;
     if (isnan(x)) s = nrg_fail(b->ctx, NRG_E055, v->span, "%s %s at %s", v->name, why, place.bad ? "?" : place.at);
-    else s = nrg_fail(b->ctx, NRG_E055, v->span, "%s has the value %.7g at %s, but it %s", v->name, x, place.bad ? "?" : place.at, why);
+    else
+        s = nrg_fail(b->ctx, NRG_E055, v->span, "%s has the value %.7g at %s, but it %s", v->name, x,
+                     place.bad ? "?" : place.at, why);
     nrg_text_free(&place);
     if (v->domain.kind == NRG_DOM_RANGE) nrg_fact(b->ctx, "declared: %g..%g", v->domain.lo, v->domain.hi);
     if (a) {
@@ -57,7 +60,8 @@ static nrg_status fault(const nrg_bound *b, int32_t var, const nrg_array *a, con
 }
 
 // simplex, sphere: rows of numbers that must add up to one.
-static nrg_status unit_rows(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n, int64_t width) {
+static nrg_status unit_rows(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n,
+                            int64_t width) {
     const nrg_var *v = &b->m->vars.at[var];
     bool sphere = v->domain.kind == NRG_DOM_SPHERE;
     for (int64_t i = 0; i < n; i++) {
@@ -72,7 +76,8 @@ static nrg_status unit_rows(const nrg_bound *b, int32_t var, const double *at, i
     return NRG_OK;
 }
 
-nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n, int64_t width) {
+nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n,
+                            int64_t width) {
     const nrg_var *v = &b->m->vars.at[var];
     nrg_shape shape;
     TRY(nrg_var_shape(b->m, var, &shape));
@@ -87,9 +92,11 @@ nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, i
     if (v->elem == NRG_CATEGORY) {
         double size = (double)b->m->dims.at[v->category].size;
         for (int64_t i = 0; i < n * width; i++)
-            if (at[i] < 0 || at[i] >= size) return fault(b, var, NULL, &shape, first * width + i, at[i], "is not one of its labels", 0, size);
+            if (at[i] < 0 || at[i] >= size)
+                return fault(b, var, NULL, &shape, first * width + i, at[i], "is not one of its labels", 0, size);
     }
-    if (v->domain.kind == NRG_DOM_SIMPLEX || v->domain.kind == NRG_DOM_SPHERE) return unit_rows(b, var, at, first, n, width);
+    if (v->domain.kind == NRG_DOM_SIMPLEX || v->domain.kind == NRG_DOM_SPHERE)
+        return unit_rows(b, var, at, first, n, width);
     return NRG_OK;
 }
 

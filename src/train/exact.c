@@ -118,7 +118,8 @@ static nrg_status push(nrg_trainer *t, exact *e, const uint32_t *param, uint32_t
 static uint32_t axes_apart(const nrg_attr *a) { return a->separable | (a->picked ? 1u : 0u); }
 
 // Weights that are quadratic are joined into as few blocks as stay quadratic; one weight alone keeps its independent axes.
-static nrg_status quadratic(nrg_trainer *t, nrg_program *p, nrg_node y, exact *e, uint32_t *param, nrg_attr *attr, uint32_t n) {
+static nrg_status quadratic(nrg_trainer *t, nrg_program *p, nrg_node y, exact *e, uint32_t *param, nrg_attr *attr,
+                            uint32_t n) {
     for (uint32_t i = 0; i < n;) {
         uint32_t many = 1;
         for (; i + many < n; many++) {
@@ -157,7 +158,8 @@ static nrg_status classify(nrg_trainer *t, nrg_team *gr, exact *e, nrg_program *
     for (uint32_t i = 0; i < e->blocks.n; i++) {
         const block *b = &e->blocks.at[i];
         if (b->B <= 4096 && b->S * b->B <= (int64_t)(1 << 26) / b->B) continue;
-        return nrg_fail(t->ctx, NRG_E071, gr->stmt->span, "optimize by exact with %lld coupled numbers", (long long)b->B);
+        return nrg_fail(t->ctx, NRG_E071, gr->stmt->span, "optimize by exact with %lld coupled numbers",
+                        (long long)b->B);
     }
     return NRG_OK;
 }
@@ -347,7 +349,8 @@ static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, block *b) {
     if (!b->first.run) TRY(derivatives(t, gr, e, b, &b->first, false));
     if (!b->rest.run) TRY(derivatives(t, gr, e, b, &b->rest, true));
     size_t bytes = (size_t)(4 * b->n + b->n * b->B + 1) * sizeof(double);
-    double *g = nrg_mem(t->ctx, NULL, 0, bytes), *w = g ? g + b->n : NULL, *scratch = g ? g + 2 * b->n : NULL, *H = g ? g + 4 * b->n : NULL;
+    double *g = nrg_mem(t->ctx, NULL, 0, bytes), *w = g ? g + b->n : NULL, *scratch = g ? g + 2 * b->n : NULL,
+           *H = g ? g + 4 * b->n : NULL;
     if (!g) return NRG_E098;
     block_numbers(t, b, w, false);
     nrg_status s = pass(t, b, &b->first, g);
@@ -382,7 +385,8 @@ static nrg_status remember(nrg_trainer *t, const nrg_team *gr) {
         void *data;
         snprintf(name, sizeof name, "old:%s", q->name);
         TRY(nrg_store_make(t->store, name, n, &data));
-        memcpy(data, nrg_store_get(t->store, q->name)->data, (size_t)n * (t->type == NRG_F64 ? sizeof(double) : sizeof(float)));
+        memcpy(data, nrg_store_get(t->store, q->name)->data,
+               (size_t)n * (t->type == NRG_F64 ? sizeof(double) : sizeof(float)));
     }
     return NRG_OK;
 }
@@ -409,7 +413,8 @@ static void print(const nrg_trainer *t, const nrg_team *gr, nrg_text *out) {
     for (uint32_t i = 0; i < e->blocks.n; i++) {
         const block *b = &e->blocks.at[i];
         nrg_text_put(out, i ? "; " : "   (");
-        for (uint32_t k = 0; k < b->params; k++) nrg_text_put(out, "%s%s", k ? " + " : "", t->m->params.at[b->param[k]].name);
+        for (uint32_t k = 0; k < b->params; k++)
+            nrg_text_put(out, "%s%s", k ? " + " : "", t->m->params.at[b->param[k]].name);
         if (b->logs) nrg_text_put(out, ": a p - b log p in each of %lld numbers", (long long)b->n);
         else if (b->B == 1) nrg_text_put(out, ": quadratic in each of %lld numbers", (long long)b->n);
         else if (b->S == 1) nrg_text_put(out, ": quadratic in %lld numbers together", (long long)b->n);

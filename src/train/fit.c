@@ -15,7 +15,8 @@ static nrg_status fit(nrg_bound *b, nrg_store *store, const nrg_transform *t, co
     size_t bytes = (size_t)(width + many) * sizeof(double);
     double *mean = nrg_mem(b->ctx, NULL, 0, bytes ? bytes : 1), *scale = mean ? mean + width : NULL;
     if (!mean) return NRG_E098;
-    nrg_status s = t->whiten ? nrg_fit_whiten(b->ctx, a, ridge, mean, scale) : nrg_fit_standardise(b->ctx, a, mean, scale);
+    nrg_status s =
+        t->whiten ? nrg_fit_whiten(b->ctx, a, ridge, mean, scale) : nrg_fit_standardise(b->ctx, a, mean, scale);
     void *to[2] = {NULL, NULL};
     if (s == NRG_OK) s = nrg_store_make(store, t->mean, width, &to[0]);
     if (s == NRG_OK) s = nrg_store_make(store, t->scale, many, &to[1]);
@@ -29,7 +30,8 @@ static nrg_status fit(nrg_bound *b, nrg_store *store, const nrg_transform *t, co
 }
 
 static nrg_status refuse(nrg_bound *b, const nrg_expr *e, const char *name) {
-    nrg_status s = nrg_fail(b->ctx, NRG_E071, e->at, "%s takes the name of an array; expressions inside it are not supported yet", name);
+    nrg_status s = nrg_fail(b->ctx, NRG_E071, e->at,
+                            "%s takes the name of an array; expressions inside it are not supported yet", name);
     nrg_help(b->ctx, "%s(a) of the array itself: its scale does not matter to it", name);
     return s;
 }
@@ -48,7 +50,8 @@ static nrg_status replace(nrg_bound *b, nrg_store *store, nrg_expr *e, bool whit
     double r = 1e-5;
     if (ridge) TRY(nrg_eval_number(b->m, ridge, &r));
     if (b->spec.fit && !nrg_store_get(store, t.mean)) TRY(fit(b, store, &t, b->sources.at[t.source].array, r));
-    if (!nrg_store_get(store, t.mean)) return nrg_fail(b->ctx, NRG_E057, e->at, "the constants of %s are not stored with these weights", t.name);
+    if (!nrg_store_get(store, t.mean))
+        return nrg_fail(b->ctx, NRG_E057, e->at, "the constants of %s are not stored with these weights", t.name);
     TRY(NRG_PUSH(&b->arena, b->transforms, t));
     nrg_expr *x = nrg_expr_new(b->m, NRG_X_NAME, 0, e->span);
     if (!x) return NRG_E098;
@@ -87,7 +90,8 @@ nrg_status nrg_bind_transforms(nrg_bound *b, nrg_store *store, nrg_expr *e, nrg_
 }
 
 // The transformed array: event shape as the array's. source: [event]
-nrg_status nrg_transform_node(const nrg_bound *b, const nrg_transform *t, nrg_graph *g, nrg_node source, nrg_node *out) {
+nrg_status nrg_transform_node(const nrg_bound *b, const nrg_transform *t, nrg_graph *g, nrg_node source,
+                              nrg_node *out) {
     nrg_shape shape = b->sources.at[t->source].shape;
     int64_t width = nrg_shape_count(&shape);
     nrg_node x = nrg_reshape(g, source, nrg_shape_of(1, &width));

@@ -3,7 +3,8 @@
 #include "train/bind.h"
 
 static nrg_status unbuilt(const nrg_model *m, const nrg_hide *h, const char *what) {
-    nrg_status s = nrg_fail(m->ctx, NRG_E071, h->by->span, "hide %s by %s is not supported yet", m->vars.at[h->var].name, what);
+    nrg_status s =
+        nrg_fail(m->ctx, NRG_E071, h->by->span, "hide %s by %s is not supported yet", m->vars.at[h->var].name, what);
     nrg_help(m->ctx, "noise(sd) and random(15%%) work for numbers");
     return s;
 }
@@ -22,7 +23,8 @@ static nrg_status one(nrg_scope *s, const nrg_hide *h) {
     nrg_node v = nrg_scope_bound(s, h->var), seen, hidden;
     nrg_shape shape = nrg_graph_node(g, v)->shape;
     nrg_value size;
-    if (name->kind != NRG_X_NAME || !arg || (by->kind == NRG_X_CALL && by->n > 2)) return unbuilt(m, h, name->text ? name->text : "this");
+    if (name->kind != NRG_X_NAME || !arg || (by->kind == NRG_X_CALL && by->n > 2))
+        return unbuilt(m, h, name->text ? name->text : "this");
     if (m->vars.at[h->var].elem == NRG_CATEGORY) return unbuilt(m, h, name->text);
     TRY(nrg_eval(s, arg, &size));
     if (nrg_same(name->text, "noise")) {

@@ -5,15 +5,17 @@
 #include <string.h>
 
 // "y has the value 10 at sample 4711, but Class = 10 labels are 0..9"
-static nrg_status outside(const nrg_bound *b, int32_t var, const nrg_array *a, int64_t cell, const char *found, int64_t shift) {
+static nrg_status outside(const nrg_bound *b, int32_t var, const nrg_array *a, int64_t cell, const char *found,
+                          int64_t shift) {
     const nrg_var *v = &b->m->vars.at[var];
     const nrg_dim *d = &b->m->dims.at[v->category];
     nrg_array_range r = nrg_array_scan(a);
     nrg_text place = nrg_text_make(b->ctx);
     nrg_shape shape = nrg_shape_of(a->offsets ? 0 : a->rank - 1, a->dim + 1);
     nrg_bind_place(&shape, cell, &place);
-    nrg_status s = nrg_fail(b->ctx, NRG_E052, v->span, "%s has the value %s at %s, but %s = %lld labels are 0..%lld", v->name, found,
-                            place.bad ? "?" : place.at, d->name, (long long)d->size, (long long)d->size - 1);
+    nrg_status s =
+        nrg_fail(b->ctx, NRG_E052, v->span, "%s has the value %s at %s, but %s = %lld labels are 0..%lld", v->name,
+                 found, place.bad ? "?" : place.at, d->name, (long long)d->size, (long long)d->size - 1);
     nrg_text_free(&place);
     if (d->labels && d->size > 0) nrg_fact(b->ctx, "%s is {%s .. %s}", d->name, d->labels[0], d->labels[d->size - 1]);
     if (!a->labels && r.lo + (double)shift == 1 && r.hi + (double)shift == (double)d->size)
@@ -53,9 +55,11 @@ static nrg_status texts(nrg_bound *b, int32_t var, const nrg_array *a, int32_t *
     if (!d->labels && (d->size < 0 || d->size == a->labels_n) && b->spec.fit) TRY(adopt(b, d, a));
     for (int64_t i = 0; i < a->labels_n; i++) map[i] = d->labels ? find(d, a->labels[i]) : i < d->size ? i : -1;
     if (!d->labels) {
-        nrg_status s = nrg_fail(b->ctx, NRG_E052, b->m->vars.at[var].span, "%s has %lld different labels, but %s = %lld has no names",
-                                a->name, (long long)a->labels_n, d->name, (long long)d->size);
-        nrg_help(b->ctx, "list the labels: dim %s = {%s, ...}, or leave its size out", d->name, a->labels_n ? a->labels[0] : "a");
+        nrg_status s = nrg_fail(b->ctx, NRG_E052, b->m->vars.at[var].span,
+                                "%s has %lld different labels, but %s = %lld has no names", a->name,
+                                (long long)a->labels_n, d->name, (long long)d->size);
+        nrg_help(b->ctx, "list the labels: dim %s = {%s, ...}, or leave its size out", d->name,
+                 a->labels_n ? a->labels[0] : "a");
         return s;
     }
     for (int64_t i = 0, n = nrg_array_cells(a); i < n; i++) {
@@ -95,7 +99,8 @@ static nrg_status numbers(nrg_bound *b, int32_t var, const nrg_array *a, int64_t
     nrg_dim *d = &b->m->dims.at[b->m->vars.at[var].category];
     if (d->size < 0) {
         nrg_array_range r = nrg_array_scan(a);
-        if (r.whole && r.lo <= r.hi && r.hi + (double)shift < 2147483647.0) d->size = (int64_t)(r.hi + (double)shift) + 1;
+        if (r.whole && r.lo <= r.hi && r.hi + (double)shift < 2147483647.0)
+            d->size = (int64_t)(r.hi + (double)shift) + 1;
         else d->size = 0;
     }
     double *value = NRG_NEWS(&b->arena, double, d->size + 1);
@@ -125,8 +130,8 @@ static nrg_status no_gaps(const nrg_bound *b, int32_t var, const nrg_array *a, c
         nrg_text place = nrg_text_make(b->ctx);
         nrg_shape shape = nrg_shape_of(a->offsets ? 0 : a->rank - 1, a->dim + 1);
         nrg_bind_place(&shape, i, &place);
-        nrg_status s = nrg_fail(b->ctx, NRG_E055, b->m->vars.at[var].span, "%s is missing at %s", b->m->vars.at[var].name,
-                                place.bad ? "?" : place.at);
+        nrg_status s = nrg_fail(b->ctx, NRG_E055, b->m->vars.at[var].span, "%s is missing at %s",
+                                b->m->vars.at[var].name, place.bad ? "?" : place.at);
         nrg_text_free(&place);
         nrg_help(b->ctx, "drop the rows without a label, or fill them in");
         return s;

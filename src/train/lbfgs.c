@@ -98,14 +98,16 @@ static double cubic(const point *p, const point *q) {
 }
 
 // Strong Wolfe: enough decrease and a flat enough slope. *found false: no progress within the precision.
-static nrg_status search(nrg_trainer *t, nrg_team *gr, double f0, double slope0, double first, point *out, bool *found) {
+static nrg_status search(nrg_trainer *t, nrg_team *gr, double f0, double slope0, double first, point *out,
+                         bool *found) {
     const double c1 = 1e-4, c2 = 0.9;
     point last = {0, f0, slope0}, lo = last, hi = last, now = {first, 0, 0};
     bool zoom = false;
     *found = false;
     for (int i = 0; i < 40; i++) {
         TRY(at_step(t, gr, now.a, &now.f, &now.slope));
-        bool bad = !isfinite(now.f) || now.f > f0 + c1 * now.a * slope0 || (i && !zoom && now.f >= last.f) || (zoom && now.f >= lo.f);
+        bool bad = !isfinite(now.f) || now.f > f0 + c1 * now.a * slope0 || (i && !zoom && now.f >= last.f) ||
+                   (zoom && now.f >= lo.f);
         if (!bad && fabs(now.slope) <= -c2 * slope0) return *out = now, *found = true, NRG_OK;
         if (!zoom) {
             if (bad) lo = last, hi = now, zoom = true;

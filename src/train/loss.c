@@ -20,7 +20,8 @@ nrg_vars nrg_loss_data(const nrg_model *m) {
 static nrg_status unbuilt(const nrg_model *m, const nrg_expr *e) {
     nrg_text t = nrg_text_make(m->ctx);
     nrg_expr_print(m, e, &t);
-    nrg_status s = nrg_fail(m->ctx, NRG_E071, e->span, "against %s is not supported yet", t.bad || !t.at ? "this" : t.at);
+    nrg_status s =
+        nrg_fail(m->ctx, NRG_E071, e->span, "against %s is not supported yet", t.bad || !t.at ? "this" : t.at);
     nrg_text_free(&t);
     nrg_help(m->ctx, "against offender works for finite answers, offender(outside=r) for reals on a grid");
     return s;
@@ -51,9 +52,12 @@ static void sphere_name(uint32_t learn, char *to, size_t n) { snprintf(to, n, "a
 static nrg_status negative(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, nrg_node *out) {
     const nrg_learn *l = &m->learns.at[learn];
     int32_t y = only(a->over);
-    if (y < 0) return nrg_fail(m->ctx, NRG_E071, l->span, "the most offending answer of several variables at once is not supported yet");
+    if (y < 0)
+        return nrg_fail(m->ctx, NRG_E071, l->span,
+                        "the most offending answer of several variables at once is not supported yet");
     if (nrg_expr_vars(m, l->expr) & a->over)
-        return nrg_fail(m->ctx, NRG_E071, l->span, "a margin that depends on %s is not supported yet", m->vars.at[y].name);
+        return nrg_fail(m->ctx, NRG_E071, l->span, "a margin that depends on %s is not supported yet",
+                        m->vars.at[y].name);
     nrg_node truth = nrg_scope_bound(p->scope, y), F, value;
     nrg_leads lead;
     TRY(nrg_infer_candidates(p->inf, a->data & ~a->over, a->over, &F, &lead, &value));
@@ -91,7 +95,8 @@ nrg_status nrg_loss_clock(const nrg_model *m, nrg_store *store, double t) {
 static nrg_status atom(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, bool held, nrg_node *out) {
     switch (a->kind) {
     case NRG_POS:
-        return held ? nrg_infer_surrogate(p->inf, a->data, out) : nrg_infer_energy(p->inf, a->data, 0, NRG_MINIMIZE, out, NULL);
+        return held ? nrg_infer_surrogate(p->inf, a->data, out)
+                    : nrg_infer_energy(p->inf, a->data, 0, NRG_MINIMIZE, out, NULL);
     case NRG_LOWEST: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MINIMIZE, out, NULL);
     case NRG_FREE: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MARGINALIZE, out, NULL);
     case NRG_NEG: return negative(p, m, learn, a, out);
@@ -107,9 +112,11 @@ static nrg_status fresh(nrg_program *p, const nrg_bound *b, nrg_model *m) {
 }
 
 static void see(nrg_program *p, const nrg_atom *a, nrg_node node, nrg_loss *out) {
-    static const int place[] = {[NRG_POS] = NRG_SEEN_POS, [NRG_NEG] = NRG_SEEN_NEG, [NRG_LOWEST] = NRG_SEEN_FREE, [NRG_FREE] = NRG_SEEN_FREE};
+    static const int place[] = {
+        [NRG_POS] = NRG_SEEN_POS, [NRG_NEG] = NRG_SEEN_NEG, [NRG_LOWEST] = NRG_SEEN_FREE, [NRG_FREE] = NRG_SEEN_FREE};
     nrg_node *to = &out->seen[place[a->kind]];
-    if (!to->i && nrg_graph_node(p->g, node)->leads == NRG_SAMPLE) *to = nrg_reduce(p->g, NRG_OP_sum, node, 0, NRG_SAMPLE, false);
+    if (!to->i && nrg_graph_node(p->g, node)->leads == NRG_SAMPLE)
+        *to = nrg_reduce(p->g, NRG_OP_sum, node, 0, NRG_SAMPLE, false);
 }
 
 static nrg_node plus(nrg_graph *g, nrg_node a, nrg_node b) { return a.i ? nrg_add(g, a, b) : b; }
@@ -142,7 +149,8 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, uint32_t
     bool draws = false;
     if (!atoms) return NRG_E098;
     for (uint32_t k = 0; k < l->atoms.n; k++) draws = draws || l->atoms.at[k].kind == NRG_NEG;
-    if (l->against && (!draws || !offender(l->against))) return unbuilt(m, l->against); // nll against a set, for instance
+    if (l->against && (!draws || !offender(l->against)))
+        return unbuilt(m, l->against); // nll against a set, for instance
     for (uint32_t k = 0; k < l->atoms.n; k++) {
         TRY(fresh(p, b, m));
         nrg_graph_span(p->g, l->span);

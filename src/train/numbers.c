@@ -3,7 +3,8 @@
 #include <math.h>
 
 void nrg_numbers_get(const nrg_buffer *b, double *to, int64_t n) {
-    for (int64_t i = 0; i < n; i++) to[i] = b->type == NRG_BUF_F64 ? ((const double *)b->data)[i] : (double)((const float *)b->data)[i];
+    for (int64_t i = 0; i < n; i++)
+        to[i] = b->type == NRG_BUF_F64 ? ((const double *)b->data)[i] : (double)((const float *)b->data)[i];
 }
 
 void nrg_numbers_put(const nrg_buffer *b, const double *from, int64_t n) {

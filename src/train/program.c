@@ -8,7 +8,8 @@ nrg_status nrg_program_new(nrg_model *m, nrg_dtype type, const nrg_infer_options
     return nrg_inference_new(m->ctx, out->scope, o, &out->inf);
 }
 
-nrg_status nrg_program_plan(nrg_program *p, nrg_node *outputs, int n, const nrg_update *updates, int updates_n, int64_t batch, int threads) {
+nrg_status nrg_program_plan(nrg_program *p, nrg_node *outputs, int n, const nrg_update *updates, int updates_n,
+                            int64_t batch, int threads) {
     nrg_ctx *c = nrg_graph_ctx(p->g);
     TRY(nrg_graph_check(p->g));
     p->outputs_n = n;
@@ -24,7 +25,12 @@ nrg_status nrg_program_plan(nrg_program *p, nrg_node *outputs, int n, const nrg_
     p->values = NRG_NEWS(&p->arena, double, p->offset[n] + 1);
     p->raw = nrg_graph_type(p->g) == NRG_F64 ? (void *)p->values : (void *)NRG_NEWS(&p->arena, float, p->offset[n] + 1);
     if (!p->values || !p->raw) return NRG_E098;
-    nrg_plan_spec spec = {.graph = p->g, .outputs = p->outputs, .outputs_n = n, .updates = updates, .updates_n = updates_n, .batch = batch};
+    nrg_plan_spec spec = {.graph = p->g,
+                          .outputs = p->outputs,
+                          .outputs_n = n,
+                          .updates = updates,
+                          .updates_n = updates_n,
+                          .batch = batch};
     TRY(nrg_plan_make(c, &spec, &p->plan));
     TRY(nrg_run_new(c, p->plan, threads, &p->run));
     size_t size = nrg_graph_type(p->g) == NRG_F64 ? sizeof(double) : sizeof(float);

@@ -30,7 +30,8 @@ static double same(double x) { return x; }
 // Best answer for one variable given all others that the data hold, latents left free, compared number by number.
 static nrg_status by_answer(sheet *s, const metric *k, int32_t var, double *sum, double *count) {
     nrg_vars given = nrg_bound_vars(s->data) & ~((nrg_vars)1 << var) & ~nrg_model_role(s->m, NRG_LATENT);
-    nrg_ask_spec spec = {.question = NRG_BEST, .var = var, .given = given, .n = s->n, .threads = s->threads, .anyway = true};
+    nrg_ask_spec spec = {
+        .question = NRG_BEST, .var = var, .given = given, .n = s->n, .threads = s->threads, .anyway = true};
     nrg_answers a = {0};
     TRY(nrg_bound_values(s->data, s->store, given, s->rows, s->n));
     TRY(nrg_ask(s->m, s->store, &spec, &a));
@@ -137,7 +138,8 @@ static nrg_status one(sheet *s, const nrg_expr *e, nrg_text *header, nrg_text *r
     return nrg_text_end(row);
 }
 
-nrg_status nrg_report(nrg_model *m, nrg_store *store, const nrg_bound *data, int threads, nrg_text *csv_header, nrg_text *csv_row) {
+nrg_status nrg_report(nrg_model *m, nrg_store *store, const nrg_bound *data, int threads, nrg_text *csv_header,
+                      nrg_text *csv_row) {
     size_t bytes = sizeof(sheet);
     sheet *s = nrg_mem(m->ctx, NULL, 0, bytes);
     if (!s) return NRG_E098;

@@ -9,10 +9,30 @@
 static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best\n";
 
 // Numbers of the trainer that a resumed run continues from, in this order in "train:numbers".
-enum { N_EPOCH, N_AT, N_TOTAL, N_SEED_LOW, N_SEED_HIGH, N_HASH_LOW, N_HASH_HIGH, N_BEST, N_VALID, N_SECONDS, N_LOSS, N_NORM, N_WEIGHT,
-       N_BATCH, N_EPOCHS, N_DONE, N_SEEN, N_COUNT = N_SEEN + NRG_SEEN_COUNT };
+enum {
+    N_EPOCH,
+    N_AT,
+    N_TOTAL,
+    N_SEED_LOW,
+    N_SEED_HIGH,
+    N_HASH_LOW,
+    N_HASH_HIGH,
+    N_BEST,
+    N_VALID,
+    N_SECONDS,
+    N_LOSS,
+    N_NORM,
+    N_WEIGHT,
+    N_BATCH,
+    N_EPOCHS,
+    N_DONE,
+    N_SEEN,
+    N_COUNT = N_SEEN + NRG_SEEN_COUNT
+};
 
-static const char *path(nrg_trainer *t, const char *name) { return nrg_arena_print(&t->arena, "%s/%s", t->o.out, name); }
+static const char *path(nrg_trainer *t, const char *name) {
+    return nrg_arena_print(&t->arena, "%s/%s", t->o.out, name);
+}
 
 static void low_high(uint64_t v, double *to) {
     to[0] = (double)(uint32_t)v;
@@ -83,11 +103,13 @@ static nrg_status describe(nrg_trainer *t, const char *status) {
     nrg_text_json(&j, t->o.argv ? t->o.argv : "");
     nrg_text_put(&j, ",\n  \"version\": \"%s\",\n  \"machine\": ", NRG_VERSION);
     nrg_text_json(&j, machine.n ? machine.at : "");
-    nrg_text_put(&j, ",\n  \"seed\": %llu,\n  \"threads\": %d,\n  \"f64\": %s,\n  \"samples\": %lld,\n  \"held_out\": %lld,\n  \"data_hash\": \"%016llx\"",
-                 (unsigned long long)t->o.seed, t->o.threads, t->type == NRG_F64 ? "true" : "false", (long long)t->rows_n, (long long)t->valid_n,
-                 (unsigned long long)t->hash);
-    nrg_text_put(&j, ",\n  \"batch\": %lld,\n  \"epochs\": %lld,\n  \"epoch\": %lld,\n  \"steps\": %lld", (long long)t->batch, (long long)t->epochs,
-                 (long long)t->epoch, (long long)t->total);
+    nrg_text_put(&j,
+                 ",\n  \"seed\": %llu,\n  \"threads\": %d,\n  \"f64\": %s,\n  \"samples\": %lld,\n  \"held_out\": "
+                 "%lld,\n  \"data_hash\": \"%016llx\"",
+                 (unsigned long long)t->o.seed, t->o.threads, t->type == NRG_F64 ? "true" : "false",
+                 (long long)t->rows_n, (long long)t->valid_n, (unsigned long long)t->hash);
+    nrg_text_put(&j, ",\n  \"batch\": %lld,\n  \"epochs\": %lld,\n  \"epoch\": %lld,\n  \"steps\": %lld",
+                 (long long)t->batch, (long long)t->epochs, (long long)t->epoch, (long long)t->total);
     nrg_text_put(&j, ",\n  \"seconds\": %.3f", t->seconds + nrg_clock() - t->started);
     if (isfinite(t->best_loss)) nrg_text_put(&j, ",\n  \"best_loss\": %.9g", t->best_loss);
     nrg_text_put(&j, ",\n  \"hypers\": {");
@@ -176,9 +198,11 @@ static nrg_status save_state(nrg_trainer *t) {
         const nrg_state *s = &t->states.at[i];
         const nrg_buffer *b = s->at ? NULL : nrg_store_get(t->store, s->name);
         nrg_cell type = s->at || b->type == NRG_BUF_F64 ? NRG_CELL_F64 : NRG_CELL_F32;
-        extra[i] = (nrg_tensor){.name = s->name, .type = type, .rank = 1, .dim = {s->n}, .data = s->at ? (void *)s->at : b->data};
+        extra[i] = (nrg_tensor){
+            .name = s->name, .type = type, .rank = 1, .dim = {s->n}, .data = s->at ? (void *)s->at : b->data};
     }
-    extra[t->states.n] = (nrg_tensor){.name = "train:numbers", .type = NRG_CELL_F64, .rank = 1, .dim = {N_COUNT}, .data = n};
+    extra[t->states.n] =
+        (nrg_tensor){.name = "train:numbers", .type = NRG_CELL_F64, .rank = 1, .dim = {N_COUNT}, .data = n};
     nrg_status s = save(t, "state.safetensors", t->epoch, extra, (int)t->states.n + 1);
     nrg_mem(t->ctx, extra, bytes, 0);
     return s;
@@ -205,7 +229,8 @@ static nrg_status unlike(nrg_trainer *t, const char *what) {
 }
 
 static nrg_status load_numbers(nrg_trainer *t, const nrg_tensor *x) {
-    if (!x || x->type != NRG_CELL_F64 || x->rank != 1 || x->dim[0] != N_COUNT) return unlike(t, "its state is of another version");
+    if (!x || x->type != NRG_CELL_F64 || x->rank != 1 || x->dim[0] != N_COUNT)
+        return unlike(t, "its state is of another version");
     double n[N_COUNT];
     memcpy(n, x->data, sizeof n);
     if (!same(n + N_HASH_LOW, t->hash)) return unlike(t, "the data are not those it was started with");
@@ -227,7 +252,8 @@ static nrg_status load_numbers(nrg_trainer *t, const nrg_tensor *x) {
 static nrg_status load_state(nrg_trainer *t, const nrg_tensors *f, const nrg_state *s) {
     const nrg_tensor *x = nrg_tensors_find(f, s->name);
     nrg_cell type = s->at || t->type == NRG_F64 ? NRG_CELL_F64 : NRG_CELL_F32;
-    if (!x || x->type != type || x->rank != 1 || x->dim[0] != s->n) return unlike(t, "its optimiser or precision differs");
+    if (!x || x->type != type || x->rank != 1 || x->dim[0] != s->n)
+        return unlike(t, "its optimiser or precision differs");
     void *to = s->at ? (void *)s->at : nrg_store_get(t->store, s->name)->data;
     memcpy(to, x->data, (size_t)s->n * nrg_cell_size(type));
     return NRG_OK;
@@ -238,8 +264,8 @@ static void compare_machines(nrg_trainer *t, const nrg_tensors *f) {
     nrg_machine(&here);
     const char *version = nrg_tensors_meta(f, "version"), *machine = nrg_tensors_meta(f, "machine");
     if (!here.bad && (!nrg_same(version, NRG_VERSION) || !nrg_same(machine, here.at))) {
-        nrg_warn(t->ctx, NRG_W103, NRG_NOWHERE, "%s was made by nrg %s on %s; this is nrg %s on %s", t->o.out, version ? version : "?",
-                 machine ? machine : "?", NRG_VERSION, here.at);
+        nrg_warn(t->ctx, NRG_W103, NRG_NOWHERE, "%s was made by nrg %s on %s; this is nrg %s on %s", t->o.out,
+                 version ? version : "?", machine ? machine : "?", NRG_VERSION, here.at);
     }
     nrg_text_free(&here);
 }
@@ -256,7 +282,8 @@ nrg_status nrg_run_load(nrg_trainer *t) {
         const nrg_buffer *b = nrg_store_get(t->store, t->m->params.at[i].name);
         int64_t n = nrg_shape_count(&t->m->params.at[i].shape), found = 1;
         for (int k = 0; x && k < x->rank; k++) found *= x->dim[k];
-        if (!x || found != n || (x->type == NRG_CELL_F64) != (b->type == NRG_BUF_F64)) s = unlike(t, "its weights differ in shape or precision");
+        if (!x || found != n || (x->type == NRG_CELL_F64) != (b->type == NRG_BUF_F64))
+            s = unlike(t, "its weights differ in shape or precision");
         else memcpy(b->data, x->data, (size_t)n * nrg_cell_size(x->type));
     }
     if (s == NRG_OK) compare_machines(t, f);

@@ -9,7 +9,8 @@ static nrg_status make(nrg_trainer *t, nrg_team *gr) {
 
 static void lr_name(const nrg_team *gr, char *to, size_t n) { snprintf(to, n, "train:lr:%d", (int)gr->order); }
 
-static nrg_status step(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad, nrg_node *out) {
+static nrg_status step(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad,
+                       nrg_node *out) {
     const nrg_param *p = &t->m->params.at[param];
     char name[300];
     if (gr->decay != 0 && !p->bias) grad = nrg_add(g, grad, nrg_mul(g, w, nrg_const(g, gr->decay)));

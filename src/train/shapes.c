@@ -24,7 +24,8 @@ static void print_var(nrg_bound *b, const nrg_var *v, nrg_text *t) {
         nrg_expr_print(b->m, v->axes[i], t);
         double size;
         if (!known(b->m, v->axes[i])) nrg_text_put(t, "=?");
-        else if (v->axes[i]->kind != NRG_X_NUMBER && nrg_eval_number(b->m, v->axes[i], &size) == NRG_OK) nrg_text_put(t, "=%g", size);
+        else if (v->axes[i]->kind != NRG_X_NUMBER && nrg_eval_number(b->m, v->axes[i], &size) == NRG_OK)
+            nrg_text_put(t, "=%g", size);
     }
     if (v->rank) nrg_text_put(t, "]");
 }
@@ -45,7 +46,8 @@ static nrg_status misfit(nrg_bound *b, int32_t var, const nrg_array *a, const nr
     print_var(b, v, &type);
     if (a) nrg_array_print(a, &line);
     else print_dims(&line, shape->dim, shape->rank);
-    nrg_status s = a ? nrg_fail(b->ctx, NRG_E050, v->span, "%s (%s) does not fit %s", a->name, a->file ? a->file : "memory", v->name)
+    nrg_status s = a ? nrg_fail(b->ctx, NRG_E050, v->span, "%s (%s) does not fit %s", a->name,
+                                a->file ? a->file : "memory", v->name)
                      : nrg_fail(b->ctx, NRG_E050, v->span, "the data statement does not fit %s", v->name);
     if (!type.bad && at) nrg_fact(b->ctx, "%s : %s   (declared at line %d)", v->name, type.at, at);
     else if (!type.bad) nrg_fact(b->ctx, "%s : %s", v->name, type.at);
@@ -88,8 +90,11 @@ static nrg_status wrong_rank(nrg_bound *b, int32_t var, const nrg_array *a, cons
         if (n == 1 && dim >= 0) extra = b->m->dims.at[dim].name;
     }
     bool same = sized && want == nrg_shape_count(shape);
-    if (same && extra && (uint32_t)shape->rank + 1 == v->rank) nrg_text_put(&why, "sizes agree except that axis %s is missing", extra);
-    else nrg_text_put(&why, "it has %d ax%s a sample, %s has %u", shape->rank, shape->rank == 1 ? "is" : "es", v->name, v->rank);
+    if (same && extra && (uint32_t)shape->rank + 1 == v->rank)
+        nrg_text_put(&why, "sizes agree except that axis %s is missing", extra);
+    else
+        nrg_text_put(&why, "it has %d ax%s a sample, %s has %u", shape->rank, shape->rank == 1 ? "is" : "es", v->name,
+                     v->rank);
     if (a && v->domain.kind == NRG_DOM_RANGE) {
         nrg_array_range r = nrg_array_scan(a);
         if (r.hi > v->domain.hi || r.lo < v->domain.lo)
@@ -119,10 +124,12 @@ nrg_status nrg_bind_shape(nrg_bound *b, int32_t var, const nrg_array *a, const n
         }
         if (n == -2 || n == row.dim[i] || (ragged && i == 0 && d && d->ragged && row.dim[0] <= n)) continue;
         char why[160];
-        snprintf(why, sizeof why, "axis %d of %s has size %lld, found %lld", i + 1, v->name, (long long)n, (long long)row.dim[i]);
+        snprintf(why, sizeof why, "axis %d of %s has size %lld, found %lld", i + 1, v->name, (long long)n,
+                 (long long)row.dim[i]);
         nrg_status s = misfit(b, var, a, shape, why);
-        if (d) nrg_help(b->ctx, "dim %s without a size takes it from the data, --set %s=%lld overrides it", d->name, d->name,
-                        (long long)row.dim[i]);
+        if (d)
+            nrg_help(b->ctx, "dim %s without a size takes it from the data, --set %s=%lld overrides it", d->name,
+                     d->name, (long long)row.dim[i]);
         else nrg_help(b->ctx, "change the declaration of %s", v->name);
         return s;
     }

@@ -79,7 +79,8 @@ static nrg_status updates(nrg_trainer *t, nrg_program *p, batch *b) {
         int32_t k = a->average_of < 0 ? -1 : place_of(b, a->average_of);
         if (k < 0) continue;
         nrg_node old = nrg_scope_param(p->scope, i);
-        nrg_node mean = nrg_add(p->g, nrg_mul(p->g, old, nrg_const(p->g, a->decay)), nrg_mul(p->g, next[k], nrg_const(p->g, 1 - a->decay)));
+        nrg_node mean = nrg_add(p->g, nrg_mul(p->g, old, nrg_const(p->g, a->decay)),
+                                nrg_mul(p->g, next[k], nrg_const(p->g, 1 - a->decay)));
         TRY(nrg_update_put(t, old, mean));
     }
     for (uint32_t i = 0; i < t->updates.n; i++) {
@@ -122,7 +123,8 @@ static double mean_weight(const nrg_trainer *t, const nrg_bound *b) { return b =
 
 nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
     nrg_program *p = &t->step;
-    double scale = 1 / ((double)n * mean_weight(t, t->bound)), clock = (double)t->total / (double)(t->epochs * t->steps);
+    double scale = 1 / ((double)n * mean_weight(t, t->bound)),
+           clock = (double)t->total / (double)(t->epochs * t->steps);
     TRY(nrg_bound_rows_set(t->bound, t->store, rows));
     TRY(nrg_number_set(t->store, "train:scale", scale));
     TRY(nrg_loss_clock(t->m, t->store, clock));
@@ -146,7 +148,8 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
 // ---- passes over many rows, for validation and whole-set methods ------------------------------------------------
 
 // Adds the outputs from `first` on of a pass in chunks into sum. once: the regularisers of the last chunk.
-static nrg_status pass(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n, double *sum) {
+static nrg_status pass(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
+                       double *sum) {
     int64_t width = p->offset[p->outputs_n];
     for (int64_t i = 0; i < width; i++) sum[i] = 0;
     for (int64_t at = 0; at < n || at == 0; at += NRG_CHUNK) {
@@ -174,7 +177,8 @@ nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, i
     return nrg_program_plan(p, out, count, NULL, 0, o.batch, t->o.threads);
 }
 
-nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n, double *loss) {
+nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
+                         double *loss) {
     double sum[OUT_SEEN + NRG_SEEN_COUNT];
     int64_t chunks = n > 0 ? (n + NRG_CHUNK - 1) / NRG_CHUNK : 1;
     if (!p->run) TRY(nrg_value_build(t, p, b, n));
@@ -193,7 +197,8 @@ static nrg_status grad_build(nrg_trainer *t, nrg_team *gr, nrg_program *p) {
     nrg_loss l;
     TRY(nrg_program_new(t->m, t->type, &o, p));
     TRY(nrg_loss_build(p, t->bound, t->store, false, &l));
-    nrg_node *w = NRG_NEWS(&p->arena, nrg_node, gr->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * gr->params + 8);
+    nrg_node *w = NRG_NEWS(&p->arena, nrg_node, gr->params + 1),
+             *out = NRG_NEWS(&p->arena, nrg_node, 2 * gr->params + 8);
     if (!w || !out) return NRG_E098;
     for (uint32_t i = 0; i < gr->params; i++) w[i] = nrg_scope_param(p->scope, gr->param[i]);
     int seen = outputs(t, &l, out);
@@ -208,7 +213,8 @@ nrg_status nrg_pass_grad(nrg_trainer *t, nrg_team *gr, nrg_program *p, double *l
     if (!p->run) TRY(grad_build(t, gr, p));
     int seen = p->outputs_n - 2 * (int)gr->params;
     int64_t width = p->offset[p->outputs_n], chunks = (t->rows_n + NRG_CHUNK - 1) / NRG_CHUNK;
-    double *sum = nrg_mem(t->ctx, NULL, 0, (size_t)(width + 1) * sizeof *sum), *w = nrg_mem(t->ctx, NULL, 0, (size_t)(gr->size + 1) * sizeof *w);
+    double *sum = nrg_mem(t->ctx, NULL, 0, (size_t)(width + 1) * sizeof *sum),
+           *w = nrg_mem(t->ctx, NULL, 0, (size_t)(gr->size + 1) * sizeof *w);
     nrg_status s = sum && w ? clock_now(t) : NRG_E098;
     if (s == NRG_OK) s = pass(t, p, t->bound, t->rows, t->rows_n, sum);
     if (s == NRG_OK) {

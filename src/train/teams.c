@@ -120,7 +120,8 @@ nrg_status nrg_teams_make(nrg_trainer *t) {
         TRY(gather(t, &gr));
         if (gr.params) TRY(NRG_PUSH(&t->arena, t->teams, gr));
     }
-    if (t->teams.n == 0) return nrg_fail(t->ctx, NRG_E070, NRG_NOWHERE, "no weight of this model is named by an optimize statement");
+    if (t->teams.n == 0)
+        return nrg_fail(t->ctx, NRG_E070, NRG_NOWHERE, "no weight of this model is named by an optimize statement");
     TRY(clocks(t));
     for (uint32_t i = 0; i < t->teams.n; i++) {
         nrg_team *gr = &t->teams.at[i];

@@ -16,7 +16,8 @@ double nrg_clock(void) {
 static nrg_status nothing(nrg_trainer *t) {
     nrg_model *m = t->m;
     const char *what = m->learns.n == 0 ? "learn" : "optimize";
-    nrg_status s = nrg_fail(t->ctx, NRG_E070, NRG_NOWHERE, "this model has nothing to learn: it has no %s statement", what);
+    nrg_status s =
+        nrg_fail(t->ctx, NRG_E070, NRG_NOWHERE, "this model has nothing to learn: it has no %s statement", what);
     nrg_help(t->ctx, "add for instance   learn nll   and   optimize by adam(lr=1e-3), or ask it as it is");
     return s;
 }
@@ -30,7 +31,9 @@ static nrg_status split(nrg_trainer *t) {
     t->order = order;
     if (!order || !out || !t->rows || !(t->valid = NRG_NEWS(&t->arena, int64_t, n + 1))) return NRG_E098;
     if (t->o.valid < 0 || t->o.valid >= 1 || held >= n) {
-        if (n > 0) return nrg_fail(t->ctx, NRG_E090, NRG_NOWHERE, "--valid %g%%: a part between 0 and 100 %% is held out", 100 * t->o.valid);
+        if (n > 0)
+            return nrg_fail(t->ctx, NRG_E090, NRG_NOWHERE, "--valid %g%%: a part between 0 and 100 %% is held out",
+                            100 * t->o.valid);
         nrg_status s = nrg_fail(t->ctx, NRG_E050, NRG_NOWHERE, "the data have no samples");
         return s;
     }
@@ -48,7 +51,8 @@ static nrg_status split(nrg_trainer *t) {
 }
 
 static nrg_status bind(nrg_trainer *t) {
-    nrg_bind_spec spec = {.maps = t->o.maps, .maps_n = t->o.maps_n, .need = nrg_loss_data(t->m), .fit = true, .threads = t->o.threads};
+    nrg_bind_spec spec = {
+        .maps = t->o.maps, .maps_n = t->o.maps_n, .need = nrg_loss_data(t->m), .fit = true, .threads = t->o.threads};
     TRY(nrg_bind_data(t->m, t->table, t->store, &spec, &t->bound));
     TRY(split(t));
     t->m->rows = t->rows_n;
@@ -56,7 +60,8 @@ static nrg_status bind(nrg_trainer *t) {
     for (uint32_t i = 0; i < t->m->dims.n; i++) {
         const nrg_dim *d = &t->m->dims.at[i];
         if (d->size >= 0) continue;
-        nrg_status s = nrg_fail(t->ctx, NRG_E050, d->span, "the size of %s is not known: no array of the data has this axis", d->name);
+        nrg_status s = nrg_fail(t->ctx, NRG_E050, d->span,
+                                "the size of %s is not known: no array of the data has this axis", d->name);
         nrg_help(t->ctx, "declare it, dim %s = 10, or --set %s=10", d->name, d->name);
         return s;
     }
@@ -87,7 +92,8 @@ static nrg_status keep_best(nrg_trainer *t) {
     size_t size = t->type == NRG_F64 ? sizeof(double) : sizeof(float);
     for (uint32_t i = 0; i < t->m->params.n; i++) {
         int64_t n = nrg_shape_count(&t->m->params.at[i].shape);
-        memcpy((char *)t->best + (size_t)at * size, nrg_store_get(t->store, t->m->params.at[i].name)->data, (size_t)n * size);
+        memcpy((char *)t->best + (size_t)at * size, nrg_store_get(t->store, t->m->params.at[i].name)->data,
+               (size_t)n * size);
         at += n;
     }
     t->best_fresh = true;
@@ -204,7 +210,8 @@ void nrg_trainer_plan(const nrg_trainer *t, nrg_text *out) {
     const char *file = nrg_source_name(t->ctx, t->m->file);
     double weights = 0;
     nrg_text_put(out, "model  %s ", file ? file : "(in memory)");
-    for (uint32_t i = 0; i < t->m->dims.n; i++) nrg_text_put(out, "  %s %lld", t->m->dims.at[i].name, (long long)t->m->dims.at[i].size);
+    for (uint32_t i = 0; i < t->m->dims.n; i++)
+        nrg_text_put(out, "  %s %lld", t->m->dims.at[i].name, (long long)t->m->dims.at[i].size);
     for (uint32_t i = 0; i < t->m->params.n; i++) weights += (double)nrg_shape_count(&t->m->params.at[i].shape);
     nrg_text_put(out, "   weights ");
     put_count(out, weights);
@@ -233,7 +240,8 @@ static void fill(nrg_trainer *t, nrg_progress *p, bool end) {
     p->neg = t->seen[NRG_SEEN_NEG] ? over(seen[NRG_SEEN_NEG], w) : NAN;
     p->free = t->seen[NRG_SEEN_FREE] ? over(seen[NRG_SEEN_FREE], w) : NAN;
     p->gap = t->seen[NRG_SEEN_NEG] ? p->neg - p->pos : p->pos - p->free;
-    for (uint32_t i = 0; i < t->teams.n && p->lr == 0; i++) p->lr = t->teams.at[i].way->whole ? 0 : t->teams.at[i].lr_now;
+    for (uint32_t i = 0; i < t->teams.n && p->lr == 0; i++)
+        p->lr = t->teams.at[i].way->whole ? 0 : t->teams.at[i].lr_now;
     p->valid_loss = t->valid_loss;
     p->seconds = t->seconds + now - t->started;
     double spent = now - t->started, made = done - t->first_step;
@@ -334,7 +342,8 @@ static nrg_status loop(nrg_trainer *t) {
     }
     TRY(checkpoint(t));
     if (!t->stopped || t->epoch >= t->epochs) return NRG_OK;
-    nrg_status s = nrg_fail(t->ctx, NRG_E093, NRG_NOWHERE, "interrupted in epoch %lld of %lld", (long long)t->epoch + 1, (long long)t->epochs);
+    nrg_status s = nrg_fail(t->ctx, NRG_E093, NRG_NOWHERE, "interrupted in epoch %lld of %lld", (long long)t->epoch + 1,
+                            (long long)t->epochs);
     if (t->o.out) nrg_help(t->ctx, "continue exactly: the same command with --resume");
     return s;
 }

@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { CHUNK = NRG_CHUNK < 1024 ? NRG_CHUNK : 1024 }; // rows computed at a time while data statements are checked: bounds the memory
+enum {
+    CHUNK = NRG_CHUNK < 1024 ? NRG_CHUNK : 1024
+}; // rows computed at a time while data statements are checked: bounds the memory
 
 static nrg_status name_sources(const nrg_bound *b, nrg_scope *s) {
     nrg_graph *g = nrg_scope_graph(s);
@@ -79,14 +81,23 @@ nrg_status nrg_bound_rows_set(const nrg_bound *b, nrg_store *store, const int64_
         TRY(nrg_store_put(store, name, (nrg_buffer){b->lengths.at[i].at, NRG_BUF_I32, rows}));
     }
     if (b->ids) TRY(nrg_store_put(store, "train:id", (nrg_buffer){b->ids, NRG_BUF_I64, rows}));
-    if (b->weight >= 0 && b->weights) TRY(nrg_store_put(store, "train:weight", (nrg_buffer){b->weights, NRG_BUF_F64, rows}));
+    if (b->weight >= 0 && b->weights)
+        TRY(nrg_store_put(store, "train:weight", (nrg_buffer){b->weights, NRG_BUF_F64, rows}));
     return NRG_OK;
 }
 
 // ---- computing data statements -----------------------------------------------------------------------------
 
 // The plan that computes one binding; made once per call, run for any number of rows.
-typedef struct { nrg_graph *g; nrg_scope *s; nrg_plan *p; nrg_run *r; int64_t width; nrg_dtype type; nrg_shape shape; } sheet;
+typedef struct {
+    nrg_graph *g;
+    nrg_scope *s;
+    nrg_plan *p;
+    nrg_run *r;
+    int64_t width;
+    nrg_dtype type;
+    nrg_shape shape;
+} sheet;
 
 static void sheet_free(sheet *t) {
     nrg_run_free(t->r);
@@ -123,7 +134,8 @@ static const nrg_binding *binding_of(const nrg_bound *b, int32_t var) {
     return NULL;
 }
 
-static nrg_status compute(const nrg_bound *b, nrg_store *store, const nrg_expr *e, const int64_t *rows, int64_t n, void *to) {
+static nrg_status compute(const nrg_bound *b, nrg_store *store, const nrg_expr *e, const int64_t *rows, int64_t n,
+                          void *to) {
     sheet t;
     nrg_status s = sheet_make(b, nrg_store_type(store), e, n, &t);
     if (s == NRG_OK) s = sheet_go(b, &t, store, rows, n, to);
@@ -144,16 +156,21 @@ nrg_status nrg_bound_values(const nrg_bound *b, nrg_store *store, nrg_vars vars,
     return nrg_bound_rows_set(b, store, rows);
 }
 
-nrg_status nrg_bound_numbers(const nrg_bound *b, nrg_store *store, int32_t var, const int64_t *rows, int64_t n, double *to) {
+nrg_status nrg_bound_numbers(const nrg_bound *b, nrg_store *store, int32_t var, const int64_t *rows, int64_t n,
+                             double *to) {
     const nrg_binding *k = binding_of(b, var);
-    if (!k) return nrg_fail(b->ctx, NRG_E051, b->m->vars.at[var].span, "no array for %s in %s", b->m->vars.at[var].name, nrg_bind_file(b));
+    if (!k)
+        return nrg_fail(b->ctx, NRG_E051, b->m->vars.at[var].span, "no array for %s in %s", b->m->vars.at[var].name,
+                        nrg_bind_file(b));
     nrg_shape shape;
     TRY(nrg_var_shape(b->m, var, &shape));
     int64_t width = nrg_shape_count(&shape);
     if (k->source >= 0) {
-        nrg_array view = {.type = (nrg_cell)b->sources.at[k->source].buf.type, .data = b->sources.at[k->source].buf.data, .rank = 1};
+        nrg_array view = {
+            .type = (nrg_cell)b->sources.at[k->source].buf.type, .data = b->sources.at[k->source].buf.data, .rank = 1};
         for (int64_t i = 0; i < n; i++)
-            for (int64_t j = 0; j < width; j++) to[i * width + j] = nrg_array_value(&view, (rows ? rows[i] : i) * width + j);
+            for (int64_t j = 0; j < width; j++)
+                to[i * width + j] = nrg_array_value(&view, (rows ? rows[i] : i) * width + j);
         return NRG_OK;
     }
     size_t bytes = (size_t)(n * width + 1) * sizeof(double);
@@ -176,7 +193,8 @@ nrg_status nrg_bind_computed(nrg_bound *b, nrg_store *store, const nrg_binding *
     if (s == NRG_OK && !at) s = NRG_E098;
     if (s == NRG_OK && k->var >= 0) s = nrg_bind_shape(b, k->var, NULL, &t.shape, false);
     if (s == NRG_OK && k->var < 0 && t.width != 1)
-        s = nrg_fail(b->ctx, NRG_E050, k->expr->span, "row weights must be one number a sample, found %lld", (long long)t.width);
+        s = nrg_fail(b->ctx, NRG_E050, k->expr->span, "row weights must be one number a sample, found %lld",
+                     (long long)t.width);
     for (int64_t first = 0; first < b->rows && s == NRG_OK; first += CHUNK) {
         int64_t n = b->rows - first < CHUNK ? b->rows - first : CHUNK;
         for (int64_t i = 0; i < n; i++) rows[i] = first + i;
@@ -195,7 +213,8 @@ nrg_status nrg_bind_weights(nrg_bound *b, const nrg_expr *e, const double *at, i
     if (!b->weights && !(b->weights = NRG_NEWS(&b->arena, double, b->rows + 1))) return NRG_E098;
     for (int64_t i = 0; i < n; i++) {
         if (!(at[i] >= 0) || isinf(at[i])) {
-            nrg_status s = nrg_fail(b->ctx, NRG_E055, e->span, "the weight of sample %lld is %g", (long long)(first + i), at[i]);
+            nrg_status s =
+                nrg_fail(b->ctx, NRG_E055, e->span, "the weight of sample %lld is %g", (long long)(first + i), at[i]);
             nrg_help(b->ctx, "weights of rows are finite and not negative");
             return s;
         }

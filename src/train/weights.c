@@ -13,17 +13,21 @@ static int32_t sampled(const nrg_model *m, const nrg_expr *e) {
 }
 
 // init samples(y): distinct rows of the data, drawn by counter.
-static nrg_status from_samples(nrg_model *m, nrg_store *s, const nrg_bound *data, uint32_t at, uint64_t seed, double *to) {
+static nrg_status from_samples(nrg_model *m, nrg_store *s, const nrg_bound *data, uint32_t at, uint64_t seed,
+                               double *to) {
     const nrg_param *p = &m->params.at[at];
     int32_t var = sampled(m, p->init_expr);
-    if (var < 0 || !data) return nrg_fail(m->ctx, NRG_E051, p->span, "%s starts from samples of the data, but there are none", p->name);
-    int64_t n = nrg_bound_rows(data), rows = p->shape.rank ? p->shape.dim[0] : 1, width = nrg_shape_count(&p->shape) / (rows ? rows : 1);
+    if (var < 0 || !data)
+        return nrg_fail(m->ctx, NRG_E051, p->span, "%s starts from samples of the data, but there are none", p->name);
+    int64_t n = nrg_bound_rows(data), rows = p->shape.rank ? p->shape.dim[0] : 1,
+            width = nrg_shape_count(&p->shape) / (rows ? rows : 1);
     nrg_shape one;
     TRY(nrg_var_shape(m, var, &one));
     if (width != nrg_shape_count(&one) || n < rows) {
-        nrg_status st = nrg_fail(m->ctx, NRG_E050, p->span, "%s cannot start from samples(%s)", p->name, m->vars.at[var].name);
-        nrg_fact(m->ctx, "it needs %lld samples of %lld numbers; the data have %lld of %lld", (long long)rows, (long long)width, (long long)n,
-                 (long long)nrg_shape_count(&one));
+        nrg_status st =
+            nrg_fail(m->ctx, NRG_E050, p->span, "%s cannot start from samples(%s)", p->name, m->vars.at[var].name);
+        nrg_fact(m->ctx, "it needs %lld samples of %lld numbers; the data have %lld of %lld", (long long)rows,
+                 (long long)width, (long long)n, (long long)nrg_shape_count(&one));
         return st;
     }
     size_t bytes = (size_t)(n + 1) * sizeof(int64_t);
@@ -42,7 +46,8 @@ static nrg_status draw(nrg_model *m, nrg_store *s, const nrg_bound *data, uint32
         double x = 0;
         if (p->init == NRG_INIT_CONSTANT) x = p->scale;
         if (p->init == NRG_INIT_NORMAL) x = p->scale * nrg_random_normal(seed, NRG_FOR_INIT, at, 0, (uint32_t)i);
-        if (p->init == NRG_INIT_UNIFORM) x = p->scale * (2 * nrg_random_uniform(seed, NRG_FOR_INIT, at, 0, (uint32_t)i) - 1);
+        if (p->init == NRG_INIT_UNIFORM)
+            x = p->scale * (2 * nrg_random_uniform(seed, NRG_FOR_INIT, at, 0, (uint32_t)i) - 1);
         to[i] = x;
     }
     return p->init == NRG_INIT_SAMPLES ? from_samples(m, s, data, at, seed, to) : NRG_OK;
@@ -65,7 +70,8 @@ nrg_status nrg_weights_init(nrg_model *m, nrg_store *s, const nrg_bound *data, u
             double *to = nrg_mem(m->ctx, NULL, 0, bytes);
             if (!to) return NRG_E098;
             nrg_status st = NRG_OK;
-            if (averages) nrg_numbers_get(nrg_store_get(s, m->params.at[p->average_of].name), to, nrg_shape_count(&p->shape));
+            if (averages)
+                nrg_numbers_get(nrg_store_get(s, m->params.at[p->average_of].name), to, nrg_shape_count(&p->shape));
             else st = draw(m, s, data, i, seed, to);
             if (st == NRG_OK) st = put_param(m, s, i, to);
             nrg_mem(m->ctx, to, bytes, 0);
@@ -101,7 +107,8 @@ typedef struct { nrg_tensor *at; int n; const nrg_store *store; nrg_arena *arena
 static nrg_status put_tensor(list *l, const char *name, int32_t rank, const int64_t *dim) {
     const nrg_buffer *b = nrg_store_get(l->store, name);
     if (!b) return NRG_OK;
-    nrg_tensor t = {.name = name, .type = b->type == NRG_BUF_F64 ? NRG_CELL_F64 : NRG_CELL_F32, .rank = rank, .data = b->data};
+    nrg_tensor t = {
+        .name = name, .type = b->type == NRG_BUF_F64 ? NRG_CELL_F64 : NRG_CELL_F32, .rank = rank, .data = b->data};
     for (int32_t i = 0; i < rank; i++) t.dim[i] = dim[i];
     l->at[l->n++] = t;
     return NRG_OK;
@@ -115,7 +122,8 @@ static nrg_status put_transforms(list *l, const nrg_expr *e) {
         bool white = nrg_same(e->kid[0]->text, "whiten");
         const char *f = white ? "whiten" : "standardise", *a = e->kid[1]->text;
         bool fits = white || nrg_same(e->kid[0]->text, "standardise") || nrg_same(e->kid[0]->text, "standardize");
-        const char *width = nrg_arena_print(l->arena, "%s:%s:width", f, a), *mean = nrg_arena_print(l->arena, "%s:%s:mean", f, a);
+        const char *width = nrg_arena_print(l->arena, "%s:%s:width", f, a),
+                   *mean = nrg_arena_print(l->arena, "%s:%s:mean", f, a);
         const char *scale = nrg_arena_print(l->arena, "%s:%s:%s", f, a, white ? "matrix" : "sd");
         if (!width || !mean || !scale) return NRG_E098;
         const nrg_buffer *b = fits ? nrg_store_get(l->store, width) : NULL;
@@ -141,21 +149,29 @@ static nrg_status tensors(const nrg_model *m, list *l, const nrg_tensor *extra, 
     return NRG_OK;
 }
 
-nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const char *text, const char *path, const nrg_meta *more, int more_n,
-                               const nrg_tensor *extra, int extra_n) {
+nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const char *text, const char *path,
+                               const nrg_meta *more, int more_n, const nrg_tensor *extra, int extra_n) {
     nrg_arena arena = nrg_arena_make(m->ctx);
     nrg_text dims = nrg_text_make(m->ctx), labels = nrg_text_make(m->ctx), machine = nrg_text_make(m->ctx);
-    list l = {.store = store, .arena = &arena, .at = NRG_NEWS(&arena, nrg_tensor, m->params.n + (uint32_t)extra_n + MAX_TRANSFORMS)};
+    list l = {.store = store,
+              .arena = &arena,
+              .at = NRG_NEWS(&arena, nrg_tensor, m->params.n + (uint32_t)extra_n + MAX_TRANSFORMS)};
     nrg_meta *meta = NRG_NEWS(&arena, nrg_meta, more_n + 7);
-    const char *beta = nrg_arena_print(&arena, "%.17g", m->beta), *rows = nrg_arena_print(&arena, "%lld", (long long)m->rows);
+    const char *beta = nrg_arena_print(&arena, "%.17g", m->beta),
+               *rows = nrg_arena_print(&arena, "%lld", (long long)m->rows);
     put_dims(m, &dims, &labels);
     nrg_machine(&machine);
     if (!text) text = nrg_source_text(m->ctx, m->file, NULL);
     nrg_status s = l.at && meta && beta && rows && !dims.bad && !labels.bad && !machine.bad ? NRG_OK : NRG_E098;
     if (s == NRG_OK) s = tensors(m, &l, extra, extra_n);
     if (s == NRG_OK) {
-        const nrg_meta own[] = {{"format", "nrg"},  {"model", text ? text : ""}, {"dims", dims.n ? dims.at : ""}, {"labels", labels.n ? labels.at : ""},
-                                {"beta", beta},     {"version", NRG_VERSION},    {"machine", machine.at}};
+        const nrg_meta own[] = {{"format", "nrg"},
+                                {"model", text ? text : ""},
+                                {"dims", dims.n ? dims.at : ""},
+                                {"labels", labels.n ? labels.at : ""},
+                                {"beta", beta},
+                                {"version", NRG_VERSION},
+                                {"machine", machine.at}};
         for (int i = 0; i < 7; i++) meta[i] = own[i];
         for (int i = 0; i < more_n; i++) meta[7 + i] = more[i];
         s = nrg_tensors_write(m->ctx, path, l.at, l.n, meta, 7 + more_n);
@@ -224,7 +240,9 @@ const char *nrg_weights_text(const nrg_weights *w) {
     return text && *text ? text : NULL;
 }
 
-static bool constants(const char *name) { return strncmp(name, "standardise:", 12) == 0 || strncmp(name, "whiten:", 7) == 0; }
+static bool constants(const char *name) {
+    return strncmp(name, "standardise:", 12) == 0 || strncmp(name, "whiten:", 7) == 0;
+}
 
 nrg_dtype nrg_weights_type(const nrg_weights *w) {
     for (int i = 0; i < nrg_tensors_count(w->file); i++)
@@ -240,8 +258,8 @@ static nrg_status set_dim(nrg_model *m, const char *name, size_t n, int64_t size
         if (strlen(d->name) != n || strncmp(d->name, name, n) != 0) continue;
         if (d->size < 0) d->size = size;
         if (d->size == size || size < 0) return NRG_OK;
-        nrg_status s = nrg_fail(m->ctx, NRG_E057, d->span, "%s = %lld, but the weights were made with %s = %lld", d->name, (long long)d->size,
-                                d->name, (long long)size);
+        nrg_status s = nrg_fail(m->ctx, NRG_E057, d->span, "%s = %lld, but the weights were made with %s = %lld",
+                                d->name, (long long)d->size, d->name, (long long)size);
         nrg_help(m->ctx, "leave --set %s out, or train anew", d->name);
         return s;
     }
@@ -254,7 +272,8 @@ static nrg_status set_dims(nrg_model *m, const char *p) {
         if (!p[n]) break;
         char *end;
         long long size = strtoll(p + n + 1, &end, 10);
-        if (size > MOST) return nrg_fail(m->ctx, NRG_E057, NRG_NOWHERE, "the weights file claims a dim of size %lld", size);
+        if (size > MOST)
+            return nrg_fail(m->ctx, NRG_E057, NRG_NOWHERE, "the weights file claims a dim of size %lld", size);
         TRY(set_dim(m, p, n, (int64_t)size));
         p = *end == ' ' ? end + 1 : end;
         if (*end && *end != ' ') break;
@@ -316,9 +335,12 @@ static nrg_status load_params(nrg_model *m, nrg_store *store, const nrg_weights 
             TRY(nrg_tensor_load(m->ctx, t, store));
             continue;
         }
-        nrg_status s = nrg_fail(m->ctx, NRG_E057, p->span, t ? "%s of %s has another shape" : "%s is not among the weights of %s", p->name, w->path);
+        nrg_status s =
+            nrg_fail(m->ctx, NRG_E057, p->span, t ? "%s of %s has another shape" : "%s is not among the weights of %s",
+                     p->name, w->path);
         nrg_text line = nrg_text_make(m->ctx);
-        for (int k = 0; k < p->shape.rank; k++) nrg_text_put(&line, "%s%lld", k ? " x " : "", (long long)p->shape.dim[k]);
+        for (int k = 0; k < p->shape.rank; k++)
+            nrg_text_put(&line, "%s%lld", k ? " x " : "", (long long)p->shape.dim[k]);
         if (t) nrg_text_put(&line, ", found ");
         for (int k = 0; t && k < t->rank; k++) nrg_text_put(&line, "%s%lld", k ? " x " : "", (long long)t->dim[k]);
         if (!line.bad) nrg_fact(m->ctx, "needed: %s", line.n ? line.at : "one number");

@@ -73,7 +73,8 @@ static void one_table(const char *name, int features, bool full_rank) {
     nrg_train_options o = {.seed = 3, .threads = 2, .f64 = true};
     house_train(&h, &o);
     int64_t n, d, one;
-    double *x = numbers(&h, "x", &n, &d), *y = numbers(&h, "y", &n, &one), *w = house_f64(&h, "G.0.weight"), *bias = house_f64(&h, "G.0.bias");
+    double *x = numbers(&h, "x", &n, &d), *y = numbers(&h, "y", &n, &one), *w = house_f64(&h, "G.0.weight"),
+           *bias = house_f64(&h, "G.0.bias");
     int64_t k = d + 1;
     wide *A = malloc((size_t)(n * k) * sizeof *A), *b = malloc((size_t)n * sizeof *b), best[32];
     // columns are centred, so that the test's own answer is good to more digits than asked for
@@ -97,7 +98,8 @@ static void one_table(const char *name, int features, bool full_rank) {
         largest = fmaxl(largest, fabsl(p));
     }
     for (int64_t j = 0; j < d; j++) off = fmaxl(off, fabsl(w[j] - best[j]) / fmaxl(1, fabsl(best[j])));
-    print_message("%s: fitted values differ by %.2Lg of %.3Lg, weights by %.2Lg, %d rounds\n", name, worst, largest, off, h.epochs);
+    print_message("%s: fitted values differ by %.2Lg of %.3Lg, weights by %.2Lg, %d rounds\n", name, worst, largest,
+                  off, h.epochs);
     assert_true(worst <= 1e-8L * fmaxl(1, largest));
     if (full_rank) assert_true(off <= 1e-8L);
     free(x), free(y), free(A), free(b);
@@ -136,7 +138,8 @@ static void cholesky_solve(double *H, double *g, int n) {
 // Newton on mean(-log p) + penalty |W|^2 for p = softmax(-(x W + b)). theta: [d + 1, K], row d the biases, whose sum is held at 0.
 static void newton(const double *x, const int *y, int n, int d, int K, double penalty, double *theta) {
     int m = (d + 1) * K;
-    double *H = malloc((size_t)(m * m) * sizeof *H), *g = malloc((size_t)m * sizeof *g), *p = malloc((size_t)K * sizeof *p);
+    double *H = malloc((size_t)(m * m) * sizeof *H), *g = malloc((size_t)m * sizeof *g),
+           *p = malloc((size_t)K * sizeof *p);
     for (int i = 0; i < m; i++) theta[i] = 0;
     for (int round = 0; round < 50; round++) {
         memset(H, 0, (size_t)(m * m) * sizeof *H);
@@ -156,7 +159,8 @@ static void newton(const double *x, const int *y, int n, int d, int K, double pe
                     g[a * K + k] += xa * ((y[i] == k) - p[k]) / n;
                     for (int c = 0; c <= d; c++)
                         for (int l = 0; l < K; l++)
-                            H[(a * K + k) * m + c * K + l] += xa * (c < d ? x[i * d + c] : 1) * ((k == l) * p[k] - p[k] * p[l]) / n;
+                            H[(a * K + k) * m + c * K + l] +=
+                                xa * (c < d ? x[i * d + c] : 1) * ((k == l) * p[k] - p[k] * p[l]) / n;
                 }
         }
         for (int i = 0; i < d * K; i++) g[i] += 2 * penalty * theta[i], H[i * m + i] += 2 * penalty;
@@ -184,7 +188,8 @@ static void logistic_is_the_optimum(void **state) {
     nrg_train_options o = {.seed = 3, .threads = 1, .f64 = true};
     house_train(&h, &o);
     newton(x, y, N, D, K, 1e-3, theta);
-    double *w = house_f64(&h, "G.0.weight"), *b = house_f64(&h, "G.0.bias"), worst = 0, shift = (b[0] + b[1] + b[2]) / 3;
+    double *w = house_f64(&h, "G.0.weight"), *b = house_f64(&h, "G.0.bias"), worst = 0,
+           shift = (b[0] + b[1] + b[2]) / 3;
     for (int i = 0; i < D * K; i++) worst = fmax(worst, fabs(w[i] - theta[i]));
     for (int k = 0; k < K; k++) worst = fmax(worst, fabs(b[k] - shift - theta[D * K + k]));
     print_message("logistic: weights differ from Newton's by %.2g after %d steps\n", worst, h.epochs);
@@ -241,7 +246,8 @@ static void kmeans_is_lloyd(void **state) {
     memcpy(own, y, sizeof own);
     MUST(&h, nrg_trainer_go(h.t, house_watch, &h));
     double inertia = h.losses[h.epochs - 1] * (double)n, theirs = lloyd(y, n, d, own, 10, h.epochs);
-    print_message("k-means: inertia %.6f, Lloyd %.6f, scikit-learn 2545388.379267, %d rounds\n", inertia, theirs, h.epochs);
+    print_message("k-means: inertia %.6f, Lloyd %.6f, scikit-learn 2545388.379267, %d rounds\n", inertia, theirs,
+                  h.epochs);
     assert_true(fabs(inertia - theirs) <= 1e-9 * theirs);
     // scikit-learn 1.9.1: KMeans(10, init=rows 0..9, n_init=1, tol=0, algorithm="lloyd") on the 64 pixels of optdigits.tra
     assert_true(fabs(inertia - 2545388.379267190) <= 1e-5 * 2545388.0);
@@ -259,7 +265,8 @@ static void jacobi(double *A, double *V, int n) {
         for (int p = 0; p < n; p++)
             for (int q = p + 1; q < n; q++) {
                 if (A[p * n + q] == 0) continue;
-                double a = 0.5 * (A[q * n + q] - A[p * n + p]) / A[p * n + q], t = (a >= 0 ? 1 : -1) / (fabs(a) + sqrt(a * a + 1));
+                double a = 0.5 * (A[q * n + q] - A[p * n + p]) / A[p * n + q],
+                       t = (a >= 0 ? 1 : -1) / (fabs(a) + sqrt(a * a + 1));
                 double c = 1 / sqrt(t * t + 1), s = t * c;
                 for (int i = 0; i < n; i++) {
                     double x = A[p * n + i], y = A[q * n + i];
@@ -286,14 +293,16 @@ static void pca_spans_the_singular_vectors(void **state) {
     nrg_train_options o = {.seed = 3, .threads = 1, .f64 = true};
     house_train(&h, &o);
     int64_t n, d;
-    double *x = numbers(&h, "table", &n, &d), A[D * D] = {0}, V[D * D], mean[D] = {0}, sd[D] = {0}, *W = house_f64(&h, "W");
+    double *x = numbers(&h, "table", &n, &d), A[D * D] = {0}, V[D * D], mean[D] = {0}, sd[D] = {0},
+           *W = house_f64(&h, "W");
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < D; j++) mean[j] += x[i * D + j] / (double)n;
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < D; j++) sd[j] += (x[i * D + j] - mean[j]) * (x[i * D + j] - mean[j]) / (double)n;
     for (int64_t i = 0; i < n; i++)
         for (int j = 0; j < D; j++)
-            for (int k = 0; k < D; k++) A[j * D + k] += (x[i * D + j] - mean[j]) * (x[i * D + k] - mean[k]) / sqrt(sd[j] * sd[k]);
+            for (int k = 0; k < D; k++)
+                A[j * D + k] += (x[i * D + j] - mean[j]) * (x[i * D + k] - mean[k]) / sqrt(sd[j] * sd[k]);
     jacobi(A, V, D);
     int first = 0, second = -1;
     for (int j = 1; j < D; j++)
@@ -345,7 +354,8 @@ static void mixture_is_em(void **state) {
     for (int i = 0; i < 5; i++) {
         int round = theirs[i].round ? theirs[i].round : h.epochs;
         assert_true(round <= h.epochs);
-        print_message("mixture: round %d log-likelihood %.9f, scikit-learn %.9f\n", round, -h.losses[round - 1], theirs[i].score);
+        print_message("mixture: round %d log-likelihood %.9f, scikit-learn %.9f\n", round, -h.losses[round - 1],
+                      theirs[i].score);
         assert_true(fabs(-h.losses[round - 1] - theirs[i].score) <= 1e-5);
     }
     monotone(&h);
@@ -355,8 +365,11 @@ static void mixture_is_em(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(regression_is_least_squares),    cmocka_unit_test(logistic_is_the_optimum), cmocka_unit_test(kmeans_is_lloyd),
-        cmocka_unit_test(pca_spans_the_singular_vectors), cmocka_unit_test(mixture_is_em),
+        cmocka_unit_test(regression_is_least_squares),
+        cmocka_unit_test(logistic_is_the_optimum),
+        cmocka_unit_test(kmeans_is_lloyd),
+        cmocka_unit_test(pca_spans_the_singular_vectors),
+        cmocka_unit_test(mixture_is_em),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,9 +27,10 @@ static void says(const char *text, const char *part) {
     assert_non_null(strstr(text, part));
 }
 
-static const char *const pictures = "dim C = 1, H = 4, W = 3, K\ngiven x : real[C, H, W] in 0..1\npredict y : K\nmodule G = flatten | linear(K)\n"
-                                    "energy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\n"
-                                    "optimize by sgd(lr=0.1, batch=4, epochs=2)\n";
+static const char *const pictures =
+    "dim C = 1, H = 4, W = 3, K\ngiven x : real[C, H, W] in 0..1\npredict y : K\nmodule G = flatten | linear(K)\n"
+    "energy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\n"
+    "optimize by sgd(lr=0.1, batch=4, epochs=2)\n";
 
 static void an_axis_is_missing(void **state) {
     (void)state;
@@ -73,8 +74,9 @@ static void labels_are_checked(void **state) {
     MUST(&h, nrg_table_make(h.table, "x", NRG_CELL_U8, 4, (int64_t[]){5, 1, 4, 3}, &a));
     uint8_t *y = house_bytes(&h, "y", 5, 0);
     for (int i = 0; i < 5; i++) y[i] = (uint8_t)(1 + i % 3);
-    const char *sized = "dim C = 1, H = 4, W = 3, K = 3\ngiven x : real[C, H, W]\npredict y : K\nmodule G = flatten | linear(K)\n"
-                        "energy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\noptimize by sgd\n";
+    const char *sized =
+        "dim C = 1, H = 4, W = 3, K = 3\ngiven x : real[C, H, W]\npredict y : K\nmodule G = flatten | linear(K)\n"
+        "energy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\noptimize by sgd\n";
     house_text(&h, sized);
     const nrg_diag *d = refused(&h, NULL, 0, NRG_E052);
     says(d->message, "y has the value 3 at sample 2, but K = 3 labels are 0..2");
@@ -99,7 +101,8 @@ static void texts_become_labels(void **state) {
     const char *csv = "a,kind\n1,plum\n2,fig\n3,plum\n4,apple\n";
     MUST(&h, nrg_data_read(h.table, "fruit.csv", csv, strlen(csv), "x", "a"));
     MUST(&h, nrg_data_read(h.table, "fruit.csv", csv, strlen(csv), "y", "kind"));
-    house_text(&h, "dim K\ngiven x : real\npredict y : K\nweight w : real[K]\nenergy E(x, y) = w[y] * x\nminimize y by exhaustive\n"
+    house_text(&h, "dim K\ngiven x : real\npredict y : K\nweight w : real[K]\nenergy E(x, y) = w[y] * x\nminimize y by "
+                   "exhaustive\n"
                    "marginalize y by exhaustive\nlearn nll\noptimize by sgd\n");
     nrg_store *s;
     nrg_bound *b;
@@ -133,8 +136,9 @@ static void values_leave_their_domain(void **state) {
     house h;
     house_open(&h);
     double *x = house_array(&h, "x", 4, 2), *y = house_array(&h, "y", 4, 0);
-    const char *text = "dim D\ngiven x : real[D] in 0..1\npredict y : sign\nmodule G = linear(1)\nenergy E(x, y) = -y * G(x)\n"
-                       "minimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\noptimize by sgd\n";
+    const char *text =
+        "dim D\ngiven x : real[D] in 0..1\npredict y : sign\nmodule G = linear(1)\nenergy E(x, y) = -y * G(x)\n"
+        "minimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\noptimize by sgd\n";
     for (int i = 0; i < 4; i++) y[i] = 1;
     x[5] = 200;
     house_text(&h, text);
@@ -162,8 +166,9 @@ static void computed_values_are_checked(void **state) {
     house_bytes(&h, "y", 3000, 0);
     p[5001] = 255;
     char text[500];
-    const char *frame = "dim D, K = 2\ngiven x : real[D] in 0..1\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\n"
-                        "minimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\noptimize by sgd\ndata x = pixels / %d\n";
+    const char *frame =
+        "dim D, K = 2\ngiven x : real[D] in 0..1\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\n"
+        "minimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll\noptimize by sgd\ndata x = pixels / %d\n";
     snprintf(text, sizeof text, frame, 100);
     house_text(&h, text);
     says(refused(&h, NULL, 0, NRG_E055)->message, "x has the value 2.55 at sample 2500, position [1]");
@@ -197,8 +202,10 @@ static void open_line(house *h, const char *optimize, double **x, double **y) {
     *y = house_array(h, "y", ROWS, 0);
     for (int i = 0; i < ROWS * D; i++) (*x)[i] = draw(5, i);
     for (int i = 0; i < ROWS; i++) (*y)[i] = draw(6, i) + 2;
-    snprintf(text, sizeof text, "dim D\ngiven x : real[D]\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = 0.5 * (y - G(x))^2\n"
-                                "minimize y by exact\nlearn energy + 0.01 * l2(G)\n%s\n", optimize);
+    snprintf(text, sizeof text,
+             "dim D\ngiven x : real[D]\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = 0.5 * (y - G(x))^2\n"
+             "minimize y by exact\nlearn energy + 0.01 * l2(G)\n%s\n",
+             optimize);
     house_text(h, text);
 }
 
@@ -238,7 +245,9 @@ static void adam_is_its_formula(void **state) {
     for (int apart = 0; apart < 2; apart++) {
         house h;
         double *x, *y, w[D + 1], g[D + 1], m[D + 1] = {0}, v[D + 1] = {0};
-        open_line(&h, apart ? "optimize by adamw(lr=0.1, decay=0.2, batch=6, epochs=7)" : "optimize by adam(lr=0.1, beta1=0.8, decay=0.2, batch=6, epochs=7)",
+        open_line(&h,
+                  apart ? "optimize by adamw(lr=0.1, decay=0.2, batch=6, epochs=7)"
+                        : "optimize by adam(lr=0.1, beta1=0.8, decay=0.2, batch=6, epochs=7)",
                   &x, &y);
         house_trainer(&h, &plainly);
         start(&h, w);
@@ -304,7 +313,8 @@ static void teams_are_apart(void **state) {
     house_open(&h);
     double *x = house_array(&h, "x", ROWS, 0), *y = house_array(&h, "y", ROWS, 0);
     for (int i = 0; i < ROWS; i++) x[i] = draw(5, i), y[i] = draw(6, i);
-    house_text(&h, "given x : real\npredict y : real\nweight a : real init 0.5\nweight b : real init 0.25\nweight c : real init 2\n"
+    house_text(&h, "given x : real\npredict y : real\nweight a : real init 0.5\nweight b : real init 0.25\nweight c : "
+                   "real init 2\n"
                    "energy E(x, y) = 0.5 * (y - a * x - b - c * x * x)^2\nminimize y by exact\nlearn energy\n"
                    "optimize a by sgd(lr=0.1, batch=6, epochs=1)\noptimize b by sgd(lr=0.01)\n");
     house_trainer(&h, &plainly);
@@ -333,13 +343,18 @@ static void weights_stay_in_their_domain(void **state) {
     house_open(&h);
     double *y = house_array(&h, "y", 20, 4);
     for (int i = 0; i < 80; i++) y[i] = draw(3, i);
-    house_text(&h, "dim D = 4, K = 3\npredict y : real[D]\nweight s : real[K, D] in simplex init uniform(1)\nweight u : real[D, K] in unit_columns init normal(1)\n"
-                   "weight o : real[K, D] in orthonormal init normal(1)\nweight q : real[D, D] in symmetric init normal(1)\nweight r : real[D] in -0.2..0.1 init normal(1)\n"
-                   "weight p : real[K, D] in sphere init normal(1)\n"
-                   "energy E(y) = sq(y - r) + sum(s @ y) + sum((y @ u)) + sum(o @ y) + dot(y, q @ y) + sum(p @ y)\nlearn energy\n"
-                   "optimize by sgd(lr=0.3, batch=7, epochs=2)\n");
+    house_text(
+        &h,
+        "dim D = 4, K = 3\npredict y : real[D]\nweight s : real[K, D] in simplex init uniform(1)\nweight u : real[D, "
+        "K] in unit_columns init normal(1)\n"
+        "weight o : real[K, D] in orthonormal init normal(1)\nweight q : real[D, D] in symmetric init "
+        "normal(1)\nweight r : real[D] in -0.2..0.1 init normal(1)\n"
+        "weight p : real[K, D] in sphere init normal(1)\n"
+        "energy E(y) = sq(y - r) + sum(s @ y) + sum((y @ u)) + sum(o @ y) + dot(y, q @ y) + sum(p @ y)\nlearn energy\n"
+        "optimize by sgd(lr=0.3, batch=7, epochs=2)\n");
     house_train(&h, &plainly);
-    double *s = house_f64(&h, "s"), *u = house_f64(&h, "u"), *o = house_f64(&h, "o"), *q = house_f64(&h, "q"), *r = house_f64(&h, "r"), *p = house_f64(&h, "p");
+    double *s = house_f64(&h, "s"), *u = house_f64(&h, "u"), *o = house_f64(&h, "o"), *q = house_f64(&h, "q"),
+           *r = house_f64(&h, "r"), *p = house_f64(&h, "p");
     for (int k = 0; k < 3; k++) {
         double a = 0, b = 0, c = 0, e = 0;
         for (int d = 0; d < 4; d++) {
@@ -370,7 +385,8 @@ static void gradient_is_right(const char *text, int64_t rows, bool real) {
     house_trainer(&h, &plainly);
     nrg_team *gr = &h.t->teams.at[0];
     nrg_program p = {0};
-    double *w = calloc((size_t)gr->size, sizeof *w), *g = calloc((size_t)gr->size, sizeof *g), *none = calloc((size_t)gr->size, sizeof *none), f, up, down;
+    double *w = calloc((size_t)gr->size, sizeof *w), *g = calloc((size_t)gr->size, sizeof *g),
+           *none = calloc((size_t)gr->size, sizeof *none), f, up, down;
     nrg_team_get(h.t, gr, w);
     MUST(&h, nrg_pass_grad(h.t, gr, &p, &f, g));
     for (int64_t i = 0; i < gr->size; i++) {
@@ -382,7 +398,8 @@ static void gradient_is_right(const char *text, int64_t rows, bool real) {
         nrg_team_put(h.t, gr, w);
         MUST(&h, nrg_pass_grad(h.t, gr, &p, &down, none));
         w[i] = keep;
-        if (fabs((up - down) / (2 * step) - g[i]) > 1e-6) print_message("%s number %d: %g, by differences %g\n", text, (int)i, g[i], (up - down) / (2 * step));
+        if (fabs((up - down) / (2 * step) - g[i]) > 1e-6)
+            print_message("%s number %d: %g, by differences %g\n", text, (int)i, g[i], (up - down) / (2 * step));
         assert_true(fabs((up - down) / (2 * step) - g[i]) <= 1e-6);
     }
     nrg_program_free(&p);
@@ -393,24 +410,40 @@ static void gradient_is_right(const char *text, int64_t rows, bool real) {
 static void loss_gradients(void **state) {
     (void)state;
     char text[600];
-    static const char *const learn[] = {"nll", "hinge(margin=1) against offender", "perceptron + 0.1 * l2(G)", "square_square(m=1) against offender", "mee",
-                                        "log_loss", "0.5 * energy + 2 * nll(y | x) - 0.25 * square_exp(K=2)"};
+    static const char *const learn[] = {"nll",
+                                        "hinge(margin=1) against offender",
+                                        "perceptron + 0.1 * l2(G)",
+                                        "square_square(m=1) against offender",
+                                        "mee",
+                                        "log_loss",
+                                        "0.5 * energy + 2 * nll(y | x) - 0.25 * square_exp(K=2)"};
     for (size_t i = 0; i < sizeof learn / sizeof *learn; i++) {
-        snprintf(text, sizeof text, "dim D, K = 3\nhyper beta = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(4) | tanh | linear(K)\nenergy E(x, y) = sq(G(x)) + G(x)[y]\n"
-                                    "minimize y by exhaustive\nmarginalize y by exhaustive\nlearn %s\noptimize by lbfgs(epochs=1)\n", learn[i]);
+        snprintf(text, sizeof text,
+                 "dim D, K = 3\nhyper beta = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(4) | tanh | "
+                 "linear(K)\nenergy E(x, y) = sq(G(x)) + G(x)[y]\n"
+                 "minimize y by exhaustive\nmarginalize y by exhaustive\nlearn %s\noptimize by lbfgs(epochs=1)\n",
+                 learn[i]);
         gradient_is_right(text, 11, false);
     }
-    gradient_is_right("dim D\nhyper r = 0.3 -> 0.1\ngiven x : real[D]\npredict y : real in -1..1\nmodule G = linear(4) | tanh | linear(1)\nenergy E(x, y) = (y - G(x))^2 + 0.2 * sq(y)\n"
-                      "minimize y by grid(points=40)\nlearn square_square(m=2) against offender(outside=r)\noptimize by lbfgs(epochs=1)\n", 7, true);
-    gradient_is_right("dim D, Z = 2\ngiven x : real[D]\npredict y : real\nlatent z : Z\nmodule G = linear(Z)\nweight c : real[Z] init normal(1)\nenergy E(x, y, z) = (y - G(x)[z])^2 + c[z]^2\n"
-                      "minimize y by exact\nmarginalize z by exhaustive\nlearn energy\noptimize by lbfgs(epochs=1)\n", 7, true);
+    gradient_is_right("dim D\nhyper r = 0.3 -> 0.1\ngiven x : real[D]\npredict y : real in -1..1\nmodule G = linear(4) "
+                      "| tanh | linear(1)\nenergy E(x, y) = (y - G(x))^2 + 0.2 * sq(y)\n"
+                      "minimize y by grid(points=40)\nlearn square_square(m=2) against offender(outside=r)\noptimize "
+                      "by lbfgs(epochs=1)\n",
+                      7, true);
+    gradient_is_right("dim D, Z = 2\ngiven x : real[D]\npredict y : real\nlatent z : Z\nmodule G = linear(Z)\nweight c "
+                      ": real[Z] init normal(1)\nenergy E(x, y, z) = (y - G(x)[z])^2 + c[z]^2\n"
+                      "minimize y by exact\nmarginalize z by exhaustive\nlearn energy\noptimize by lbfgs(epochs=1)\n",
+                      7, true);
 }
 
 // ---- runs --------------------------------------------------------------------------------------------------------
 
-static const char *const net = "dim D = 784, H = 32, Class = 10\ngiven x : real[D] in 0..1\npredict y : Class\nmodule G = linear(H) | relu | linear(Class)\n"
-                               "module A = ema(G, 0.9)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\nlearn nll + 1e-4 * l2(G)\n"
-                               "optimize by adam(lr=1e-2 -> 1e-4, batch=50, epochs=%d)\ndata x = reshape(images, D) / 255, y = labels\nreport error(y), accuracy(y), nll(y)\n";
+static const char *const net = "dim D = 784, H = 32, Class = 10\ngiven x : real[D] in 0..1\npredict y : Class\nmodule "
+                               "G = linear(H) | relu | linear(Class)\n"
+                               "module A = ema(G, 0.9)\nenergy E(x, y) = G(x)[y]\nminimize y by "
+                               "exhaustive\nmarginalize y by exhaustive\nlearn nll + 1e-4 * l2(G)\n"
+                               "optimize by adam(lr=1e-2 -> 1e-4, batch=50, epochs=%d)\ndata x = reshape(images, D) / "
+                               "255, y = labels\nreport error(y), accuracy(y), nll(y)\n";
 
 static void open_digits(house *h, int64_t n, int epochs) {
     char text[900];
@@ -560,7 +593,8 @@ static void a_killed_run_goes_on(void **state) {
 
 static void an_interrupted_run_goes_on(void **state) {
     (void)state;
-    const char *dir = NRG_BUILD "/test_train_stop", *const ways[] = {"sgd(lr=0.1, momentum=0.9, batch=2, epochs=9)", "lbfgs(epochs=9, history=3)"};
+    const char *dir = NRG_BUILD "/test_train_stop", *const ways[] = {"sgd(lr=0.1, momentum=0.9, batch=2, epochs=9)",
+                                                                     "lbfgs(epochs=9, history=3)"};
     for (int k = 0; k < 2; k++) {
         char optimize[200];
         double *x, *y, w[D + 1], v[D + 1];
@@ -600,8 +634,10 @@ static void weights_come_back(void **state) {
     const char *csv = "a,b,kind\n1,10,plum\n2,30,fig\n3,20,plum\n4,-10,apple\n5,7,fig\n";
     MUST(&h, nrg_data_read(h.table, "fruit.csv", csv, strlen(csv), "ab", "a,b"));
     MUST(&h, nrg_data_read(h.table, "fruit.csv", csv, strlen(csv), "kind", "kind"));
-    const char *text = "dim D, K\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\n"
-                       "learn nll + 0.1 * l2(G)\noptimize by sgd(lr=0.1, batch=5, epochs=3)\ndata x = standardise(ab), y = kind\n";
+    const char *text =
+        "dim D, K\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by "
+        "exhaustive\nmarginalize y by exhaustive\n"
+        "learn nll + 0.1 * l2(G)\noptimize by sgd(lr=0.1, batch=5, epochs=3)\ndata x = standardise(ab), y = kind\n";
     house_text(&h, text);
     nrg_train_options o = {.seed = 1, .threads = 1, .out = dir, .argv = "nrg train \"fruit\""};
     house_train(&h, &o);
@@ -617,7 +653,8 @@ static void weights_come_back(void **state) {
     MUST(&h, nrg_weights_apply(w, m, s));
     assert_int_equal(m->rows, 5);
     assert_string_equal(m->dims.at[1].labels[1], "fig");
-    assert_memory_equal(nrg_store_get(s, "G.0.weight")->data, nrg_store_get(nrg_trainer_store(h.t), "G.0.weight")->data, 6 * sizeof(float));
+    assert_memory_equal(nrg_store_get(s, "G.0.weight")->data, nrg_store_get(nrg_trainer_store(h.t), "G.0.weight")->data,
+                        6 * sizeof(float));
     // the stored mean and deviation, not those of the new data
     nrg_table *other;
     nrg_bound *b;
@@ -633,7 +670,8 @@ static void weights_come_back(void **state) {
     nrg_table_free(other);
     // another model: its weights do not fit
     nrg_model *wrong;
-    const char *bigger = "dim D = 2, K = 4\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\n"
+    const char *bigger = "dim D = 2, K = 4\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = "
+                         "G(x)[y]\nminimize y by exhaustive\n"
                          "marginalize y by exhaustive\nlearn nll\noptimize by sgd\n";
     MUST(&h, nrg_lang_load(h.c, "bigger.nrg", bigger, strlen(bigger), NULL, &wrong));
     MUST(&h, nrg_model_resolve(wrong, NRG_F32));
@@ -667,7 +705,12 @@ static void the_best_state_is_kept(void **state) {
         remove_run(dir);
         open_digits(&h, 120, 8);
         open_digits(&g, 60, 8);
-        nrg_train_options o = {.seed = 4, .threads = 1, .f64 = true, .out = dir, .valid = apart ? 0 : 0.25, .valid_table = apart ? g.table : NULL};
+        nrg_train_options o = {.seed = 4,
+                               .threads = 1,
+                               .f64 = true,
+                               .out = dir,
+                               .valid = apart ? 0 : 0.25,
+                               .valid_table = apart ? g.table : NULL};
         house_trainer(&h, &o);
         MUST(&h, nrg_trainer_go(h.t, book, &b));
         assert_int_equal(b.n, 8);
@@ -679,7 +722,8 @@ static void the_best_state_is_kept(void **state) {
         MUST(&h, nrg_weights_apply(w, h.m, h.t->store));
         nrg_weights_free(w);
         MUST(&h, nrg_loss_clock(h.m, h.t->store, 0));
-        MUST(&h, nrg_pass_loss(h.t, &h.t->held_out, h.t->valid_bound ? h.t->valid_bound : h.t->bound, h.t->valid, h.t->valid_n, &again));
+        MUST(&h, nrg_pass_loss(h.t, &h.t->held_out, h.t->valid_bound ? h.t->valid_bound : h.t->bound, h.t->valid,
+                               h.t->valid_n, &again));
         assert_true(fabs(again - least) <= 1e-12 * fabs(least));
         // a new run from these weights, over the old one
         o.init = dir;
@@ -688,7 +732,8 @@ static void the_best_state_is_kept(void **state) {
         h.t = NULL;
         o.overwrite = true;
         MUST(&h, nrg_trainer_new(h.m, h.table, &o, &h.t));
-        MUST(&h, nrg_pass_loss(h.t, &h.t->held_out, h.t->valid_bound ? h.t->valid_bound : h.t->bound, h.t->valid, h.t->valid_n, &again));
+        MUST(&h, nrg_pass_loss(h.t, &h.t->held_out, h.t->valid_bound ? h.t->valid_bound : h.t->bound, h.t->valid,
+                               h.t->valid_n, &again));
         assert_true(fabs(again - least) <= 1e-12 * fabs(least));
         house_close(&h), house_close(&g);
     }
@@ -702,7 +747,8 @@ static void ways_can_be_mixed(void **state) {
     house_open(&h);
     double *x = house_array(&h, "x", 30, 0), *y = house_array(&h, "y", 30, 0);
     for (int i = 0; i < 30; i++) x[i] = draw(5, i), y[i] = 3 * x[i] - 2;
-    house_text(&h, "given x : real\npredict y : real\nweight a : real\nweight b : real\nenergy E(x, y) = (y - a * x - b)^2\nminimize y by exact\nlearn energy\n"
+    house_text(&h, "given x : real\npredict y : real\nweight a : real\nweight b : real\nenergy E(x, y) = (y - a * x - "
+                   "b)^2\nminimize y by exact\nlearn energy\n"
                    "optimize a by exact(rounds=60)\noptimize by sgd(lr=0.2, batch=30, epochs=60)\n");
     house_train(&h, &plainly);
     assert_int_equal(h.epochs, 60);
@@ -726,7 +772,8 @@ static void a_run_that_explodes_says_where(void **state) {
     house_open(&h);
     double *x = house_array(&h, "x", 40, 0), *y = house_array(&h, "y", 40, 0);
     for (int i = 0; i < 40; i++) x[i] = draw(1, i), y[i] = draw(2, i);
-    house_text(&h, "given x : real\npredict y : real\nweight a : real init 3\nenergy E(x, y) = (y - a * x)^2\n             + exp(a * x * 100)\nminimize y by exact\n"
+    house_text(&h, "given x : real\npredict y : real\nweight a : real init 3\nenergy E(x, y) = (y - a * x)^2\n         "
+                   "    + exp(a * x * 100)\nminimize y by exact\n"
                    "learn energy\noptimize by sgd(lr=1000, batch=8, epochs=5)\n");
     house_trainer(&h, &plainly);
     assert_int_equal(nrg_trainer_go(h.t, NULL, NULL), NRG_E080);
@@ -747,8 +794,11 @@ static void hidden_parts(void **state) {
         house_open(&h);
         double *y = house_array(&h, "y", 400, 3), sum = 0;
         for (int i = 0; i < 1200; i++) y[i] = draw(3, i), sum += y[i] * y[i] / 1200;
-        snprintf(text, sizeof text, "dim D\npredict y : real[D]\nweight a : real\nweight b : real\nhide y by %s\nenergy E(y) = sq(y - a * seen(y)) + (b - sum(d in D: hidden(y)[d]))^2\n"
-                                    "learn energy\noptimize by sgd(lr=0.1 -> 0.001, batch=100, epochs=60)\n", noise ? "noise(1)" : "random(25%)");
+        snprintf(text, sizeof text,
+                 "dim D\npredict y : real[D]\nweight a : real\nweight b : real\nhide y by %s\nenergy E(y) = sq(y - a * "
+                 "seen(y)) + (b - sum(d in D: hidden(y)[d]))^2\n"
+                 "learn energy\noptimize by sgd(lr=0.1 -> 0.001, batch=100, epochs=60)\n",
+                 noise ? "noise(1)" : "random(25%)");
         house_text(&h, text);
         house_train(&h, &plainly);
         double a = *house_f64(&h, "a"), b = *house_f64(&h, "b");
@@ -769,8 +819,11 @@ static void what_is_missing_is_named(void **state) {
         double *x = house_array(&h, "x", 6, 2);
         uint8_t *y = house_bytes(&h, "y", 6, 0);
         for (int k = 0; k < 6; k++) y[k] = (uint8_t)(k % 2), x[k] = k;
-        snprintf(text, sizeof text, "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\n"
-                                    "marginalize y by exhaustive\nlearn %s\noptimize by sgd\n", learn[i]);
+        snprintf(text, sizeof text,
+                 "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = "
+                 "G(x)[y]\nminimize y by exhaustive\n"
+                 "marginalize y by exhaustive\nlearn %s\noptimize by sgd\n",
+                 learn[i]);
         house_text(&h, text);
         assert_int_equal(nrg_trainer_new(h.m, h.table, &plainly, &h.t), NRG_E071);
         says(nrg_diag_get(h.c, 0)->message, "against");
@@ -784,7 +837,8 @@ static void models_without_learning(void **state) {
     house h;
     house_open(&h);
     house_array(&h, "x", 4, 0), house_array(&h, "y", 4, 0);
-    house_text(&h, "given x : real\npredict y : real\nweight a : real\nenergy E(x, y) = (y - a * x)^2\nminimize y by exact\n");
+    house_text(
+        &h, "given x : real\npredict y : real\nweight a : real\nenergy E(x, y) = (y - a * x)^2\nminimize y by exact\n");
     assert_int_equal(nrg_trainer_new(h.m, h.table, &plainly, &h.t), NRG_E070);
     house_close(&h);
 }
@@ -804,18 +858,26 @@ static void *metered(void *ud, void *p, size_t old, size_t size) {
 
 static nrg_status whole_story(nrg_ctx *c, int which) {
     static const char *const models[] = {
-        "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\n"
+        "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by "
+        "exhaustive\nmarginalize y by exhaustive\n"
         "learn nll + 0.1 * l2(G)\noptimize by adam(lr=0.1, batch=2, epochs=1)\ndata x = standardise(a) / 2, y = b\n",
-        "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by exhaustive\nmarginalize y by exhaustive\n"
+        "dim D, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(K)\nenergy E(x, y) = G(x)[y]\nminimize y by "
+        "exhaustive\nmarginalize y by exhaustive\n"
         "learn nll + 0.1 * l2(G)\noptimize by lbfgs(epochs=2)\ndata x = a, y = b\n",
-        "dim D, K = 2\npredict x : real[D]\nlatent z : K\nweight M : real[K, D] init samples(x)\nweight P : real[K, D] in 0.. init 1\n"
-        "energy E(x, z) = sum(d in D: P[z, d] * (x[d] - M[z, d])^2 - log(P[z, d]))\nmarginalize z by exhaustive\nlearn energy\n"
+        "dim D, K = 2\npredict x : real[D]\nlatent z : K\nweight M : real[K, D] init samples(x)\nweight P : real[K, D] "
+        "in 0.. init 1\n"
+        "energy E(x, z) = sum(d in D: P[z, d] * (x[d] - M[z, d])^2 - log(P[z, d]))\nmarginalize z by exhaustive\nlearn "
+        "energy\n"
         "optimize by exact(rounds=1)\ndata x = a\n"};
     nrg_table *t = NULL;
     nrg_model *m = NULL;
     nrg_trainer *tr = NULL;
     nrg_array *a, *b;
-    nrg_train_options o = {.seed = 1, .threads = 1, .valid = 0.3, .out = which == 0 ? NRG_BUILD "/test_train_refused" : NULL, .overwrite = true};
+    nrg_train_options o = {.seed = 1,
+                           .threads = 1,
+                           .valid = 0.3,
+                           .out = which == 0 ? NRG_BUILD "/test_train_refused" : NULL,
+                           .overwrite = true};
     nrg_status s = nrg_table_new(c, &t);
     if (s == NRG_OK) s = nrg_table_make(t, "a", NRG_CELL_F64, 2, (int64_t[]){6, 2}, &a);
     if (s == NRG_OK) s = nrg_table_make(t, "b", NRG_CELL_U8, 1, (int64_t[]){6}, &b);
