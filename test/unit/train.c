@@ -740,6 +740,27 @@ static void the_best_state_is_kept(void **state) {
     remove_run(dir);
 }
 
+// Words of sentences of 1, 3 and 2 words: one step moves each word's cost by how often it was seen, padding not at all.
+static void ragged_rows_count_their_words(void **state) {
+    (void)state;
+    static const int64_t offsets[] = {0, 1, 4, 6};
+    static uint8_t words[] = {2, 0, 1, 1, 3, 0};
+    house h;
+    house_open(&h);
+    nrg_array a = {.name = "w", .type = NRG_CELL_U8, .rank = 1, .dim = {6}, .data = words, .offsets = offsets, .samples = 3};
+    MUST(&h, nrg_table_add(h.table, &a));
+    uint8_t *y = house_bytes(&h, "y", 3, 0);
+    y[1] = 1;
+    house_text(&h, "dim T = ..5, V = 4, K = 2\ngiven w : V[T]\npredict y : K\nweight C : real[V, K] init 1\n"
+                   "energy E(w, y) = sum(t in T: C[w[t], y])\nlearn energy\noptimize by sgd(lr=0.3, batch=3, epochs=1)\n");
+    house_train(&h, &plainly);
+    double *C = house_f64(&h, "C");
+    static const int seen[] = {1, 1, 0, 2, 1, 0, 1, 0}; // [word][y]
+    for (int i = 0; i < 8; i++) assert_true(fabs(C[i] - (1 - 0.1 * seen[i])) < 1e-12);
+    assert_true(fabs(h.losses[0] - 2) < 1e-12); // 6 words in 3 sentences
+    house_close(&h);
+}
+
 // One weight by its closed form each epoch, the other by steps: both reach the joint least squares.
 static void ways_can_be_mixed(void **state) {
     (void)state;
@@ -933,6 +954,7 @@ int main(void) {
         cmocka_unit_test(an_interrupted_run_goes_on),
         cmocka_unit_test(weights_come_back),
         cmocka_unit_test(the_best_state_is_kept),
+        cmocka_unit_test(ragged_rows_count_their_words),
         cmocka_unit_test(ways_can_be_mixed),
         cmocka_unit_test(time_runs_out),
         cmocka_unit_test(a_run_that_explodes_says_where),
