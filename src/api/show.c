@@ -144,7 +144,7 @@ static nrg_status audit_input(nrg_ebm *m, const energy_graph *e, points *p, uint
 }
 
 // The reference executor counts one operation at a time: beyond this an audit would take minutes.
-static const double audit_flops = 2e7;
+static const double audit_flops = 3e6;
 
 static nrg_status small_enough(nrg_ebm *m, const energy_graph *e) {
     nrg_plan *p;
