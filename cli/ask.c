@@ -27,7 +27,9 @@ static nrg_status among(cli *c, nrg_ebm *m, nrg_ask_options *o) {
     if (!c->among || i < 0) return NRG_OK;
     nrg_status s = nrg_ebm_var(m, i, &v);
     if (s != NRG_OK) return s;
-    if (v.rank != 0) return cli_usage(c, NULL, "--among is for a variable of one number, and '%s' has several", o->var);
+    if (v.rank != 0)
+        return cli_usage(c, NULL, "--among is for a variable of one number, and '%s' has several",
+                         o->var);
     for (const char *p = c->among; *p; p++) n += *p == ',';
     double *to = cli_keep(c, (size_t)n * sizeof *to);
     if (!to) return NRG_E098;
@@ -42,7 +44,8 @@ static nrg_status among(cli *c, nrg_ebm *m, nrg_ask_options *o) {
             if ((found = strcmp(v.labels[l], word) == 0)) to[k] = (double)l;
         if (!found) {
             to[k] = strtod(word, &end);
-            found = *word && *end == 0 && !v.labels && (v.elem != NRG_CATEGORY || (to[k] >= 0 && to[k] < (double)v.labels_n));
+            found = *word && *end == 0 && !v.labels &&
+                    (v.elem != NRG_CATEGORY || (to[k] >= 0 && to[k] < (double)v.labels_n));
         }
         if (!found) return cli_usage(c, NULL, "--among: '%s' is not a value of %s", word, o->var);
         p += length + (p[length] == ',');
@@ -79,7 +82,9 @@ nrg_status cli_ask(cli *c) {
     nrg_reply *r = NULL;
     nrg_ask_options o = {.anyway = c->anyway};
     if (c->words.n != 3)
-        return cli_usage(c, "nrg ask best y run --data FILE", "a question, a variable and a model are needed, found %d words", c->words.n);
+        return cli_usage(c, "nrg ask best y run --data FILE",
+                         "a question, a variable and a model are needed, found %d words",
+                         c->words.n);
     o.var = c->words.at[1];
     nrg_status s = question(c, c->words.at[0], &o.question);
     if (s == NRG_OK && c->out) s = cli_may_write(c, c->out);
@@ -102,7 +107,8 @@ nrg_status cli_ask(cli *c) {
 static nrg_status one_model(cli *c, nrg_ebm **m, nrg_table **data) {
     *m = NULL;
     *data = NULL;
-    if (c->words.n != 1) return cli_usage(c, NULL, c->words.n ? "one model at a time" : "which model?");
+    if (c->words.n != 1)
+        return cli_usage(c, NULL, c->words.n ? "one model at a time" : "which model?");
     nrg_status s = cli_model(c, c->words.at[0], m);
     return s == NRG_OK ? cli_need_data(c, *m, data) : s;
 }
@@ -120,7 +126,9 @@ static nrg_status save_energies(cli *c, const double *E, int64_t n) {
 static nrg_status put_energies(cli *c, const double *E, int64_t n) {
     if (c->out) return save_energies(c, E, n);
     if (!c->json) printf("sample,energy\n");
-    for (int64_t i = 0; i < n; i++) printf(c->json ? "{\"sample\": %lld, \"energy\": %.9g}\n" : "%lld,%.9g\n", (long long)i, E[i]);
+    for (int64_t i = 0; i < n; i++)
+        printf(c->json ? "{\"sample\": %lld, \"energy\": %.9g}\n" : "%lld,%.9g\n", (long long)i,
+               E[i]);
     return cli_print(c, "");
 }
 
@@ -160,7 +168,8 @@ nrg_status cli_eval(cli *c) {
     if (s == NRG_OK) s = nrg_ebm_report(m, data, &header, &row);
     if (s == NRG_OK && c->json) put_json(header, row);
     if (s == NRG_OK && !c->json)
-        printf("%s%s%s%s", header, strchr(header, '\n') ? "" : "\n", row, strchr(row, '\n') ? "" : "\n");
+        printf("%s%s%s%s", header, strchr(header, '\n') ? "" : "\n", row,
+               strchr(row, '\n') ? "" : "\n");
     if (s == NRG_OK) s = cli_print(c, "");
     nrg_table_free(data);
     nrg_ebm_free(m);
@@ -191,7 +200,8 @@ static nrg_status check_all(cli *c, nrg_ebm *m, const nrg_table *data) {
 nrg_status cli_test(cli *c) {
     nrg_ebm *m = NULL;
     nrg_table *data = NULL;
-    if (c->words.n != 1) return cli_usage(c, NULL, c->words.n ? "one model at a time" : "which model?");
+    if (c->words.n != 1)
+        return cli_usage(c, NULL, c->words.n ? "one model at a time" : "which model?");
     nrg_status s = cli_model(c, c->words.at[0], &m);
     if (s == NRG_OK) s = cli_data(c, m, &data);
     if (s == NRG_OK && data && !nrg_ebm_trained(m) && nrg_ebm_expects(m) > 0) {

@@ -14,7 +14,8 @@ static nrg_status make(cli *c) {
     long long n = 1000, seed = 0;
     nrg_table *t = NULL;
     if (c->words.n == 1) return list_kinds(c);
-    if (c->words.n != 2) return cli_usage(c, "nrg data make digits -n 1000 -o digits.npz", "one kind at a time");
+    if (c->words.n != 2)
+        return cli_usage(c, "nrg data make digits -n 1000 -o digits.npz", "one kind at a time");
     if (!c->out) return cli_usage(c, "-o FILE.npz", "where do the data go?");
     nrg_status s = cli_integer(c, "n", c->n, 1, &n);
     if (s == NRG_OK) s = cli_integer(c, "seed", c->seed, 0, &seed);

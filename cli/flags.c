@@ -13,23 +13,31 @@ typedef struct {
     kind kind;
     size_t at; // offset in cli
 } flag;
-#define ON(name, field, doc) {{name, NULL, doc}, SWITCH, offsetof(cli, field)}
-#define ONE(name, field, value, doc) {{name, value, doc}, TEXT, offsetof(cli, field)}
-#define SEVERAL(name, field, value, doc) {{name, value, doc}, LIST, offsetof(cli, field)}
+#define ON(name, field, doc)                                                                       \
+    { {name, NULL, doc}, SWITCH, offsetof(cli, field) }
+#define ONE(name, field, value, doc)                                                               \
+    { {name, value, doc}, TEXT, offsetof(cli, field) }
+#define SEVERAL(name, field, value, doc)                                                           \
+    { {name, value, doc}, LIST, offsetof(cli, field) }
 
 static const flag flags[] = {
-    SEVERAL("data", data, "FILE", "data: FILE, NAME=FILE, FILE:PART or NAME=FILE:PART (several add up)"),
-    SEVERAL("valid", valid, "10%|FILE", "hold out this part, or these data, to choose the best weights"),
-    SEVERAL("given", given, "x=...", "hold a variable at a value: numbers x=1,2, a label y=cat, or a file x=a.npy"),
+    SEVERAL("data", data, "FILE",
+            "data: FILE, NAME=FILE, FILE:PART or NAME=FILE:PART (several add up)"),
+    SEVERAL("valid", valid, "10%|FILE",
+            "hold out this part, or these data, to choose the best weights"),
+    SEVERAL("given", given, "x=...",
+            "hold a variable at a value: numbers x=1,2, a label y=cat, or a file x=a.npy"),
     ONE("out", out, "PATH", "where results go (-o)"),
     SEVERAL("set", set, "NAME=VALUE", "size of a dim, or value of a hyper-parameter"),
-    SEVERAL("stmt", stmt, "'STATEMENT'", "replaces the statement of the same keyword and variables, or adds one"),
+    SEVERAL("stmt", stmt, "'STATEMENT'",
+            "replaces the statement of the same keyword and variables, or adds one"),
     SEVERAL("map", map, "VAR=ARRAY", "which array a variable is"),
     ONE("seed", seed, "N", "seed of all random numbers (0)"),
     ONE("threads", threads, "N", "threads (all cores); results do not depend on it"),
     ON("f64", f64, "double precision"),
     ONE("time", time, "10min", "stop training after this time, with a checkpoint"),
-    ONE("checkpoint", checkpoint, "5min", "how often a checkpoint is written (also at the end and on Ctrl-C)"),
+    ONE("checkpoint", checkpoint, "5min",
+        "how often a checkpoint is written (also at the end and on Ctrl-C)"),
     ON("resume", resume, "continue the run exactly where its checkpoint stands"),
     ONE("init", init, "FILE", "start from the weights of another run"),
     ON("overwrite", overwrite, "replace what exists at -o"),
@@ -71,7 +79,8 @@ nrg_status cli_usage(cli *c, const char *help, const char *fmt, ...) {
 
 static const flag *find(const char *name, size_t n) {
     for (int i = 0; i < FLAGS; i++)
-        if (strlen(flags[i].pub.name) == n && strncmp(flags[i].pub.name, name, n) == 0) return &flags[i];
+        if (strlen(flags[i].pub.name) == n && strncmp(flags[i].pub.name, name, n) == 0)
+            return &flags[i];
     return NULL;
 }
 
@@ -98,8 +107,10 @@ static nrg_status unknown(cli *c, const cli_command *k, const char *arg) {
     for (int i = 0; i < FLAGS; i++)
         if (takes(k->flags, flags[i].pub.name)) names[n++] = flags[i].pub.name;
     near = nrg_nearest(word, names, n);
-    if (near) snprintf(help, sizeof help, "did you mean --%s?", near);
-    else snprintf(help, sizeof help, "nrg help %s lists its flags", k->name);
+    if (near)
+        snprintf(help, sizeof help, "did you mean --%s?", near);
+    else
+        snprintf(help, sizeof help, "nrg help %s lists its flags", k->name);
     return cli_usage(c, help, "unknown flag --%s", word);
 }
 
@@ -115,7 +126,8 @@ static nrg_status store(cli *c, const flag *f, const char *value) {
         return NRG_OK;
     }
     cli_list *l = (cli_list *)at;
-    if (l->n == CLI_MANY) return cli_usage(c, NULL, "more than %d times --%s", CLI_MANY, f->pub.name);
+    if (l->n == CLI_MANY)
+        return cli_usage(c, NULL, "more than %d times --%s", CLI_MANY, f->pub.name);
     l->at[l->n++] = value;
     return NRG_OK;
 }
@@ -144,9 +156,12 @@ nrg_status cli_parse(cli *c, const cli_command *k) {
         const flag *f = name[1] == '-' ? find(name + 2, n) : NULL;
         if (!f || !takes(k->flags, f->pub.name)) return unknown(c, k, arg);
         const char *value = eq ? eq + 1 : NULL;
-        if (f->kind == SWITCH && value) return cli_usage(c, NULL, "--%s takes no value", f->pub.name);
+        if (f->kind == SWITCH && value)
+            return cli_usage(c, NULL, "--%s takes no value", f->pub.name);
         if (f->kind != SWITCH && !value) {
-            if (i + 1 == c->argc) return cli_usage(c, NULL, "--%s needs a value: --%s %s", f->pub.name, f->pub.name, f->pub.value);
+            if (i + 1 == c->argc)
+                return cli_usage(c, NULL, "--%s needs a value: --%s %s", f->pub.name, f->pub.name,
+                                 f->pub.value);
             value = c->argv[++i];
         }
         nrg_status s = store(c, f, value);
@@ -155,17 +170,21 @@ nrg_status cli_parse(cli *c, const cli_command *k) {
     return NRG_OK;
 }
 
-nrg_status cli_integer(cli *c, const char *flag_name, const char *text, long long least, long long *out) {
+nrg_status cli_integer(cli *c, const char *flag_name, const char *text, long long least,
+                       long long *out) {
     char *end;
     if (!text) return NRG_OK;
     *out = strtoll(text, &end, 10);
     if (end != text && *end == 0 && *out >= least) return NRG_OK;
-    return cli_usage(c, NULL, "--%s takes a whole number from %lld, not '%s'", flag_name, least, text);
+    return cli_usage(c, NULL, "--%s takes a whole number from %lld, not '%s'", flag_name, least,
+                     text);
 }
 
 nrg_status cli_seconds(cli *c, const char *flag_name, const char *text, double *out) {
-    static const struct { const char *unit; double seconds; } units[] = {
-        {"", 1}, {"s", 1}, {"sec", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+    static const struct {
+        const char *unit;
+        double seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"sec", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}};
     char *end;
     *out = 0;
     if (!text) return NRG_OK;
@@ -175,7 +194,8 @@ nrg_status cli_seconds(cli *c, const char *flag_name, const char *text, double *
             *out = v * units[i].seconds;
             return NRG_OK;
         }
-    return cli_usage(c, NULL, "--%s takes a duration such as 90s, 10min or 2h, not '%s'", flag_name, text);
+    return cli_usage(c, NULL, "--%s takes a duration such as 90s, 10min or 2h, not '%s'", flag_name,
+                     text);
 }
 
 nrg_status cli_range(cli *c, const char *flag_name, const char *text, double *lo, double *hi) {

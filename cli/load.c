@@ -9,7 +9,8 @@ nrg_status cli_options(cli *c, nrg_options *o) {
     nrg_status s = cli_integer(c, "threads", c->threads, 1, &threads);
     if (s == NRG_OK) s = cli_integer(c, "seed", c->seed, 0, &seed);
     if (threads > 256) threads = 256;
-    nrg_options v = {c->set.at, c->set.n, c->stmt.at, c->stmt.n, c->map.at, c->map.n, (int)threads, (uint64_t)seed, c->f64, c->last};
+    nrg_options v = {c->set.at, c->set.n,     c->stmt.at,     c->stmt.n, c->map.at,
+                     c->map.n,  (int)threads, (uint64_t)seed, c->f64,    c->last};
     *o = v;
     return s;
 }
@@ -63,10 +64,16 @@ static void read_labels(char *text, int n, double *to, const char **labels) {
     }
 }
 
-static nrg_status put_array(nrg_table *t, const nrg_var_info *v, const given *g, bool words, int n, int64_t rows) {
+static nrg_status put_array(nrg_table *t, const nrg_var_info *v, const given *g, bool words, int n,
+                            int64_t rows) {
     char name[160];
     snprintf(name, sizeof name, "given:%s", v->name);
-    nrg_array a = {.name = name, .file = "--given", .type = NRG_CELL_F64, .rank = v->rank + 1, .data = g->cells, .samples = rows};
+    nrg_array a = {.name = name,
+                   .file = "--given",
+                   .type = NRG_CELL_F64,
+                   .rank = v->rank + 1,
+                   .data = g->cells,
+                   .samples = rows};
     a.dim[0] = rows;
     for (int i = 0; i < v->rank; i++) a.dim[i + 1] = v->dim[i] > 0 ? v->dim[i] : n;
     if (words) {
@@ -77,17 +84,20 @@ static nrg_status put_array(nrg_table *t, const nrg_var_info *v, const given *g,
 }
 
 // One value, repeated for every row.
-static nrg_status give(cli *c, const nrg_var_info *v, const char *text, nrg_table *t, int64_t rows) {
+static nrg_status give(cli *c, const nrg_var_info *v, const char *text, nrg_table *t,
+                       int64_t rows) {
     int n = count_parts(text);
     bool words;
-    given g = {cli_keep(c, (size_t)(rows + 1) * (size_t)n * sizeof(double)), cli_keep(c, strlen(text) + 1),
-               cli_keep(c, (size_t)n * sizeof(char *))};
+    given g = {cli_keep(c, (size_t)(rows + 1) * (size_t)n * sizeof(double)),
+               cli_keep(c, strlen(text) + 1), cli_keep(c, (size_t)n * sizeof(char *))};
     if (!g.cells || !g.copy || !g.labels) return NRG_E098;
     memcpy(g.copy, text, strlen(text) + 1);
     if ((v->rank == 0 || v->dim[0] >= 0) && numbers_of(v) != n)
-        return cli_usage(c, NULL, "--given %s needs %lld numbers, found %d", v->name, (long long)numbers_of(v), n);
+        return cli_usage(c, NULL, "--given %s needs %lld numbers, found %d", v->name,
+                         (long long)numbers_of(v), n);
     if ((words = !read_numbers(g.copy, n, g.cells))) read_labels(g.copy, n, g.cells, g.labels);
-    if (words && v->elem != NRG_CATEGORY) return cli_usage(c, NULL, "--given %s takes numbers, not '%s'", v->name, text);
+    if (words && v->elem != NRG_CATEGORY)
+        return cli_usage(c, NULL, "--given %s takes numbers, not '%s'", v->name, text);
     for (int64_t r = 1; r < rows; r++) memcpy(g.cells + r * n, g.cells, (size_t)n * sizeof(double));
     return put_array(t, v, &g, words, n, rows);
 }
@@ -99,7 +109,9 @@ static nrg_status give_one(cli *c, nrg_ebm *m, const char *spec, nrg_table *t, i
     if (!eq) return cli_usage(c, NULL, "--given takes VARIABLE=VALUE, not '%s'", spec);
     snprintf(name, sizeof name, "%.*s", (int)(eq - spec), spec);
     int i = nrg_ebm_find(m, name);
-    if (i < 0) return cli_usage(c, "nrg show MODEL lists the variables", "--given %s: the model has no variable '%s'", spec, name);
+    if (i < 0)
+        return cli_usage(c, "nrg show MODEL lists the variables",
+                         "--given %s: the model has no variable '%s'", spec, name);
     nrg_status s = nrg_ebm_var(m, i, &v);
     return s == NRG_OK ? give(c, &v, eq + 1, t, rows) : s;
 }

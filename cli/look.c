@@ -10,7 +10,10 @@ static nrg_status one_model(cli *c, const char **path) {
         *path = c->words.at[0];
         return NRG_OK;
     }
-    return cli_usage(c, NULL, c->words.n ? "one model at a time, found %d words" : "which model? (a .nrg file, a run folder, or - for stdin)", c->words.n);
+    return cli_usage(c, NULL,
+                     c->words.n ? "one model at a time, found %d words"
+                                : "which model? (a .nrg file, a run folder, or - for stdin)",
+                     c->words.n);
 }
 
 static nrg_status put(cli *c, nrg_ebm *m, nrg_show what) {
@@ -25,12 +28,15 @@ static void remark_training(cli *c, nrg_ebm *m, const char *path) {
     int before = nrg_diag_count(c->ctx);
     nrg_status s = nrg_ebm_trainable(m);
     if (s == NRG_OK || nrg_diag_count(c->ctx) <= before) return;
-    if (!c->diagnostics) cli_note(c, "%s: cannot be trained: %s [%s]\n", path, nrg_diag_get(c->ctx, before)->message, nrg_status_name(s));
+    if (!c->diagnostics)
+        cli_note(c, "%s: cannot be trained: %s [%s]\n", path, nrg_diag_get(c->ctx, before)->message,
+                 nrg_status_name(s));
     c->shown = nrg_diag_count(c->ctx);
 }
 
 static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
-    static const nrg_show kinds[] = {NRG_SHOW_SHAPES, NRG_SHOW_GRAPH, NRG_SHOW_PLAN, NRG_SHOW_AUDIT, NRG_SHOW_TEXT};
+    static const nrg_show kinds[] = {NRG_SHOW_SHAPES, NRG_SHOW_GRAPH, NRG_SHOW_PLAN, NRG_SHOW_AUDIT,
+                                     NRG_SHOW_TEXT};
     const bool wanted[] = {c->shapes, c->graph, c->plan, c->audit, c->resolved};
     nrg_status s = NRG_OK;
     bool any = false;
@@ -80,7 +86,8 @@ nrg_status cli_explain(cli *c) {
         for (int i = 0; (s = nrg_status_at(i)) != NRG_OK; i++) put_status(s);
         return cli_print(c, "");
     }
-    if (c->words.n != 1) return cli_usage(c, "nrg explain E036, or --errors for the list", "which code?");
+    if (c->words.n != 1)
+        return cli_usage(c, "nrg explain E036, or --errors for the list", "which code?");
     for (int i = 0; (s = nrg_status_at(i)) != NRG_OK; i++) {
         if (strcmp(nrg_status_name(s), c->words.at[0]) != 0) continue;
         put_status(s);
@@ -145,10 +152,13 @@ nrg_status cli_help(cli *c) {
     const cli_command *k;
     for (int i = 0; c->words.n && (k = cli_command_at(i)); i++)
         if (strcmp(k->name, c->words.at[0]) == 0) return command_help(c, k);
-    if (c->words.n) return cli_usage(c, "nrg help lists the commands", "no command '%s'", c->words.at[0]);
-    printf("nrg: energy-based learning. A model file says energy, inference, loss and optimiser; nrg trains it and answers questions.\n\n");
+    if (c->words.n)
+        return cli_usage(c, "nrg help lists the commands", "no command '%s'", c->words.at[0]);
+    printf("nrg: energy-based learning. A model file says energy, inference, loss and optimiser; "
+           "nrg trains it and answers questions.\n\n");
     for (int i = 0; (k = cli_command_at(i)); i++) printf("  nrg %-66s %s\n", k->usage, k->doc);
-    printf("\nMODEL is a .nrg file, a run folder, a .safetensors file, or - for stdin. Results go to stdout, messages to stderr.\n"
+    printf("\nMODEL is a .nrg file, a run folder, a .safetensors file, or - for stdin. Results go "
+           "to stdout, messages to stderr.\n"
            "nrg help COMMAND lists its flags. docs/language.md describes model files.\n");
     return cli_print(c, "");
 }

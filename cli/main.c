@@ -6,20 +6,31 @@
 #define MODEL_FLAGS "set stmt map seed threads f64 last quiet "
 
 static const cli_command commands[] = {
-    {"check", "check MODEL", "parse, types, structure; no data needed", MODEL_FLAGS "shapes graph plan audit resolved diagnostics", cli_check},
-    {"train", "train MODEL --data FILE... [--valid 10%|FILE] [-o run]", "learn; leaves a run folder",
+    {"check", "check MODEL", "parse, types, structure; no data needed",
+     MODEL_FLAGS "shapes graph plan audit resolved diagnostics", cli_check},
+    {"train", "train MODEL --data FILE... [--valid 10%|FILE] [-o run]",
+     "learn; leaves a run folder",
      MODEL_FLAGS "data valid out time checkpoint resume init overwrite json", cli_train},
-    {"ask", "ask best|rank|dist VAR MODEL [--data FILE] [--given x=...]", "answer one of the six questions",
+    {"ask", "ask best|rank|dist VAR MODEL [--data FILE] [--given x=...]",
+     "answer one of the six questions",
      MODEL_FLAGS "data given top among anyway out overwrite json n", cli_ask},
-    {"energy", "energy MODEL --data FILE", "F(x, y) of each sample; low = good", MODEL_FLAGS "data given out overwrite json", cli_energy},
-    {"eval", "eval MODEL --data FILE", "the metrics of `report`, one CSV row", MODEL_FLAGS "data json", cli_eval},
-    {"show", "show MODEL", "one-screen summary: dims, variables, choices with reasons, questions", MODEL_FLAGS "resolved", cli_show_model},
-    {"test", "test MODEL [--data FILE]", "check the `expect` lines (trains first when the model has no weights)", MODEL_FLAGS "data given", cli_test},
+    {"energy", "energy MODEL --data FILE", "F(x, y) of each sample; low = good",
+     MODEL_FLAGS "data given out overwrite json", cli_energy},
+    {"eval", "eval MODEL --data FILE", "the metrics of `report`, one CSV row",
+     MODEL_FLAGS "data json", cli_eval},
+    {"show", "show MODEL", "one-screen summary: dims, variables, choices with reasons, questions",
+     MODEL_FLAGS "resolved", cli_show_model},
+    {"test", "test MODEL [--data FILE]",
+     "check the `expect` lines (trains first when the model has no weights)",
+     MODEL_FLAGS "data given", cli_test},
     {"plot", "plot loss RUN | landscape MODEL X Y | weights MODEL W", "pictures, .png or .svg",
      MODEL_FLAGS "data given out overwrite x y points row tile grey", cli_plot},
-    {"data", "data make KIND -n 1000 -o FILE | data info FILE...", "built-in data; a look at data files", "n seed out overwrite rows quiet", cli_data_command},
-    {"explain", "explain E036 | --errors", "what a message means and what to do", "errors", cli_explain},
-    {"help", "help [COMMAND] [MODEL]", "commands, flags, hyper-parameters of a model", "", cli_help},
+    {"data", "data make KIND -n 1000 -o FILE | data info FILE...",
+     "built-in data; a look at data files", "n seed out overwrite rows quiet", cli_data_command},
+    {"explain", "explain E036 | --errors", "what a message means and what to do", "errors",
+     cli_explain},
+    {"help", "help [COMMAND] [MODEL]", "commands, flags, hyper-parameters of a model", "",
+     cli_help},
     {"version", "version", "the version", "", cli_version},
 };
 
@@ -40,7 +51,8 @@ static nrg_status unknown(cli *c, const char *name) {
     char help[80] = "nrg help lists the commands";
     int n = 0;
     for (; (k = cli_command_at(n)) && n < 32; n++) names[n] = k->name;
-    if ((near = nrg_nearest(name, names, n))) snprintf(help, sizeof help, "did you mean '%s'?", near);
+    if ((near = nrg_nearest(name, names, n)))
+        snprintf(help, sizeof help, "did you mean '%s'?", near);
     return cli_usage(c, help, "unknown command '%s'", name);
 }
 

@@ -11,10 +11,13 @@ void cli_show(cli *c) {
     bool json = c->diagnostics != NULL;
     for (; c->shown < nrg_diag_count(c->ctx); c->shown++) {
         char small[4096], *at = small;
-        size_t n = json ? nrg_diag_json_text(c->ctx, c->shown, small, sizeof small) : nrg_diag_text(c->ctx, c->shown, small, sizeof small);
+        size_t n = json ? nrg_diag_json_text(c->ctx, c->shown, small, sizeof small)
+                        : nrg_diag_text(c->ctx, c->shown, small, sizeof small);
         if (n >= sizeof small && (at = malloc(n + 1))) {
-            if (json) nrg_diag_json_text(c->ctx, c->shown, at, n + 1);
-            else nrg_diag_text(c->ctx, c->shown, at, n + 1);
+            if (json)
+                nrg_diag_json_text(c->ctx, c->shown, at, n + 1);
+            else
+                nrg_diag_text(c->ctx, c->shown, at, n + 1);
         }
         fputs(at ? at : small, json ? stdout : stderr);
         if (at != small) free(at);
@@ -55,8 +58,10 @@ nrg_status cli_may_write(cli *c, const char *path) {
 
 void *cli_keep(cli *c, size_t bytes) {
     void *p = c->keep_n < 3 * CLI_MANY ? malloc(bytes ? bytes : 1) : NULL;
-    if (p) c->keep[c->keep_n++] = p;
-    else nrg_complain(c->ctx, NRG_E098, "out of memory", NULL);
+    if (p)
+        c->keep[c->keep_n++] = p;
+    else
+        nrg_complain(c->ctx, NRG_E098, "out of memory", NULL);
     return p;
 }
 

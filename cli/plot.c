@@ -11,9 +11,12 @@ static nrg_status target(cli *c, const char *model, const char *name, char *to, 
         snprintf(to, room, "%s", c->out);
         return cli_may_write(c, to);
     }
-    if (cli_folder(model)) snprintf(to, room, "%s%s%s.png", model, n && model[n - 1] == '/' ? "" : "/", name);
-    else snprintf(to, room, "%s.png", name);
-    return cli_folder(model) ? NRG_OK : cli_may_write(c, to); // pictures inside a run are drawn anew
+    if (cli_folder(model))
+        snprintf(to, room, "%s%s%s.png", model, n && model[n - 1] == '/' ? "" : "/", name);
+    else
+        snprintf(to, room, "%s.png", name);
+    return cli_folder(model) ? NRG_OK
+                             : cli_may_write(c, to); // pictures inside a run are drawn anew
 }
 
 static nrg_status said(cli *c, nrg_status s, const char *path) {
@@ -37,7 +40,9 @@ static nrg_status plot_landscape(cli *c, const cli_list *w) {
     nrg_table *data = NULL;
     nrg_landscape l = {0};
     long long points = 0, row = 0;
-    if (w->n != 3) return cli_usage(c, "nrg plot landscape MODEL x y --data FILE", "a model and two numbers to draw over are needed");
+    if (w->n != 3)
+        return cli_usage(c, "nrg plot landscape MODEL x y --data FILE",
+                         "a model and two numbers to draw over are needed");
     l.x = w->at[1];
     l.y = w->at[2];
     nrg_status s = target(c, w->at[0], "landscape", path, sizeof path);
@@ -60,7 +65,8 @@ static nrg_status list_weights(cli *c, nrg_ebm *m) {
     for (int i = 0; i < nrg_ebm_weights(m); i++) {
         if (nrg_ebm_weight(m, i, &w) != NRG_OK) break;
         fprintf(stderr, "  %s", w.name);
-        for (int k = 0; k < w.rank; k++) fprintf(stderr, "%s%lld", k ? " x " : " : ", (long long)w.dim[k]);
+        for (int k = 0; k < w.rank; k++)
+            fprintf(stderr, "%s%lld", k ? " x " : " : ", (long long)w.dim[k]);
         fprintf(stderr, "\n");
     }
     return cli_usage(c, "nrg plot weights MODEL NAME", "which weight?");
@@ -70,20 +76,25 @@ static nrg_status plot_weights(cli *c, const cli_list *w) {
     char path[600], name[200] = "weights";
     nrg_ebm *m = NULL;
     int h = 0, width = 0;
-    if (w->n < 1 || w->n > 2) return cli_usage(c, "nrg plot weights MODEL NAME", "a model and the name of a weight are needed");
+    if (w->n < 1 || w->n > 2)
+        return cli_usage(c, "nrg plot weights MODEL NAME",
+                         "a model and the name of a weight are needed");
     if (c->tile && (sscanf(c->tile, "%dx%d", &h, &width) != 2 || h < 1 || width < 1))
         return cli_usage(c, "--tile 28x28", "--tile takes HEIGHTxWIDTH, not '%s'", c->tile);
     if (w->n == 2) snprintf(name, sizeof name, "weights-%s", w->at[1]);
     nrg_status s = target(c, w->at[0], name, path, sizeof path);
     if (s == NRG_OK) s = cli_model(c, w->at[0], &m);
-    if (s == NRG_OK) s = w->n == 2 ? nrg_plot_weights(m, w->at[1], h, width, c->grey, path) : list_weights(c, m);
+    if (s == NRG_OK)
+        s = w->n == 2 ? nrg_plot_weights(m, w->at[1], h, width, c->grey, path) : list_weights(c, m);
     nrg_ebm_free(m);
     return said(c, s, path);
 }
 
 nrg_status cli_plot(cli *c) {
-    static const struct { const char *name; nrg_status (*run)(cli *, const cli_list *); } kinds[] = {
-        {"loss", plot_loss}, {"landscape", plot_landscape}, {"weights", plot_weights}};
+    static const struct {
+        const char *name;
+        nrg_status (*run)(cli *, const cli_list *);
+    } kinds[] = {{"loss", plot_loss}, {"landscape", plot_landscape}, {"weights", plot_weights}};
     static const char *const names[] = {"loss", "landscape", "weights"};
     cli_list rest = {0};
     char help[80] = "loss, landscape or weights";
@@ -92,11 +103,14 @@ nrg_status cli_plot(cli *c) {
     for (int i = 0; i < c->words.n; i++) {
         int k = 0;
         while (k < 3 && (kind >= 0 || i > 1 || strcmp(c->words.at[i], kinds[k].name) != 0)) k++;
-        if (k < 3) kind = k;
-        else rest.at[rest.n++] = c->words.at[i];
+        if (k < 3)
+            kind = k;
+        else
+            rest.at[rest.n++] = c->words.at[i];
     }
     if (kind >= 0) return kinds[kind].run(c, &rest);
     const char *near = c->words.n ? nrg_nearest(c->words.at[0], names, 3) : NULL;
     if (near) snprintf(help, sizeof help, "did you mean '%s'?", near);
-    return cli_usage(c, help, c->words.n ? "unknown picture '%s'" : "which picture?", c->words.n ? c->words.at[0] : "");
+    return cli_usage(c, help, c->words.n ? "unknown picture '%s'" : "which picture?",
+                     c->words.n ? c->words.at[0] : "");
 }

@@ -39,12 +39,15 @@ static void put_value(char *line, size_t room, const char *name, double v) {
 static void put_rate(char *line, size_t room, const nrg_progress *p) {
     size_t n = strlen(line);
     double r = p->samples_per_second;
-    if (isfinite(r) && r > 0) snprintf(line + n, room - n, r >= 1e4 ? "  %.1fk/s" : "  %.0f/s", r >= 1e4 ? r / 1000 : r);
+    if (isfinite(r) && r > 0)
+        snprintf(line + n, room - n, r >= 1e4 ? "  %.1fk/s" : "  %.0f/s", r >= 1e4 ? r / 1000 : r);
     n = strlen(line);
     if (isfinite(p->eta) && p->eta >= 0.5) {
         long s = lround(p->eta);
-        if (s < 3600) snprintf(line + n, room - n, "  eta %ld:%02ld", s / 60, s % 60);
-        else snprintf(line + n, room - n, "  eta %ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+        if (s < 3600)
+            snprintf(line + n, room - n, "  eta %ld:%02ld", s / 60, s % 60);
+        else
+            snprintf(line + n, room - n, "  eta %ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
     }
 }
 
@@ -76,7 +79,8 @@ static void draw(screen *s, const nrg_progress *p) {
         return;
     }
     size_t n = strlen(line);
-    fprintf(stderr, "\r%s%*s%s", line, (int)(s->length > n ? s->length - n : 0), "", p->epoch_end ? "\n" : "");
+    fprintf(stderr, "\r%s%*s%s", line, (int)(s->length > n ? s->length - n : 0), "",
+            p->epoch_end ? "\n" : "");
     s->length = p->epoch_end ? 0 : n;
     fflush(stderr);
 }
@@ -98,7 +102,8 @@ static void command_line(const cli *c, bool resume, char *to, size_t room) {
         if (resume && !strcmp(arg, "--overwrite")) continue;
         said = said || !strcmp(arg, "--resume");
         bool quote = strpbrk(arg, " '\"|()*<>$&;") != NULL;
-        n += (size_t)snprintf(to + n, room - n, "%s%s%s%s", i ? " " : "", quote ? "'" : "", arg, quote ? "'" : "");
+        n += (size_t)snprintf(to + n, room - n, "%s%s%s%s", i ? " " : "", quote ? "'" : "", arg,
+                              quote ? "'" : "");
         if (n >= room) n = room - 1;
     }
     if (resume && !said && n + 10 < room) snprintf(to + n, room - n, " --resume");
@@ -110,7 +115,10 @@ static nrg_status validation(cli *c, nrg_train_options *o, nrg_table **t) {
     double part;
     *t = NULL;
     if (c->valid.n == 1 && sscanf(c->valid.at[0], "%lf%c", &part, &tail) == 2 && tail == '%') {
-        if (!(part > 0 && part < 100)) return cli_usage(c, "--valid 10%", "--valid takes a part between 0%% and 100%%, not '%s'", c->valid.at[0]);
+        if (!(part > 0 && part < 100))
+            return cli_usage(c, "--valid 10%",
+                             "--valid takes a part between 0%% and 100%%, not '%s'",
+                             c->valid.at[0]);
         o->valid = part / 100;
         return NRG_OK;
     }
@@ -122,14 +130,16 @@ static nrg_status validation(cli *c, nrg_train_options *o, nrg_table **t) {
 
 static nrg_status check_folder(cli *c, const char *out) {
     char line[600], help[700];
-    if (c->resume && c->overwrite) return cli_usage(c, NULL, "--resume and --overwrite exclude each other");
+    if (c->resume && c->overwrite)
+        return cli_usage(c, NULL, "--resume and --overwrite exclude each other");
     if (c->resume && !cli_exists(out)) {
         snprintf(line, sizeof line, "train: nothing to resume: there is no %s", out);
         return nrg_complain(c->ctx, NRG_E090, line, "leave --resume out to start a new run");
     }
     if (c->resume || c->overwrite || !cli_exists(out)) return NRG_OK;
     snprintf(line, sizeof line, "%s exists already", out);
-    snprintf(help, sizeof help, "choose another folder with -o, or say --resume (continue exactly) or --overwrite");
+    snprintf(help, sizeof help,
+             "choose another folder with -o, or say --resume (continue exactly) or --overwrite");
     return nrg_complain(c->ctx, NRG_E091, line, help);
 }
 
@@ -137,13 +147,18 @@ static void finish(cli *c, const char *out, nrg_status s) {
     char again[1500];
     if (s == NRG_E093) {
         command_line(c, true, again, sizeof again);
-        fprintf(stderr, "%sinterrupted; a checkpoint is in %s\ncontinue with: %s\n", isatty(2) ? "\n" : "", out, again);
+        fprintf(stderr, "%sinterrupted; a checkpoint is in %s\ncontinue with: %s\n",
+                isatty(2) ? "\n" : "", out, again);
         // The message of the library would say the same again.
-        while (c->shown < nrg_diag_count(c->ctx) && nrg_diag_get(c->ctx, c->shown)->status == NRG_E093) c->shown++;
+        while (c->shown < nrg_diag_count(c->ctx) &&
+               nrg_diag_get(c->ctx, c->shown)->status == NRG_E093)
+            c->shown++;
     }
     if (s != NRG_OK) return;
-    if (c->json) printf("{\"run\": \"%s\", \"status\": \"done\"}\n", out);
-    else cli_note(c, "done: %s   (nrg ask best VAR %s ..., nrg plot loss %s)\n", out, out, out);
+    if (c->json)
+        printf("{\"run\": \"%s\", \"status\": \"done\"}\n", out);
+    else
+        cli_note(c, "done: %s   (nrg ask best VAR %s ..., nrg plot loss %s)\n", out, out, out);
 }
 
 static nrg_status train(cli *c, nrg_ebm *m, nrg_table *data, nrg_train_options *o) {
@@ -164,8 +179,13 @@ nrg_status cli_train(cli *c) {
     char line[1500];
     nrg_ebm *m = NULL;
     nrg_table *data = NULL, *valid = NULL;
-    nrg_train_options o = {.out = c->out ? c->out : "run", .resume = c->resume, .overwrite = c->overwrite, .init = c->init};
-    if (c->words.n != 1) return cli_usage(c, "nrg train MODEL --data FILE", c->words.n ? "one model at a time" : "which model?");
+    nrg_train_options o = {.out = c->out ? c->out : "run",
+                           .resume = c->resume,
+                           .overwrite = c->overwrite,
+                           .init = c->init};
+    if (c->words.n != 1)
+        return cli_usage(c, "nrg train MODEL --data FILE",
+                         c->words.n ? "one model at a time" : "which model?");
     command_line(c, false, line, sizeof line);
     o.argv = line;
     nrg_status s = cli_seconds(c, "time", c->time, &o.seconds);

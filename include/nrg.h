@@ -1,8 +1,7 @@
-/* nrg: energy-based learning. The one public header.
- *
- * Every call that can fail returns an nrg_status; the story (where, what was found, what was expected, what to do)
- * is in the context's list of diagnostics. There are no globals. A context serves one thread at a time.
- * Who makes a thing frees it; a const pointer is lent for the call. */
+/* nrg: energy-based learning. The one public header. Every call that can fail returns an nrg_status; the story
+ * (where, what was found, what was expected, what to do) is in the context's list of diagnostics. There are no
+ * globals. A context serves one thread at a time. Who makes a thing frees it; a const pointer is lent for the
+ * call. */
 #ifndef NRG_H
 #define NRG_H
 
@@ -62,8 +61,9 @@ NRG_API const char *nrg_status_advice(nrg_status s);
 NRG_API int nrg_status_exit(nrg_status s);
 /* i-th status of the table, NRG_OK past its end: for listings. */
 NRG_API nrg_status nrg_status_at(int i);
-/* Diagnostic i as text for people (place, code, sentence, line with carets, facts, help) or as one JSON object; both end in a
- * newline. Like snprintf: writes at most n bytes with the final zero and returns the length that the whole needs. */
+/* Diagnostic i as text for people (place, code, sentence, line with carets, facts, help) or as one JSON object;
+ * both end in a newline. Like snprintf: writes at most n bytes with the final zero and returns the length that
+ * the whole needs. */
 NRG_API size_t nrg_diag_text(nrg_ctx *c, int i, char *at, size_t n);
 NRG_API size_t nrg_diag_json_text(nrg_ctx *c, int i, char *at, size_t n);
 /* Puts a message of your own into the list and returns s, for instance from an energy callback's caller. */
@@ -98,8 +98,8 @@ typedef struct {
     const char *file;            /* where it came from, for messages, or NULL */
 } nrg_array;
 
-/* Arrays by name, all with the same number of samples. An array called "given:x" holds values of the variable x itself, whatever
- * `data x = ...` computes from which arrays. */
+/* Arrays by name, all with the same number of samples. An array called "given:x" holds values of the variable x
+ * itself, whatever `data x = ...` computes from which arrays. */
 typedef struct nrg_table nrg_table;
 
 NRG_API nrg_status nrg_table_new(nrg_ctx *c, nrg_table **out);
@@ -116,10 +116,12 @@ NRG_API const nrg_array *nrg_table_at(const nrg_table *t, int i);
 NRG_API const nrg_array *nrg_table_find(const nrg_table *t, const char *name); /* NULL: none */
 /* Cell number `cell` of an array (row-major) as a number. */
 NRG_API double nrg_array_value(const nrg_array *a, int64_t cell);
-/* Opens files into a new table: each spec is FILE, NAME=FILE, FILE:PART or NAME=FILE:PART (an array of an .npz, a column of a
- * table by header or number). Reads npz, npy, idx, csv, tsv, libsvm, each also as .gz. E053, E054, E056. */
+/* Opens files into a new table: each spec is FILE, NAME=FILE, FILE:PART or NAME=FILE:PART (an array of an .npz,
+ * a column of a table by header or number). Reads npz, npy, idx, csv, tsv, libsvm, each also as .gz. E053,
+ * E054, E056. */
 NRG_API nrg_status nrg_data_load(nrg_ctx *c, const char *const *specs, int n, nrg_table **out);
-/* Built-in data of n samples, a pure function of its arguments: parabola, eye, spiral, moons, gaussians, digits. E011. */
+/* Built-in data of n samples, a pure function of its arguments: parabola, eye, spiral, moons, gaussians,
+ * digits. E011. */
 NRG_API nrg_status nrg_data_make(nrg_ctx *c, const char *name, int64_t n, uint64_t seed, nrg_table **out);
 NRG_API const char *nrg_data_maker(int i, const char **doc); /* name of the i-th kind, NULL past the end */
 /* By extension: .npz, .npy, .csv, .tsv; whole or not at all (E092). Replaces an existing file. */
@@ -129,9 +131,10 @@ NRG_API nrg_status nrg_table_text(nrg_table *t, int rows, const char **text);
 
 /* ---- energies written in C: nodes of a graph --------------------------------------------------------------- */
 
-/* A graph of tensor operations. A node stands for an array with an event shape (what one sample has) and any number of leading
- * axes (samples, candidates), which are handled for you: builders never mention them. A builder that gets wrong shapes returns
- * the bad node 0; what is built on it is bad; the first cause is reported when the energy is used. */
+/* A graph of tensor operations. A node stands for an array with an event shape (what one sample has) and any
+ * number of leading axes (samples, candidates), which are handled for you: builders never mention them. A
+ * builder that gets wrong shapes returns the bad node 0; what is built on it is bad; the first cause is
+ * reported when the energy is used. */
 typedef struct nrg_graph nrg_graph;
 typedef struct {
     uint32_t i;
@@ -143,12 +146,13 @@ typedef struct {
     int64_t dim[NRG_MAX_RANK];
 } nrg_shape;
 
-/* Builds an energy: one number a sample (event rank 0), from the nodes of the listed variables, in the order of the list; weights
- * and modules of the text are had by name with nrg_weight_node and nrg_apply_module. It is called several times for one model, each time with nodes of another graph. Categories come as their index. */
+/* Builds an energy: one number a sample (event rank 0), from the nodes of the listed variables, in the order of
+ * the list; weights and modules of the text are had by name with nrg_weight_node and nrg_apply_module. It is
+ * called several times for one model, each time with nodes of another graph. Categories come as their index. */
 typedef nrg_node (*nrg_energy_fn)(void *ud, nrg_graph *g, const nrg_node *vars, int n);
 
-/* A `weight` of the model, and a `module` applied to n inputs: with the weights that the module has everywhere else. Only inside
- * the energy function. */
+/* A `weight` of the model, and a `module` applied to n inputs: with the weights that the module has everywhere
+ * else. Only inside the energy function. */
 NRG_API nrg_node nrg_weight_node(nrg_graph *g, const char *name);
 NRG_API nrg_node nrg_apply_module(nrg_graph *g, const char *module, const nrg_node *in, int n);
 NRG_API nrg_shape nrg_shape_of(int rank, const int64_t *dim);
@@ -204,7 +208,8 @@ NRG_API nrg_node nrg_conv(nrg_graph *g, nrg_node image, nrg_node filters, int st
 
 /* ---- models ------------------------------------------------------------------------------------------------ */
 
-/* An energy-based model: its text, its weights once it has some, and what it was told about threads and precision. */
+/* An energy-based model: its text, its weights once it has some, and what it was told about threads and
+ * precision. */
 typedef struct nrg_ebm nrg_ebm;
 
 typedef enum { NRG_GIVEN, NRG_PREDICT, NRG_LATENT, NRG_WEIGHT } nrg_role;
@@ -225,13 +230,14 @@ typedef struct {
     bool last;                /* of a run: its last weights instead of its best */
 } nrg_options;
 
-/* Loads a model: a .nrg text, or a trained one (run folder, .safetensors, .nrgm). `path` "-" reads the text from stdin.
- * Every error of a text is in the context's list (up to 20 statements); the first one's status is returned. `o` may be NULL. */
+/* Loads a model: a .nrg text, or a trained one (run folder, .safetensors, .nrgm). `path` "-" reads the text
+ * from stdin. Every error of a text is in the context's list (up to 20 statements); the first one's status is
+ * returned. `o` may be NULL. */
 NRG_API nrg_status nrg_ebm_load(nrg_ctx *c, const char *path, const nrg_options *o, nrg_ebm **out);
 /* From a text of n bytes in memory; `name` is for messages. */
 NRG_API nrg_status nrg_ebm_load_text(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, nrg_ebm **out);
-/* The energy is given in C: the text has every statement but `energy`; `vars` lists the variables it reads: "x, y".
- * All inference, losses, optimisers and questions work as for an energy in the language. */
+/* The energy is given in C: the text has every statement but `energy`; `vars` lists the variables it reads: "x,
+ * y". All inference, losses, optimisers and questions work as for an energy in the language. */
 NRG_API nrg_status nrg_ebm_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, const char *vars,
                                    nrg_energy_fn fn, void *ud, nrg_ebm **out);
 NRG_API void nrg_ebm_free(nrg_ebm *m);
@@ -281,12 +287,14 @@ typedef struct {
     int32_t rank;
     int64_t dim[NRG_MAX_RANK], count;
 } nrg_weight_info;
-/* Sizes from the data (NULL where the text has them all) and first values by the rules of the model. Training does this itself. */
+/* Sizes from the data (NULL where the text has them all) and first values by the rules of the model. Training
+ * does this itself. */
 NRG_API nrg_status nrg_ebm_start(nrg_ebm *m, const nrg_table *data);
 NRG_API int nrg_ebm_weights(const nrg_ebm *m); /* 0 before there are any */
 NRG_API nrg_status nrg_ebm_weight(nrg_ebm *m, int i, nrg_weight_info *out);
 NRG_API nrg_status nrg_ebm_weight_find(nrg_ebm *m, const char *name, int *i); /* E011 with the nearest name */
-/* The numbers themselves, row-major, float or double as *type says; you may write to them. Lent until the model changes hands. */
+/* The numbers themselves, row-major, float or double as *type says; you may write to them. Lent until the model
+ * changes hands. */
 NRG_API nrg_status nrg_ebm_weight_data(nrg_ebm *m, int i, nrg_cell *type, void **data);
 NRG_API nrg_status nrg_ebm_weight_get(nrg_ebm *m, int i, double *to);
 NRG_API nrg_status nrg_ebm_weight_set(nrg_ebm *m, int i, const double *from);
@@ -323,8 +331,9 @@ typedef struct {
 } nrg_progress;
 typedef bool (*nrg_progress_fn)(void *ud, const nrg_progress *p); /* false: stop, write a checkpoint, return E093 */
 
-/* Trains on a table. seed, threads, f64 and maps of `o` are taken from the model's own options where they are zero; `o` may be
- * NULL. `fn` (may be NULL) hears of every step. E050 to E056: the data; E070, E071; E080: no longer finite; E093: stopped. */
+/* Trains on a table. seed, threads, f64 and maps of `o` are taken from the model's own options where they are
+ * zero; `o` may be NULL. `fn` (may be NULL) hears of every step. E050 to E056: the data; E070, E071; E080: no
+ * longer finite; E093: stopped. */
 NRG_API nrg_status nrg_ebm_train(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o, nrg_progress_fn fn, void *ud);
 /* In two steps: prepare (and read the three lines about model, plan and data), then go. */
 NRG_API nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o, const char **lines);
@@ -344,7 +353,8 @@ typedef struct {
     bool anyway;              /* answer although training never compared these energies */
 } nrg_ask_options;
 
-/* Answers for n samples. Numbers of an answer: width = product of dim[rank]. Categories are indices into labels. */
+/* Answers for n samples. Numbers of an answer: width = product of dim[rank]. Categories are indices into
+ * labels. */
 typedef struct {
     nrg_question question;
     const char *var;
@@ -362,23 +372,25 @@ typedef struct {
     const char *const *status; /* [n] exact, converged, max_steps, approx */
     const char *how;           /* method and reason */
 } nrg_reply;
-/* `data` may be NULL when nothing is given. E060: training never compared these energies; E081: some did not converge (the
- * reply is there all the same). */
+/* `data` may be NULL when nothing is given. E060: training never compared these energies; E081: some did not
+ * converge (the reply is there all the same). */
 NRG_API nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, nrg_reply **out);
 NRG_API void nrg_reply_free(nrg_reply *r);
-/* The table `sample, answer, energy, runner_up, runner_up_energy, status` (and its like for rank and dist) as CSV or as JSON. */
+/* The table `sample, answer, energy, runner_up, runner_up_energy, status` (and its like for rank and dist) as
+ * CSV or as JSON. */
 typedef enum { NRG_AS_CSV, NRG_AS_JSON } nrg_form;
 NRG_API nrg_status nrg_reply_text(nrg_reply *r, nrg_form form, const char **text);
 NRG_API nrg_status nrg_reply_save(nrg_reply *r, const char *path); /* .csv, .json or .npz */
 
 /* F of each row, latents eliminated; energy [rows]. Low = good. */
 NRG_API nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy);
-/* Gradient of F with respect to `name`. A variable: of each row, [rows, event]. A weight: of the mean of F over the rows.
- * *count (may be NULL) becomes the number of numbers; with to == NULL nothing else happens. */
+/* Gradient of F with respect to `name`. A variable: of each row, [rows, event]. A weight: of the mean of F over
+ * the rows. *count (may be NULL) becomes the number of numbers; with to == NULL nothing else happens. */
 NRG_API nrg_status nrg_ebm_gradient(nrg_ebm *m, const nrg_table *data, const char *name, double *to, int64_t *count);
 /* The metrics of `report`: a CSV header and one row. */
 NRG_API nrg_status nrg_ebm_report(nrg_ebm *m, const nrg_table *data, const char **header, const char **row);
-/* The i-th `expect` of the model (E090 past the end): *verdict 1 holds, 0 fails, -1 cannot be checked here; *text says what was found. */
+/* The i-th `expect` of the model (E090 past the end): *verdict 1 holds, 0 fails, -1 cannot be checked here;
+ * *text says what was found. */
 NRG_API int nrg_ebm_expects(const nrg_ebm *m);
 NRG_API nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int *verdict, const char **text);
 
@@ -386,9 +398,10 @@ NRG_API nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int 
 
 /* Loss and energies over epochs from log.csv of a run folder. */
 NRG_API nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *path);
-/* F over a grid of two real numbers: "x" and "y", or entries "x[0]" and "x[1]". The data (may be NULL) are drawn over it and give
- * the ranges; else the domains do. Other given variables stay as in row `row`; predicted ones are eliminated by their own verb,
- * unless an array "given:NAME" holds them. points: of the grid, each way; 0: 100. */
+/* F over a grid of two real numbers: "x" and "y", or entries "x[0]" and "x[1]". The data (may be NULL) are
+ * drawn over it and give the ranges; else the domains do. Other given variables stay as in row `row`; predicted
+ * ones are eliminated by their own verb, unless an array "given:NAME" holds them. points: of the grid, each
+ * way; 0: 100. */
 typedef struct {
     const char *x, *y;
     double x0, x1, y0, y1; /* all zero: chosen */
@@ -396,7 +409,8 @@ typedef struct {
     int64_t row;
 } nrg_landscape;
 NRG_API nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_landscape *l, const char *path);
-/* Each row of a weight matrix as a small image. h, w: its shape; 0: from the dims, else nearly square. grey: one scale a tile. */
+/* Each row of a weight matrix as a small image. h, w: its shape; 0: from the dims, else nearly square. grey:
+ * one scale a tile. */
 NRG_API nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey, const char *path);
 
 #ifdef __cplusplus

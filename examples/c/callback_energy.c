@@ -78,7 +78,8 @@ int main(void) {
     nrg_ebm *m = NULL;
     if (!c) return 1;
     o.f64 = true;
-    nrg_status s = nrg_ebm_load_fn(c, "callback", declarations, strlen(declarations), &o, "x, y", energy, NULL, &m);
+    nrg_status s = nrg_ebm_load_fn(c, "callback", declarations, strlen(declarations), &o, "x, y",
+                                   energy, NULL, &m);
     if (s == NRG_OK) s = train(c, m);
     if (s == NRG_OK) s = ask(c, m);
     for (int i = 0; s != NRG_OK && i < nrg_diag_count(c); i++)

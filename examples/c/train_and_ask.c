@@ -40,9 +40,11 @@ static nrg_status ask(nrg_ctx *c, nrg_ebm *m, nrg_question question) {
     if (s == NRG_OK) s = nrg_table_put(data, "y", NRG_CELL_F64, 2, dim, x);
     if (s == NRG_OK) s = nrg_ebm_ask(m, data, &o, &r);
     for (int64_t i = 0; s == NRG_OK && i < r->n; i++) {
-        if (question == NRG_BEST) printf("point %d: class %g (%s)\n", (int)i, r->value[i], r->status[i]);
-        else printf("point %d: the likelier class has p > 0.9: %s\n", (int)i,
-                    r->p[2 * i] > 0.9 || r->p[2 * i + 1] > 0.9 ? "yes" : "no");
+        if (question == NRG_BEST)
+            printf("point %d: class %g (%s)\n", (int)i, r->value[i], r->status[i]);
+        else
+            printf("point %d: the likelier class has p > 0.9: %s\n", (int)i,
+                   r->p[2 * i] > 0.9 || r->p[2 * i + 1] > 0.9 ? "yes" : "no");
     }
     nrg_reply_free(r);
     nrg_table_free(data);

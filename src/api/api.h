@@ -26,7 +26,8 @@ struct nrg_ebm {
 // ebm.c
 nrg_status nrg_api_text(nrg_ebm *m, const char **text); // gives m->said out, or E098
 void nrg_api_clear(nrg_text *t);
-nrg_status nrg_api_var(const nrg_ebm *m, const char *name, int32_t *out); // E011 with the nearest name
+nrg_status nrg_api_var(const nrg_ebm *m, const char *name,
+                       int32_t *out); // E011 with the nearest name
 
 // values.c -- data as the energy sees them: a buffer in the store for each variable, under its name.
 typedef struct {
@@ -37,8 +38,10 @@ typedef struct {
 // need: variables that must be found (E051). Starts the model's weights when it has none and needs none from training.
 nrg_status nrg_values_make(nrg_ebm *m, const nrg_table *t, nrg_vars need, nrg_values *out);
 void nrg_values_free(nrg_values *v);
-nrg_vars nrg_api_visible(const nrg_ebm *m); // variables of the energy that data may hold: given and predicted
-nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t, nrg_vars among); // those whose array is in the table
+nrg_vars nrg_api_visible(
+    const nrg_ebm *m); // variables of the energy that data may hold: given and predicted
+nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t,
+                       nrg_vars among);                   // those whose array is in the table
 nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t); // sizes known, weights have values
 
 // ask.c

@@ -30,9 +30,20 @@ static nrg_status publish(nrg_ebm *m, reply *r, const nrg_ask_spec *spec) {
     nrg_answers *a = &r->answers;
     nrg_shape shape;
     TRY(nrg_var_shape(k, spec->var, &shape));
-    r->pub = (nrg_reply){.question = spec->question, .rank = shape.rank, .n = a->n, .width = a->width, .choices = a->choices,
-                         .value = a->value, .energy = a->energy, .p = a->p, .free = a->free, .mean = a->mean, .variance = a->variance, .runner_up = a->runner_up,
-                         .runner_up_energy = a->runner_up_energy, .status = a->status};
+    r->pub = (nrg_reply){.question = spec->question,
+                         .rank = shape.rank,
+                         .n = a->n,
+                         .width = a->width,
+                         .choices = a->choices,
+                         .value = a->value,
+                         .energy = a->energy,
+                         .p = a->p,
+                         .free = a->free,
+                         .mean = a->mean,
+                         .variance = a->variance,
+                         .runner_up = a->runner_up,
+                         .runner_up_energy = a->runner_up_energy,
+                         .status = a->status};
     memcpy(r->pub.dim, shape.dim, sizeof shape.dim);
     r->pub.var = nrg_arena_copy(&r->arena, v->name, strlen(v->name));
     r->pub.how = nrg_arena_copy(&r->arena, a->how ? a->how : "", a->how ? strlen(a->how) : 0);
@@ -43,13 +54,15 @@ static nrg_status publish(nrg_ebm *m, reply *r, const nrg_ask_spec *spec) {
     const char **labels = NRG_NEWS(&r->arena, const char *, d->size);
     if (!labels) return NRG_E098;
     for (int64_t i = 0; i < d->size; i++)
-        if (!(labels[i] = nrg_arena_copy(&r->arena, d->labels[i], strlen(d->labels[i])))) return NRG_E098;
+        if (!(labels[i] = nrg_arena_copy(&r->arena, d->labels[i], strlen(d->labels[i]))))
+            return NRG_E098;
     r->pub.labels = labels;
     return NRG_OK;
 }
 
 // The variables held at the data: those named, else all visible ones but the asked whose arrays are there.
-static nrg_status held(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, int32_t var, nrg_vars *out) {
+static nrg_status held(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, int32_t var,
+                       nrg_vars *out) {
     nrg_vars self = (nrg_vars)1 << var;
     *out = 0;
     for (int i = 0; i < o->given_n; i++) {
@@ -57,27 +70,34 @@ static nrg_status held(nrg_ebm *m, const nrg_table *data, const nrg_ask_options 
         TRY(nrg_api_var(m, o->given[i], &v));
         *out |= (nrg_vars)1 << v;
     }
-    if (*out & self) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' cannot be both asked and given", o->var);
+    if (*out & self)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' cannot be both asked and given",
+                        o->var);
     if (o->given_n) return NRG_OK;
     nrg_vars among = nrg_api_visible(m) & ~self;
     // Given variables must be there; predicted ones may be.
-    *out = nrg_api_found(m, data, among) | (m->model->vars.at[var].role == NRG_GIVEN ? 0 : among & nrg_model_role(m->model, NRG_GIVEN));
+    *out = nrg_api_found(m, data, among) |
+           (m->model->vars.at[var].role == NRG_GIVEN ? 0
+                                                     : among & nrg_model_role(m->model, NRG_GIVEN));
     return NRG_OK;
 }
 
 static nrg_status check_var(nrg_ebm *m, const nrg_ask_options *o, int32_t *var) {
     TRY(nrg_api_var(m, o->var, var));
-    if (!m->model->energy.name) return nrg_fail(m->ctx, NRG_E022, NRG_NOWHERE, "the model has no energy to ask");
+    if (!m->model->energy.name)
+        return nrg_fail(m->ctx, NRG_E022, NRG_NOWHERE, "the model has no energy to ask");
     if (m->model->vars.at[*var].role == NRG_WEIGHT)
-        return nrg_fail(m->ctx, NRG_E025, NRG_NOWHERE, "'%s' is a weight: it is learned, not asked", o->var);
+        return nrg_fail(m->ctx, NRG_E025, NRG_NOWHERE, "'%s' is a weight: it is learned, not asked",
+                        o->var);
     return NRG_OK;
 }
 
 // Ranking or weighing a real variable whose array is in the data: its rows are the candidates, for what row 0 gives.
-static nrg_status rows_among(nrg_ebm *m, reply *r, int32_t var, const nrg_values *v, nrg_ask_spec *spec) {
+static nrg_status rows_among(nrg_ebm *m, reply *r, int32_t var, const nrg_values *v,
+                             nrg_ask_spec *spec) {
     nrg_shape shape;
     TRY(nrg_var_shape(m->model, var, &shape));
-    double *among = NRG_NEWS(&r->arena, double, v->rows * nrg_shape_count(&shape) + 1);
+    double *among = NRG_NEWS(&r->arena, double, v->rows *nrg_shape_count(&shape) + 1);
     if (!among) return NRG_E098;
     TRY(nrg_bound_numbers(v->bound, m->store, var, NULL, v->rows, among));
     spec->among = among;
@@ -91,12 +111,20 @@ static bool by_rows(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o,
            nrg_api_found(m, data, (nrg_vars)1 << var) != 0;
 }
 
-static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, int32_t var, nrg_vars given, reply *r) {
+static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, int32_t var,
+                      nrg_vars given, reply *r) {
     nrg_values v;
     bool rows = by_rows(m, data, o, var);
     TRY(nrg_values_make(m, data, given | (rows ? (nrg_vars)1 << var : 0), &v));
-    nrg_ask_spec spec = {.question = o->question, .var = var, .given = given, .top = o->top, .among = o->among, .among_n = o->among_n,
-                         .threads = m->threads, .seed = m->seed, .anyway = o->anyway};
+    nrg_ask_spec spec = {.question = o->question,
+                         .var = var,
+                         .given = given,
+                         .top = o->top,
+                         .among = o->among,
+                         .among_n = o->among_n,
+                         .threads = m->threads,
+                         .seed = m->seed,
+                         .anyway = o->anyway};
     spec.n = data ? v.rows : o->samples > 0 ? o->samples : 1;
     nrg_status s = rows ? rows_among(m, r, var, &v, &spec) : NRG_OK;
     if (s == NRG_OK) s = nrg_ask(m->model, m->store, &spec, &r->answers);
@@ -108,7 +136,8 @@ static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *
     return s;
 }
 
-nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, nrg_reply **out) {
+nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o,
+                       nrg_reply **out) {
     int32_t var;
     nrg_vars given;
     *out = NULL;
@@ -120,7 +149,9 @@ nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options 
     *r = (reply){.ctx = m->ctx, .arena = nrg_arena_make(m->ctx), .said = nrg_text_make(m->ctx)};
     r->answers.arena = nrg_arena_make(m->ctx);
     nrg_status s = ask(m, data, o, var, given, r);
-    if (s == NRG_OK || s == NRG_E081) *out = &r->pub;
-    else nrg_reply_free(&r->pub);
+    if (s == NRG_OK || s == NRG_E081)
+        *out = &r->pub;
+    else
+        nrg_reply_free(&r->pub);
     return s;
 }

@@ -40,9 +40,11 @@ size_t nrg_diag_json_text(nrg_ctx *c, int i, char *at, size_t n) {
     return give(&t, at, n);
 }
 
-nrg_status nrg_table_put(nrg_table *t, const char *name, nrg_cell type, int rank, const int64_t *dim, const void *data) {
+nrg_status nrg_table_put(nrg_table *t, const char *name, nrg_cell type, int rank,
+                         const int64_t *dim, const void *data) {
     if (rank < 1 || rank > NRG_ARRAY_RANK)
-        return nrg_fail(nrg_table_ctx(t), NRG_E090, NRG_NOWHERE, "array %s has %d axes; 1 to %d are possible", name, rank, NRG_ARRAY_RANK);
+        return nrg_fail(nrg_table_ctx(t), NRG_E090, NRG_NOWHERE,
+                        "array %s has %d axes; 1 to %d are possible", name, rank, NRG_ARRAY_RANK);
     nrg_array a = {.name = name, .type = type, .rank = rank, .samples = dim[0]};
     memcpy(&a.data, &data, sizeof data); // lent, and only read
     memcpy(a.dim, dim, (size_t)rank * sizeof *dim);

@@ -18,7 +18,8 @@ static nrg_status make(nrg_ctx *c, const nrg_options *o, nrg_ebm **out) {
     nrg_ebm *m = nrg_mem(c, NULL, 0, sizeof *m);
     *out = NULL;
     if (!m) return NRG_E098;
-    *m = (nrg_ebm){.ctx = c, .arena = nrg_arena_make(c), .said = nrg_text_make(c), .more = nrg_text_make(c)};
+    *m = (nrg_ebm){
+        .ctx = c, .arena = nrg_arena_make(c), .said = nrg_text_make(c), .more = nrg_text_make(c)};
     m->threads = o && o->threads > 0 ? o->threads : nrg_cores();
     m->seed = o ? o->seed : 0;
     m->f64 = o && o->f64;
@@ -34,8 +35,10 @@ static nrg_status make(nrg_ctx *c, const nrg_options *o, nrg_ebm **out) {
 
 void nrg_ebm_free(nrg_ebm *m) {
     if (!m) return;
-    if (m->trainer) nrg_trainer_free(m->trainer);
-    else if (m->store) nrg_store_free(m->store);
+    if (m->trainer)
+        nrg_trainer_free(m->trainer);
+    else if (m->store)
+        nrg_store_free(m->store);
     if (m->model) nrg_model_free(m->model);
     nrg_text_free(&m->said);
     nrg_text_free(&m->more);
@@ -53,12 +56,15 @@ static nrg_overrides overrides(const nrg_options *o) {
 
 // Hands the model out, or frees it.
 static nrg_status finish(nrg_ebm *m, nrg_status s, nrg_ebm **out) {
-    if (s == NRG_OK) *out = m;
-    else nrg_ebm_free(m);
+    if (s == NRG_OK)
+        *out = m;
+    else
+        nrg_ebm_free(m);
     return s;
 }
 
-nrg_status nrg_ebm_load_text(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, nrg_ebm **out) {
+nrg_status nrg_ebm_load_text(nrg_ctx *c, const char *name, const char *text, size_t n,
+                             const nrg_options *o, nrg_ebm **out) {
     nrg_ebm *m;
     nrg_overrides v = overrides(o);
     *out = NULL;
@@ -66,8 +72,9 @@ nrg_status nrg_ebm_load_text(nrg_ctx *c, const char *name, const char *text, siz
     return finish(m, nrg_lang_load(c, name, text, n, &v, &m->model), out);
 }
 
-nrg_status nrg_ebm_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n, const nrg_options *o, const char *vars,
-                           nrg_energy_fn fn, void *ud, nrg_ebm **out) {
+nrg_status nrg_ebm_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n,
+                           const nrg_options *o, const char *vars, nrg_energy_fn fn, void *ud,
+                           nrg_ebm **out) {
     nrg_ebm *m;
     nrg_overrides v = overrides(o);
     *out = NULL;
@@ -115,7 +122,8 @@ static nrg_status read_stdin(nrg_text *t) {
 nrg_status nrg_ebm_load(nrg_ctx *c, const char *path, const nrg_options *o, nrg_ebm **out) {
     nrg_ebm *m;
     *out = NULL;
-    if (strcmp(path, "-") != 0 && (folder(path) || ends(path, ".safetensors") || ends(path, ".nrgm"))) {
+    if (strcmp(path, "-") != 0 &&
+        (folder(path) || ends(path, ".safetensors") || ends(path, ".nrgm"))) {
         TRY(make(c, o, &m));
         return finish(m, load_trained(m, path, o), out);
     }
@@ -143,7 +151,8 @@ nrg_status nrg_api_var(const nrg_ebm *m, const char *name, int32_t *out) {
     *out = nrg_model_var(m->model, name);
     if (*out >= 0) return NRG_OK;
     int n = 0;
-    for (uint32_t i = 0; i < m->model->vars.n && n < NRG_MAX_VARS; i++) names[n++] = m->model->vars.at[i].name;
+    for (uint32_t i = 0; i < m->model->vars.n && n < NRG_MAX_VARS; i++)
+        names[n++] = m->model->vars.at[i].name;
     const char *near = nrg_nearest(name, names, n);
     nrg_fail(m->ctx, NRG_E011, NRG_NOWHERE, "unknown variable '%s'", name);
     if (near) nrg_help(m->ctx, "did you mean '%s'?", near);
@@ -158,7 +167,8 @@ int nrg_ebm_find(const nrg_ebm *m, const char *var) { return nrg_model_var(m->mo
 nrg_status nrg_ebm_var(nrg_ebm *m, int i, nrg_var_info *out) {
     const nrg_model *k = m->model;
     nrg_type t;
-    if (i < 0 || i >= (int)k->vars.n) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "variable %d of %u", i, k->vars.n);
+    if (i < 0 || i >= (int)k->vars.n)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "variable %d of %u", i, k->vars.n);
     const nrg_var *v = &k->vars.at[i];
     TRY(nrg_var_type(k, i, &t));
     *out = (nrg_var_info){.name = v->name, .role = v->role, .elem = v->elem, .rank = t.rank};

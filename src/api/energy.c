@@ -48,12 +48,14 @@ static nrg_status find(nrg_ebm *m, deriving *d, const char *name, nrg_vars visib
     int i;
     if (v >= 0 && (visible >> v & 1)) {
         if (m->model->vars.at[v].elem == NRG_CATEGORY)
-            return nrg_fail(m->ctx, NRG_E033, NRG_NOWHERE, "'%s' is a category: it has no gradient", name);
+            return nrg_fail(m->ctx, NRG_E033, NRG_NOWHERE, "'%s' is a category: it has no gradient",
+                            name);
         d->of = nrg_scope_bound(d->s, v);
         return NRG_OK;
     }
     if (v >= 0 && m->model->vars.at[v].role == NRG_LATENT) {
-        nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' is a latent variable: it is eliminated before the gradient is taken", name);
+        nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
+                 "'%s' is a latent variable: it is eliminated before the gradient is taken", name);
         return NRG_E090;
     }
     TRY(nrg_ebm_weight_find(m, name, &i));
@@ -87,7 +89,8 @@ static nrg_status run(nrg_ebm *m, deriving *d, const nrg_values *v, double *to) 
     if (s == NRG_OK) s = nrg_run_new(m->ctx, d->p, m->threads, &d->r);
     if (s == NRG_OK) s = nrg_inference_go(d->inf, m->store, v->rows, m->seed, 0);
     if (s == NRG_OK) s = nrg_store_bind(m->store, d->g, d->r);
-    void *raw = s == NRG_OK ? nrg_arena_get(&a, (size_t)(d->count + 1) * nrg_dtype_size(type)) : NULL;
+    void *raw =
+        s == NRG_OK ? nrg_arena_get(&a, (size_t)(d->count + 1) * nrg_dtype_size(type)) : NULL;
     if (s == NRG_OK && !raw) s = NRG_E098;
     if (s == NRG_OK) {
         nrg_run_output(d->r, 0, raw);
@@ -98,7 +101,8 @@ static nrg_status run(nrg_ebm *m, deriving *d, const nrg_values *v, double *to) 
     return s;
 }
 
-nrg_status nrg_ebm_gradient(nrg_ebm *m, const nrg_table *data, const char *name, double *to, int64_t *count) {
+nrg_status nrg_ebm_gradient(nrg_ebm *m, const nrg_table *data, const char *name, double *to,
+                            int64_t *count) {
     nrg_values v;
     deriving d = {0};
     TRY(nrg_values_make(m, data, nrg_api_visible(m), &v));
@@ -112,7 +116,8 @@ nrg_status nrg_ebm_gradient(nrg_ebm *m, const nrg_table *data, const char *name,
 
 // ---- metrics ----
 
-nrg_status nrg_ebm_report(nrg_ebm *m, const nrg_table *data, const char **header, const char **row) {
+nrg_status nrg_ebm_report(nrg_ebm *m, const nrg_table *data, const char **header,
+                          const char **row) {
     nrg_values v;
     *header = *row = "";
     TRY(nrg_values_make(m, data, nrg_api_visible(m), &v));

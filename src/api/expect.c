@@ -33,7 +33,8 @@ static nrg_status metric(checker *c, const nrg_expr *e, double *out) {
 static bool has_metric(const nrg_model *k, const nrg_expr *e) {
     if (!e) return false;
     if (e->kind == NRG_X_CALL) return true;
-    if (e->kind == NRG_X_NAME) return nrg_model_dim(k, e->text) < 0 && nrg_model_hyper(k, e->text) < 0;
+    if (e->kind == NRG_X_NAME)
+        return nrg_model_dim(k, e->text) < 0 && nrg_model_hyper(k, e->text) < 0;
     for (uint32_t i = 0; i < e->n; i++)
         if (has_metric(k, e->kid[i])) return true;
     return false;
@@ -97,12 +98,14 @@ static nrg_status truth(checker *c, const nrg_expr *e, bool *out) {
 
 int nrg_ebm_expects(const nrg_ebm *m) { return (int)m->model->expects.n; }
 
-nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int *verdict, const char **text) {
+nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int *verdict,
+                          const char **text) {
     nrg_values v;
     bool holds;
     *text = "";
     if (i < 0 || i >= nrg_ebm_expects(m))
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "expectation %d of %d", i, nrg_ebm_expects(m));
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "expectation %d of %d", i,
+                        nrg_ebm_expects(m));
     const nrg_expr *e = m->model->expects.at[i].expr;
     TRY(nrg_values_make(m, data, data ? nrg_api_visible(m) : 0, &v));
     nrg_api_clear(&m->said);

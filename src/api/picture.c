@@ -22,7 +22,8 @@ static nrg_status column(nrg_arena *a, const nrg_table *t, const char *name, dou
     return NRG_OK;
 }
 
-static nrg_status curves(nrg_arena *a, const nrg_table *t, const char *const *names, const double *x, nrg_curve *to, int *n) {
+static nrg_status curves(nrg_arena *a, const nrg_table *t, const char *const *names,
+                         const double *x, nrg_curve *to, int *n) {
     *n = 0;
     for (; *names; names++) {
         double *y;
@@ -32,20 +33,26 @@ static nrg_status curves(nrg_arena *a, const nrg_table *t, const char *const *na
     return NRG_OK;
 }
 
-static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const char *run, const char *path) {
-    static const char *const above[] = {"loss", "valid_loss", NULL}, *const below[] = {"pos", "neg", "free", NULL};
+static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const char *run,
+                            const char *path) {
+    static const char *const above[] = {"loss", "valid_loss", NULL}, *const below[] = {"pos", "neg",
+                                                                                       "free",
+                                                                                       NULL};
     nrg_curve loss[4], energy[4];
     int n[2];
     double *x;
     TRY(column(a, t, "epoch", &x));
     if (!x) {
         TRY(column(a, t, "step", &x));
-        if (!x) return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s/log.csv has neither an epoch nor a step column", run);
+        if (!x)
+            return nrg_fail(c, NRG_E054, NRG_NOWHERE,
+                            "%s/log.csv has neither an epoch nor a step column", run);
     }
     TRY(curves(a, t, above, x, loss, &n[0]));
     TRY(curves(a, t, below, x, energy, &n[1]));
     if (n[0] == 0) return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s/log.csv has no losses yet", run);
-    nrg_plot_axes axes[2] = {{run, "epoch", "loss", false}, {NULL, "epoch", "energy (low = good)", false}};
+    nrg_plot_axes axes[2] = {{run, "epoch", "loss", false},
+                             {NULL, "epoch", "energy (low = good)", false}};
     const nrg_curve *const both[2] = {loss, energy};
     return nrg_plot_panels(c, path, axes, both, n);
 }
@@ -83,14 +90,18 @@ static nrg_status find_axis(nrg_ebm *m, const char *name, axis *out) {
     TRY(nrg_api_var(m, var, &out->var));
     const nrg_var *v = &m->model->vars.at[out->var];
     if (v->role == NRG_WEIGHT || v->role == NRG_LATENT)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a landscape is over given or predicted variables, and '%s' is neither", var);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
+                        "a landscape is over given or predicted variables, and '%s' is neither",
+                        var);
     if (v->elem == NRG_CATEGORY)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' is a category: a landscape needs real numbers", var);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
+                        "'%s' is a category: a landscape needs real numbers", var);
     TRY(nrg_var_shape(m->model, out->var, &shape));
     out->entry = bracket ? strtoll(bracket + 1, NULL, 10) : 0;
     int64_t count = nrg_shape_count(&shape);
     if (out->entry < 0 || out->entry >= count || (!bracket && count != 1)) {
-        nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' has %lld numbers: say which", var, (long long)count);
+        nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' has %lld numbers: say which", var,
+                 (long long)count);
         nrg_help(m->ctx, "%s[0] %s[1]", var, var);
         return NRG_E090;
     }
@@ -109,7 +120,9 @@ static void find_range(nrg_ebm *m, const nrg_values *v, double lo, double hi, ax
     a->hi = 1;
     bool closed = d->kind == NRG_DOM_RANGE && isfinite(d->lo) && isfinite(d->hi);
     if (closed) a->lo = d->lo, a->hi = d->hi;
-    if (closed || !b || v->rows == 0 || !(v->vars >> a->var & 1) || nrg_var_shape(m->model, a->var, &shape) != NRG_OK) return;
+    if (closed || !b || v->rows == 0 || !(v->vars >> a->var & 1) ||
+        nrg_var_shape(m->model, a->var, &shape) != NRG_OK)
+        return;
     nrg_array view = {.type = (nrg_cell)b->type, .data = b->data};
     double least = INFINITY, most = -INFINITY;
     for (int64_t i = 0; i < v->rows; i++) {
@@ -145,14 +158,16 @@ static nrg_status data_points(nrg_ebm *m, const nrg_values *v, picture *p) {
         TRY(nrg_var_shape(m->model, ax[k]->var, &shape));
         const nrg_buffer *b = nrg_store_get(m->store, m->model->vars.at[ax[k]->var].name);
         nrg_array view = {.type = (nrg_cell)b->type, .data = b->data};
-        for (int64_t i = 0; i < p->rows; i++) to[k][i] = nrg_array_value(&view, i * nrg_shape_count(&shape) + ax[k]->entry);
+        for (int64_t i = 0; i < p->rows; i++)
+            to[k][i] = nrg_array_value(&view, i * nrg_shape_count(&shape) + ax[k]->entry);
     }
     return NRG_OK;
 }
 
 // What the picture holds: its axes, the given variables, and what was given by hand. The other predicted ones are eliminated.
 static nrg_vars held(const nrg_ebm *m, const nrg_table *data, const picture *p) {
-    nrg_vars out = (nrg_vars)1 << p->x.var | (nrg_vars)1 << p->y.var | (nrg_api_visible(m) & nrg_model_role(m->model, NRG_GIVEN));
+    nrg_vars out = (nrg_vars)1 << p->x.var | (nrg_vars)1 << p->y.var |
+                   (nrg_api_visible(m) & nrg_model_role(m->model, NRG_GIVEN));
     for (int32_t v = 0; data && v < (int32_t)m->model->vars.n; v++) {
         char name[256];
         snprintf(name, sizeof name, "given:%s", m->model->vars.at[v].name);
@@ -162,7 +177,8 @@ static nrg_vars held(const nrg_ebm *m, const nrg_table *data, const picture *p) 
 }
 
 // Fills the store with n * n rows: the two entries run over the grid, the rest stays as in row `row` of the data.
-static nrg_status grid_rows(nrg_ebm *m, const nrg_values *v, nrg_vars visible, int64_t row, picture *p) {
+static nrg_status grid_rows(nrg_ebm *m, const nrg_values *v, nrg_vars visible, int64_t row,
+                            picture *p) {
     int64_t cells = (int64_t)p->n * p->n;
     for (int32_t i = 0; i < (int32_t)m->model->vars.n; i++) {
         nrg_shape shape;
@@ -172,30 +188,37 @@ static nrg_status grid_rows(nrg_ebm *m, const nrg_values *v, nrg_vars visible, i
         const char *name = m->model->vars.at[i].name;
         const nrg_buffer *b = (v->vars >> i & 1) ? nrg_store_get(m->store, name) : NULL;
         if (!b && i != p->x.var && i != p->y.var) {
-            nrg_fail(m->ctx, NRG_E051, NRG_NOWHERE, "no value for %s, which the landscape holds fixed", name);
+            nrg_fail(m->ctx, NRG_E051, NRG_NOWHERE,
+                     "no value for %s, which the landscape holds fixed", name);
             nrg_help(m->ctx, "--data with an array %s, or --given %s=...", name, name);
             return NRG_E051;
         }
-        double *rows = NRG_NEWS(&p->arena, double, cells * w + 1);
+        double *rows = NRG_NEWS(&p->arena, double, cells *w + 1);
         if (!rows) return NRG_E098;
         nrg_array view = {.type = b ? (nrg_cell)b->type : NRG_CELL_F64, .data = b ? b->data : NULL};
         int64_t from = b && row < v->rows ? row * w : 0;
         for (int64_t c = 0; c < cells; c++) {
-            for (int64_t k = 0; k < w; k++) rows[c * w + k] = b ? nrg_array_value(&view, from + k) : 0;
-            if (i == p->x.var) rows[c * w + p->x.entry] = p->x.lo + (p->x.hi - p->x.lo) * (double)(c % p->n) / (p->n - 1);
-            if (i == p->y.var) rows[c * w + p->y.entry] = p->y.lo + (p->y.hi - p->y.lo) * (double)(c / p->n) / (p->n - 1);
+            for (int64_t k = 0; k < w; k++)
+                rows[c * w + k] = b ? nrg_array_value(&view, from + k) : 0;
+            if (i == p->x.var)
+                rows[c * w + p->x.entry] =
+                    p->x.lo + (p->x.hi - p->x.lo) * (double)(c % p->n) / (p->n - 1);
+            if (i == p->y.var)
+                rows[c * w + p->y.entry] =
+                    p->y.lo + (p->y.hi - p->y.lo) * (double)(c / p->n) / (p->n - 1);
         }
         TRY(nrg_store_put(m->store, name, (nrg_buffer){.data = rows, .type = NRG_BUF_F64}));
     }
     return NRG_OK;
 }
 
-static nrg_status landscape(nrg_ebm *m, const nrg_table *data, const nrg_values *v, const nrg_landscape *l, picture *p,
-                            const char *path) {
+static nrg_status landscape(nrg_ebm *m, const nrg_table *data, const nrg_values *v,
+                            const nrg_landscape *l, picture *p, const char *path) {
     TRY(find_axis(m, l->x, &p->x));
     TRY(find_axis(m, l->y, &p->y));
     if (p->x.var == p->y.var && p->x.entry == p->y.entry)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a landscape needs two different numbers, not '%s' twice", l->x);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
+                        "a landscape needs two different numbers, not '%s' twice", l->x);
     p->n = l->points > 1 ? l->points < 2000 ? l->points : 2000 : 100;
     find_range(m, v, l->x0, l->x1, &p->x);
     find_range(m, v, l->y0, l->y1, &p->y);
@@ -210,7 +233,8 @@ static nrg_status landscape(nrg_ebm *m, const nrg_table *data, const nrg_values 
     return nrg_plot_field(m->ctx, path, &axes, &f, &points);
 }
 
-nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_landscape *l, const char *path) {
+nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_landscape *l,
+                              const char *path) {
     nrg_values v;
     picture p = {.arena = nrg_arena_make(m->ctx)};
     nrg_status s = nrg_values_make(m, data, nrg_api_found(m, data, nrg_api_visible(m)), &v);
@@ -228,7 +252,8 @@ nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_lands
 static bool image_shape(const nrg_ebm *m, int64_t count, int *h, int *w, int *channels) {
     for (int32_t v = 0; v < (int32_t)m->model->vars.n; v++) {
         nrg_shape s;
-        if (m->model->vars.at[v].role == NRG_WEIGHT || nrg_var_shape(m->model, v, &s) != NRG_OK) continue;
+        if (m->model->vars.at[v].role == NRG_WEIGHT || nrg_var_shape(m->model, v, &s) != NRG_OK)
+            continue;
         if (s.rank < 2 || s.rank > 3 || nrg_shape_count(&s) != count) continue;
         *channels = s.rank == 3 ? (int)s.dim[0] : 1;
         *h = (int)s.dim[s.rank - 2];
@@ -239,7 +264,8 @@ static bool image_shape(const nrg_ebm *m, int64_t count, int *h, int *w, int *ch
 }
 
 // Tiles of a weight: filters [f, c, h, w] as they are, matrices by rows (or columns when those are the images).
-static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turned, int h, int w, nrg_tiles *t) {
+static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turned, int h, int w,
+                        nrg_tiles *t) {
     const nrg_shape *s = &p->shape;
     int64_t count = nrg_shape_count(s), rows = s->rank > 1 ? s->dim[0] : 1;
     t->a = a;
@@ -253,18 +279,21 @@ static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turne
     }
     int64_t width = rows ? count / rows : 0;
     bool columns = false;
-    if (h > 0 && w > 0) columns = s->rank == 2 && width != (int64_t)h * w && rows == (int64_t)h * w;
+    if (h > 0 && w > 0)
+        columns = s->rank == 2 && width != (int64_t)h * w && rows == (int64_t)h * w;
     else if (!image_shape(m, width, &h, &w, &t->channels)) {
         columns = s->rank == 2 && image_shape(m, rows, &h, &w, &t->channels);
         // No image among the variables: the larger side is what the units look at.
         if (!columns && s->rank == 2 && rows > width && p->var < 0) columns = true;
-        if (!columns || !image_shape(m, rows, &h, &w, &t->channels)) nrg_tile_shape(columns ? rows : width, &h, &w);
+        if (!columns || !image_shape(m, rows, &h, &w, &t->channels))
+            nrg_tile_shape(columns ? rows : width, &h, &w);
     }
     t->n = columns ? width : rows;
     t->h = h;
     t->w = w;
     if ((int64_t)h * w * t->channels != (columns ? rows : width))
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "tiles of %d x %d do not fit the weight %s, %lld x %lld", h, w, p->name,
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
+                        "tiles of %d x %d do not fit the weight %s, %lld x %lld", h, w, p->name,
                         (long long)rows, (long long)width);
     if (!columns) return NRG_OK;
     for (int64_t i = 0; i < rows; i++)
@@ -273,7 +302,8 @@ static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turne
     return NRG_OK;
 }
 
-nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey, const char *path) {
+nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey,
+                            const char *path) {
     int i;
     TRY(nrg_api_ready(m, NULL));
     TRY(nrg_ebm_weight_find(m, weight, &i));

@@ -9,9 +9,12 @@ static bool ends(const char *s, const char *end) {
 }
 
 static void put_number(nrg_text *t, double v, nrg_form form) {
-    if (isfinite(v)) nrg_text_put(t, "%.9g", v);
-    else if (form == NRG_AS_JSON) nrg_text_put(t, "null");
-    else if (isinf(v)) nrg_text_put(t, v > 0 ? "inf" : "-inf");
+    if (isfinite(v))
+        nrg_text_put(t, "%.9g", v);
+    else if (form == NRG_AS_JSON)
+        nrg_text_put(t, "null");
+    else if (isinf(v))
+        nrg_text_put(t, v > 0 ? "inf" : "-inf");
 }
 
 static void put_word(nrg_text *t, const char *s, nrg_form form) {
@@ -30,8 +33,10 @@ static void put_word(nrg_text *t, const char *s, nrg_form form) {
 
 // One number of an answer: a label where there are labels.
 static void put_cell(nrg_text *t, const nrg_reply *r, double v, nrg_form form) {
-    if (r->labels && v >= 0 && v < (double)r->labels_n) put_word(t, r->labels[(int64_t)v], form);
-    else put_number(t, v, form);
+    if (r->labels && v >= 0 && v < (double)r->labels_n)
+        put_word(t, r->labels[(int64_t)v], form);
+    else
+        put_number(t, v, form);
 }
 
 // An answer of several numbers: in csv separated by blanks, so that it stays one column.
@@ -60,9 +65,13 @@ static void open_row(nrg_text *t, nrg_form form) {
     if (form == NRG_AS_JSON) nrg_text_put(t, "{");
 }
 
-static void close_row(nrg_text *t, nrg_form form) { nrg_text_put(t, form == NRG_AS_JSON ? "}\n" : "\n"); }
+static void close_row(nrg_text *t, nrg_form form) {
+    nrg_text_put(t, form == NRG_AS_JSON ? "}\n" : "\n");
+}
 
-static const char *status_of(const nrg_reply *r, int64_t i) { return r->status && r->status[i] ? r->status[i] : ""; }
+static const char *status_of(const nrg_reply *r, int64_t i) {
+    return r->status && r->status[i] ? r->status[i] : "";
+}
 
 static void put_best(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) {
     open_row(t, form);
@@ -100,7 +109,9 @@ static void put_rank(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) 
 }
 
 // A finite variable: one column a value. Anything else: one row a value.
-static bool wide(const nrg_reply *r) { return r->width == 1 && r->choices <= 256 && r->labels_n > 0; }
+static bool wide(const nrg_reply *r) {
+    return r->width == 1 && r->choices <= 256 && r->labels_n > 0;
+}
 
 static void put_dist_rows(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) {
     for (int64_t k = 0; k < r->choices; k++) {
@@ -150,8 +161,10 @@ static void put_dist(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) 
     for (int64_t k = 0; k < r->choices; k++) {
         nrg_text_put(t, form == NRG_AS_JSON ? ", " : ",");
         if (form == NRG_AS_JSON) {
-            if (r->labels) put_cell(t, r, r->value[k], form);
-            else nrg_text_put(t, "\"%.9g\"", r->value[k]); // keys are strings
+            if (r->labels)
+                put_cell(t, r, r->value[k], form);
+            else
+                nrg_text_put(t, "\"%.9g\"", r->value[k]); // keys are strings
             nrg_text_put(t, ": ");
         }
         put_number(t, r->p ? r->p[i * r->choices + k] : NAN, form);
@@ -164,10 +177,14 @@ static void put_dist(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) 
 }
 
 static void put_header(nrg_text *t, const nrg_reply *r) {
-    if (r->question == NRG_BEST) nrg_text_put(t, "sample,answer,energy,runner_up,runner_up_energy,status\n");
-    else if (r->question == NRG_RANK) nrg_text_put(t, "sample,place,answer,energy,status\n");
-    else if (r->mean) nrg_text_put(t, "sample,mean,variance,free,status\n");
-    else if (!wide(r)) nrg_text_put(t, "sample,answer,p,energy,status\n");
+    if (r->question == NRG_BEST)
+        nrg_text_put(t, "sample,answer,energy,runner_up,runner_up_energy,status\n");
+    else if (r->question == NRG_RANK)
+        nrg_text_put(t, "sample,place,answer,energy,status\n");
+    else if (r->mean)
+        nrg_text_put(t, "sample,mean,variance,free,status\n");
+    else if (!wide(r))
+        nrg_text_put(t, "sample,answer,p,energy,status\n");
     else {
         nrg_text_put(t, "sample");
         for (int64_t k = 0; k < r->choices; k++) {
@@ -183,9 +200,12 @@ nrg_status nrg_reply_text(nrg_reply *r, nrg_form form, const char **text) {
     nrg_api_clear(t);
     if (form == NRG_AS_CSV) put_header(t, r);
     for (int64_t i = 0; i < r->n; i++) {
-        if (r->question == NRG_BEST) put_best(t, r, i, form);
-        else if (r->question == NRG_RANK) put_rank(t, r, i, form);
-        else put_dist(t, r, i, form);
+        if (r->question == NRG_BEST)
+            put_best(t, r, i, form);
+        else if (r->question == NRG_RANK)
+            put_rank(t, r, i, form);
+        else
+            put_dist(t, r, i, form);
     }
     *text = t->at ? t->at : "";
     return nrg_text_end(t);
@@ -193,7 +213,8 @@ nrg_status nrg_reply_text(nrg_reply *r, nrg_form form, const char **text) {
 
 // ---- npz: arrays as they are ----
 
-static nrg_status add(nrg_table *t, const char *name, const double *data, int rank, const int64_t *dim) {
+static nrg_status add(nrg_table *t, const char *name, const double *data, int rank,
+                      const int64_t *dim) {
     return data ? nrg_table_put(t, name, NRG_CELL_F64, rank, dim, data) : NRG_OK;
 }
 
@@ -203,16 +224,21 @@ static nrg_status add_values(const nrg_reply *r, nrg_table *t, const int64_t *di
     int64_t each = r->choices * r->width;
     if (wide(r)) return NRG_OK; // categories: their place is their value
     TRY(nrg_table_make(t, "values", NRG_CELL_F64, 3, dim, &a));
-    for (int64_t i = 0; i < r->n; i++) memcpy((double *)a->data + i * each, r->value, (size_t)each * sizeof(double));
+    for (int64_t i = 0; i < r->n; i++)
+        memcpy((double *)a->data + i * each, r->value, (size_t)each * sizeof(double));
     return NRG_OK;
 }
 
 static nrg_status save_npz(const nrg_reply *r, nrg_table *t, const char *path) {
-    int64_t each[2] = {r->n, r->width}, ranked[3] = {r->n, r->choices, r->width}, table[2] = {r->n, r->choices};
+    int64_t each[2] = {r->n, r->width}, ranked[3] = {r->n, r->choices, r->width},
+            table[2] = {r->n, r->choices};
     bool one = r->question == NRG_BEST;
-    if (one) TRY(add(t, "answer", r->value, 2, each));
-    else if (r->question == NRG_RANK) TRY(add(t, "answer", r->value, 3, ranked));
-    else TRY(add_values(r, t, ranked));
+    if (one)
+        TRY(add(t, "answer", r->value, 2, each));
+    else if (r->question == NRG_RANK)
+        TRY(add(t, "answer", r->value, 3, ranked));
+    else
+        TRY(add_values(r, t, ranked));
     TRY(add(t, "energy", r->energy, one ? 1 : 2, table));
     TRY(add(t, "p", r->p, 2, table));
     TRY(add(t, "mean", r->mean, 2, each));
@@ -234,7 +260,8 @@ nrg_status nrg_reply_save(nrg_reply *r, const char *path) {
         return s;
     }
     if (!ends(path, ".csv") && !ends(path, ".json")) {
-        nrg_fail(c, NRG_E090, NRG_NOWHERE, "answers are written as .csv, .json or .npz, not %s", path);
+        nrg_fail(c, NRG_E090, NRG_NOWHERE, "answers are written as .csv, .json or .npz, not %s",
+                 path);
         nrg_help(c, "-o answers.csv");
         return NRG_E090;
     }

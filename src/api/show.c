@@ -70,7 +70,7 @@ static nrg_status put_plan(nrg_ebm *m, const energy_graph *e) {
 // ---- audit: what attr.c claims about the energy, tried at random points ----
 
 typedef struct {
-    double *at[256];   // one array an input
+    double *at[256]; // one array an input
     int64_t count[256];
     double value;
     nrg_arena arena;
@@ -79,7 +79,9 @@ typedef struct {
 // Inputs at random: categories by index, others normal.
 static nrg_status draw(nrg_ebm *m, const energy_graph *e, uint64_t seed, points *p) {
     uint32_t n = nrg_input_count(e->g);
-    if (n > 256) return nrg_fail(m->ctx, NRG_E071, NRG_NOWHERE, "an audit of more than 256 inputs is not supported yet");
+    if (n > 256)
+        return nrg_fail(m->ctx, NRG_E071, NRG_NOWHERE,
+                        "an audit of more than 256 inputs is not supported yet");
     for (uint32_t i = 0; i < n; i++) {
         const nrg_node_info *info = nrg_graph_node(e->g, nrg_input_at(e->g, i));
         int32_t v = nrg_model_var(m->model, nrg_input_name(e->g, i));
@@ -90,10 +92,14 @@ static nrg_status draw(nrg_ebm *m, const energy_graph *e, uint64_t seed, points 
         for (int64_t k = 0; k < p->count[i]; k++) {
             double u = nrg_random_uniform(seed, NRG_FOR_SAMPLE, i, 0, (uint32_t)k);
             double z = nrg_random_normal(seed, NRG_FOR_NOISE, i, 0, (uint32_t)k);
-            if (!var || var->elem == NRG_REAL) p->at[i][k] = 0.7 * z;
-            else if (var->elem == NRG_CATEGORY) p->at[i][k] = floor(u * (double)m->model->dims.at[var->category].size);
-            else if (var->elem == NRG_SIGN) p->at[i][k] = u < 0.5 ? -1 : 1;
-            else p->at[i][k] = u < 0.5 ? 0 : 1;
+            if (!var || var->elem == NRG_REAL)
+                p->at[i][k] = 0.7 * z;
+            else if (var->elem == NRG_CATEGORY)
+                p->at[i][k] = floor(u * (double)m->model->dims.at[var->category].size);
+            else if (var->elem == NRG_SIGN)
+                p->at[i][k] = u < 0.5 ? -1 : 1;
+            else
+                p->at[i][k] = u < 0.5 ? 0 : 1;
         }
     }
     return NRG_OK;
@@ -105,14 +111,16 @@ static nrg_status evaluate(nrg_ebm *m, const energy_graph *e, points *p) {
 }
 
 // Third difference of E along a random line in input `slot`: 0 for degree 2 and below; likewise second for 1, first for 0.
-static nrg_status difference(nrg_ebm *m, const energy_graph *e, points *p, uint32_t slot, int order, double *out, double *size) {
+static nrg_status difference(nrg_ebm *m, const energy_graph *e, points *p, uint32_t slot, int order,
+                             double *out, double *size) {
     static const double weights[4][5] = {{0}, {-1, 1}, {1, -2, 1}, {-1, 3, -3, 1}};
     double f[5] = {0};
     *out = 0;
     *size = 1;
     for (int step = 0; step <= order; step++) {
         for (int64_t k = 0; k < p->count[slot]; k++)
-            p->at[slot][k] += step ? 0.5 * nrg_random_normal(99, NRG_FOR_NOISE, slot, 1, (uint32_t)k) : 0;
+            p->at[slot][k] +=
+                step ? 0.5 * nrg_random_normal(99, NRG_FOR_NOISE, slot, 1, (uint32_t)k) : 0;
         TRY(evaluate(m, e, p));
         f[step] = p->value;
         *out += weights[order][step] * f[step];
@@ -121,14 +129,16 @@ static nrg_status difference(nrg_ebm *m, const energy_graph *e, points *p, uint3
     return NRG_OK;
 }
 
-static nrg_status audit_input(nrg_ebm *m, const energy_graph *e, points *p, uint32_t slot, int *failed) {
+static nrg_status audit_input(nrg_ebm *m, const energy_graph *e, points *p, uint32_t slot,
+                              int *failed) {
     nrg_attr a;
     const char *name = nrg_input_name(e->g, slot);
     int32_t v = nrg_model_var(m->model, name);
     if (v >= 0 && m->model->vars.at[v].elem == NRG_CATEGORY) return NRG_OK;
     TRY(nrg_attr_of(e->g, e->E, nrg_input_at(e->g, slot), &a));
     static const char *const words[] = {"constant", "affine", "quadratic", "any"};
-    nrg_text_put(&m->said, "%s: degree %s, %s", name, words[a.degree < 3 ? a.degree : 3], a.smooth ? "smooth" : "kinks possible");
+    nrg_text_put(&m->said, "%s: degree %s, %s", name, words[a.degree < 3 ? a.degree : 3],
+                 a.smooth ? "smooth" : "kinks possible");
     double worst = 0;
     for (int trial = 0; trial < 5 && a.degree <= 2 && a.smooth; trial++) {
         double d, size;
@@ -137,7 +147,9 @@ static nrg_status audit_input(nrg_ebm *m, const energy_graph *e, points *p, uint
         if (isfinite(d)) worst = fmax(worst, fabs(d) / size);
     }
     bool bad = worst > 1e-8; // double rounding of a few thousand terms
-    if (a.degree <= 2 && a.smooth) nrg_text_put(&m->said, "   difference of order %d: %.1e%s", a.degree + 1, worst, bad ? "  FAILS" : "");
+    if (a.degree <= 2 && a.smooth)
+        nrg_text_put(&m->said, "   difference of order %d: %.1e%s", a.degree + 1, worst,
+                     bad ? "  FAILS" : "");
     nrg_text_put(&m->said, "\n");
     *failed += bad;
     return NRG_OK;
@@ -153,8 +165,11 @@ static nrg_status small_enough(nrg_ebm *m, const energy_graph *e) {
     double flops = nrg_plan_flops(p, 1);
     nrg_plan_free(p);
     if (flops <= audit_flops) return NRG_OK;
-    nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "one energy takes %.1e operations: too many for an audit", flops);
-    nrg_help(m->ctx, "make it smaller with --set, for instance --set H=8: structure does not depend on sizes");
+    nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
+             "one energy takes %.1e operations: too many for an audit", flops);
+    nrg_help(
+        m->ctx,
+        "make it smaller with --set, for instance --set H=8: structure does not depend on sizes");
     return NRG_E090;
 }
 
@@ -165,10 +180,12 @@ static nrg_status audit(nrg_ebm *m, const energy_graph *e) {
     if (!p) return NRG_E098;
     p->arena = nrg_arena_make(m->ctx);
     nrg_status s = draw(m, e, 1, p);
-    for (uint32_t i = 0; i < nrg_input_count(e->g) && s == NRG_OK; i++) s = audit_input(m, e, p, i, &failed);
+    for (uint32_t i = 0; i < nrg_input_count(e->g) && s == NRG_OK; i++)
+        s = audit_input(m, e, p, i, &failed);
     nrg_arena_free(&p->arena);
     if (s == NRG_OK && failed)
-        s = nrg_fail(m->ctx, NRG_E099, NRG_NOWHERE, "%d claims about the energy's structure do not hold", failed);
+        s = nrg_fail(m->ctx, NRG_E099, NRG_NOWHERE,
+                     "%d claims about the energy's structure do not hold", failed);
     return s;
 }
 
@@ -191,8 +208,10 @@ static void put_shapes(nrg_ebm *m) {
     for (uint32_t i = 0; i < k->dims.n; i++) {
         const nrg_dim *d = &k->dims.at[i];
         nrg_text_put(&m->said, "dim      %s", d->name);
-        if (d->size >= 0) nrg_text_put(&m->said, " = %s%lld", d->ragged ? ".." : "", (long long)d->size);
-        else nrg_text_put(&m->said, "   (size from data)");
+        if (d->size >= 0)
+            nrg_text_put(&m->said, " = %s%lld", d->ragged ? ".." : "", (long long)d->size);
+        else
+            nrg_text_put(&m->said, "   (size from data)");
         nrg_text_put(&m->said, "\n");
     }
     for (uint32_t i = 0; i < k->vars.n; i++) {
@@ -205,7 +224,8 @@ static void put_shapes(nrg_ebm *m) {
     for (uint32_t i = 0; i < k->params.n; i++) {
         nrg_text_put(&m->said, "numbers  %s :", k->params.at[i].name);
         for (int a = 0; a < k->params.at[i].shape.rank; a++)
-            nrg_text_put(&m->said, "%s%lld", a ? " x " : " ", (long long)k->params.at[i].shape.dim[a]);
+            nrg_text_put(&m->said, "%s%lld", a ? " x " : " ",
+                         (long long)k->params.at[i].shape.dim[a]);
         nrg_text_put(&m->said, k->params.at[i].shape.rank ? "\n" : " 1\n");
     }
 }
@@ -213,9 +233,12 @@ static void put_shapes(nrg_ebm *m) {
 nrg_status nrg_ebm_text(nrg_ebm *m, nrg_show what, const char **text) {
     nrg_api_clear(&m->said);
     *text = "";
-    if (what == NRG_SHOW_SUMMARY) nrg_lang_show(m->model, &m->said);
-    else if (what == NRG_SHOW_TEXT) nrg_lang_print(m->model, &m->said);
-    else if (what == NRG_SHOW_SHAPES) put_shapes(m);
+    if (what == NRG_SHOW_SUMMARY)
+        nrg_lang_show(m->model, &m->said);
+    else if (what == NRG_SHOW_TEXT)
+        nrg_lang_print(m->model, &m->said);
+    else if (what == NRG_SHOW_SHAPES)
+        put_shapes(m);
     else {
         nrg_status s = show_energy(m, what);
         nrg_api_text(m, text); // what an audit found is shown even when it fails
@@ -229,8 +252,11 @@ nrg_status nrg_ebm_text(nrg_ebm *m, nrg_show what, const char **text) {
 nrg_status nrg_ebm_trainable(nrg_ebm *m) {
     const nrg_model *k = m->model;
     if (k->learns.n == 0 || k->optimizes.n == 0) {
-        const char *what = k->learns.n == 0 && k->optimizes.n == 0 ? "learn and no optimize" : k->learns.n == 0 ? "learn" : "optimize";
-        nrg_fail(m->ctx, NRG_E070, NRG_NOWHERE, "the model has nothing to learn: no %s statement", what);
+        const char *what = k->learns.n == 0 && k->optimizes.n == 0 ? "learn and no optimize"
+                           : k->learns.n == 0                      ? "learn"
+                                                                   : "optimize";
+        nrg_fail(m->ctx, NRG_E070, NRG_NOWHERE, "the model has nothing to learn: no %s statement",
+                 what);
         nrg_help(m->ctx, "use ask, energy and plot directly");
         return NRG_E070;
     }
@@ -238,7 +264,8 @@ nrg_status nrg_ebm_trainable(nrg_ebm *m) {
         const nrg_infer_stmt *st = &k->infers.at[i];
         const nrg_method_row *row = st->method != NRG_BY_NONE ? nrg_method_get(st->method) : NULL;
         if (!row || row->built) continue;
-        nrg_fail(m->ctx, NRG_E071, st->by_span.file ? st->by_span : st->span, "the method '%s' is not supported yet", row->name);
+        nrg_fail(m->ctx, NRG_E071, st->by_span.file ? st->by_span : st->span,
+                 "the method '%s' is not supported yet", row->name);
         return NRG_E071;
     }
     return NRG_OK;

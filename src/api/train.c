@@ -1,7 +1,8 @@
 // Training through the public door.
 #include "api/api.h"
 
-nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o, const char **lines) {
+nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o,
+                                 const char **lines) {
     nrg_train_options t = {0};
     nrg_trainer *fresh = NULL;
     if (lines) *lines = "";
@@ -19,8 +20,10 @@ nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_tr
     TRY(nrg_text_end(&m->more));
     t.model_text = m->more.at;
     TRY(nrg_trainer_new(m->model, data, &t, &fresh));
-    if (m->trainer) nrg_trainer_free(m->trainer);
-    else if (m->store) nrg_store_free(m->store);
+    if (m->trainer)
+        nrg_trainer_free(m->trainer);
+    else if (m->store)
+        nrg_store_free(m->store);
     m->trainer = fresh;
     m->store = nrg_trainer_store(fresh);
     m->f64 = t.f64;
@@ -34,11 +37,14 @@ nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_tr
 }
 
 nrg_status nrg_ebm_train_go(nrg_ebm *m, nrg_progress_fn fn, void *ud) {
-    if (!m->trainer) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "nrg_ebm_train_go without nrg_ebm_train_prepare");
+    if (!m->trainer)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
+                        "nrg_ebm_train_go without nrg_ebm_train_prepare");
     return nrg_trainer_go(m->trainer, fn, ud);
 }
 
-nrg_status nrg_ebm_train(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o, nrg_progress_fn fn, void *ud) {
+nrg_status nrg_ebm_train(nrg_ebm *m, const nrg_table *data, const nrg_train_options *o,
+                         nrg_progress_fn fn, void *ud) {
     TRY(nrg_ebm_train_prepare(m, data, o, NULL));
     return nrg_ebm_train_go(m, fn, ud);
 }

@@ -19,7 +19,8 @@ static bool arrays_there(const nrg_model *k, const nrg_expr *e, const nrg_table 
     if (!e) return true;
     if (e->kind == NRG_X_NAME) {
         if (nrg_table_find(t, e->text)) return *any = true;
-        return nrg_model_dim(k, e->text) >= 0 || nrg_model_hyper(k, e->text) >= 0 || nrg_model_module(k, e->text) >= 0;
+        return nrg_model_dim(k, e->text) >= 0 || nrg_model_hyper(k, e->text) >= 0 ||
+               nrg_model_module(k, e->text) >= 0;
     }
     for (uint32_t i = e->kind == NRG_X_CALL ? 1 : 0; i < e->n; i++)
         if (!arrays_there(k, e->kid[i], t, any)) return false;
@@ -32,7 +33,9 @@ static bool found(const nrg_ebm *m, const nrg_table *t, const char *var) {
     for (uint32_t i = 0; i < k->datas.n; i++)
         for (uint32_t j = 0; j < k->datas.at[i].n; j++) {
             bool any = false;
-            if (nrg_same(k->datas.at[i].names[j], var) && arrays_there(k, k->datas.at[i].expr, t, &any) && any) return true;
+            if (nrg_same(k->datas.at[i].names[j], var) &&
+                arrays_there(k, k->datas.at[i].expr, t, &any) && any)
+                return true;
         }
     char given[256];
     snprintf(given, sizeof given, "given:%s", var);
@@ -42,7 +45,8 @@ static bool found(const nrg_ebm *m, const nrg_table *t, const char *var) {
 nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t, nrg_vars among) {
     nrg_vars out = 0;
     for (int32_t v = 0; v < (int32_t)m->model->vars.n; v++)
-        if ((among >> v & 1) && t && found(m, t, m->model->vars.at[v].name)) out |= (nrg_vars)1 << v;
+        if ((among >> v & 1) && t && found(m, t, m->model->vars.at[v].name))
+            out |= (nrg_vars)1 << v;
     return out;
 }
 
@@ -51,15 +55,18 @@ static bool serves(const nrg_ebm *m, const nrg_table *t, nrg_vars need, const ch
     const nrg_model *k = m->model;
     const char *eq = strchr(map, '=');
     for (int32_t v = 0; eq && v < (int32_t)k->vars.n; v++)
-        if ((need >> v & 1) && strlen(k->vars.at[v].name) == (size_t)(eq - map) && !strncmp(map, k->vars.at[v].name, (size_t)(eq - map)))
+        if ((need >> v & 1) && strlen(k->vars.at[v].name) == (size_t)(eq - map) &&
+            !strncmp(map, k->vars.at[v].name, (size_t)(eq - map)))
             return true;
     size_t n = eq ? strcspn(eq + 1, "-+") : 0;
     for (int i = 0; eq && i < nrg_table_count(t); i++)
-        if (strlen(nrg_table_at(t, i)->name) == n && !strncmp(nrg_table_at(t, i)->name, eq + 1, n)) return true;
+        if (strlen(nrg_table_at(t, i)->name) == n && !strncmp(nrg_table_at(t, i)->name, eq + 1, n))
+            return true;
     return !eq; // so that a malformed one is reported
 }
 
-static nrg_status maps_for(nrg_ebm *m, nrg_arena *a, const nrg_table *t, nrg_vars need, nrg_bind_spec *spec) {
+static nrg_status maps_for(nrg_ebm *m, nrg_arena *a, const nrg_table *t, nrg_vars need,
+                           nrg_bind_spec *spec) {
     const char **maps = NRG_NEWS(a, const char *, m->maps_n + 1);
     if (!maps) return NRG_E098;
     for (int i = 0; i < m->maps_n; i++)
@@ -97,7 +104,8 @@ void nrg_values_free(nrg_values *v) {
 static nrg_status sizes_known(nrg_ebm *m) {
     for (uint32_t i = 0; i < m->model->dims.n; i++)
         if (m->model->dims.at[i].size < 0) {
-            nrg_fail(m->ctx, NRG_E050, m->model->dims.at[i].span, "the size of '%s' is not known", m->model->dims.at[i].name);
+            nrg_fail(m->ctx, NRG_E050, m->model->dims.at[i].span, "the size of '%s' is not known",
+                     m->model->dims.at[i].name);
             nrg_help(m->ctx, "give data, or --set %s=...", m->model->dims.at[i].name);
             return NRG_E050;
         }

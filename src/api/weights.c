@@ -14,7 +14,10 @@ static nrg_status param(nrg_ebm *m, int i, const nrg_param **out) {
 nrg_status nrg_ebm_weight(nrg_ebm *m, int i, nrg_weight_info *out) {
     const nrg_param *p;
     TRY(param(m, i, &p));
-    *out = (nrg_weight_info){.name = p->name, .owner = p->owner, .rank = p->shape.rank, .count = nrg_shape_count(&p->shape)};
+    *out = (nrg_weight_info){.name = p->name,
+                             .owner = p->owner,
+                             .rank = p->shape.rank,
+                             .count = nrg_shape_count(&p->shape)};
     for (int a = 0; a < p->shape.rank; a++) out->dim[a] = p->shape.dim[a];
     return NRG_OK;
 }
@@ -42,7 +45,8 @@ nrg_status nrg_ebm_weight_data(nrg_ebm *m, int i, nrg_cell *type, void **data) {
     const nrg_param *p;
     TRY(param(m, i, &p));
     const nrg_buffer *b = nrg_store_get(m->store, p->name);
-    if (!b) return nrg_fail(m->ctx, NRG_E099, NRG_NOWHERE, "no numbers for the weight '%s'", p->name);
+    if (!b)
+        return nrg_fail(m->ctx, NRG_E099, NRG_NOWHERE, "no numbers for the weight '%s'", p->name);
     *type = b->type == NRG_BUF_F64 ? NRG_CELL_F64 : NRG_CELL_F32;
     *data = b->data;
     return NRG_OK;
@@ -53,7 +57,8 @@ nrg_status nrg_ebm_weight_get(nrg_ebm *m, int i, double *to) {
     void *data;
     TRY(nrg_ebm_weight_data(m, i, &type, &data));
     int64_t n = nrg_shape_count(&m->model->params.at[i].shape);
-    for (int64_t k = 0; k < n; k++) to[k] = nrg_store_number(type == NRG_CELL_F64 ? NRG_F64 : NRG_F32, data, k);
+    for (int64_t k = 0; k < n; k++)
+        to[k] = nrg_store_number(type == NRG_CELL_F64 ? NRG_F64 : NRG_F32, data, k);
     return NRG_OK;
 }
 
@@ -63,8 +68,10 @@ nrg_status nrg_ebm_weight_set(nrg_ebm *m, int i, const double *from) {
     TRY(nrg_ebm_weight_data(m, i, &type, &data));
     int64_t n = nrg_shape_count(&m->model->params.at[i].shape);
     for (int64_t k = 0; k < n; k++) {
-        if (type == NRG_CELL_F64) ((double *)data)[k] = from[k];
-        else ((float *)data)[k] = (float)from[k];
+        if (type == NRG_CELL_F64)
+            ((double *)data)[k] = from[k];
+        else
+            ((float *)data)[k] = (float)from[k];
     }
     return NRG_OK;
 }

@@ -9,8 +9,10 @@ static void put_grid(nrg_text *data, const nrg_field *f) {
         for (int j = 0; j < f->nx; j++) {
             double x = f->nx > 1 ? f->x0 + (f->x1 - f->x0) * j / (f->nx - 1) : f->x0;
             double z = f->z[(int64_t)i * f->nx + j];
-            if (isfinite(z)) nrg_text_put(data, "%.9g %.9g %.9g\n", x, y, z);
-            else nrg_text_put(data, "%.9g %.9g ?\n", x, y);
+            if (isfinite(z))
+                nrg_text_put(data, "%.9g %.9g %.9g\n", x, y, z);
+            else
+                nrg_text_put(data, "%.9g %.9g ?\n", x, y);
         }
         nrg_text_put(data, "\n");
     }
@@ -19,32 +21,43 @@ static void put_grid(nrg_text *data, const nrg_field *f) {
 
 static void put_points(nrg_text *data, const nrg_curve *p) {
     for (int64_t i = 0; i < p->n; i++)
-        if (isfinite(p->x[i]) && isfinite(p->y[i])) nrg_text_put(data, "%.9g %.9g\n", p->x[i], p->y[i]);
+        if (isfinite(p->x[i]) && isfinite(p->y[i]))
+            nrg_text_put(data, "%.9g %.9g\n", p->x[i], p->y[i]);
     nrg_text_put(data, "\n\n");
 }
 
 static void put_script(nrg_text *script, const char *path, const nrg_field *f, bool points) {
     // Sequential and monotone in lightness: dark purple (low) over teal to pale yellow (high).
-    nrg_text_put(script, "set palette defined (0 '#2a0845', 1 '#31508c', 2 '#1f8a8c', 3 '#5bc264', 4 '#fbf6c0')\n");
-    nrg_text_put(script, "set datafile missing '?'\nset cblabel '%s'\n", f->z_label ? f->z_label : "F (low = good)");
-    nrg_text_put(script, "set contour base\nset cntrparam levels 12\nset view map\nunset surface\nunset key\n"
-                         "set table $levels\nsplot ");
+    nrg_text_put(
+        script,
+        "set palette defined (0 '#2a0845', 1 '#31508c', 2 '#1f8a8c', 3 '#5bc264', 4 '#fbf6c0')\n");
+    nrg_text_put(script, "set datafile missing '?'\nset cblabel '%s'\n",
+                 f->z_label ? f->z_label : "F (low = good)");
+    nrg_text_put(
+        script,
+        "set contour base\nset cntrparam levels 12\nset view map\nunset surface\nunset key\n"
+        "set table $levels\nsplot ");
     nrg_gnuplot_data(path, script);
     nrg_text_put(script, " index 0 using 1:2:3 with lines\nunset table\n");
-    nrg_text_put(script, "set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\nset tics out nomirror\nplot ", f->x0, f->x1, f->y0, f->y1);
+    nrg_text_put(script,
+                 "set xrange [%.9g:%.9g]\nset yrange [%.9g:%.9g]\nset tics out nomirror\nplot ",
+                 f->x0, f->x1, f->y0, f->y1);
     nrg_gnuplot_data(path, script);
-    nrg_text_put(script, " index 0 using 1:2:3 with image, \\\n     $levels using 1:2 with lines lw 0.7 lc rgb '#b0ffffff'");
+    nrg_text_put(script, " index 0 using 1:2:3 with image, \\\n     $levels using 1:2 with lines "
+                         "lw 0.7 lc rgb '#b0ffffff'");
     if (points) {
         nrg_text_put(script, ", \\\n     ");
         nrg_gnuplot_data(path, script);
-        nrg_text_put(script, " index 1 using 1:2 with points pt 7 ps 0.75 lc rgb '#000000', \\\n     ");
+        nrg_text_put(script,
+                     " index 1 using 1:2 with points pt 7 ps 0.75 lc rgb '#000000', \\\n     ");
         nrg_gnuplot_data(path, script);
         nrg_text_put(script, " index 1 using 1:2 with points pt 7 ps 0.5 lc rgb '#ff8c00'");
     }
     nrg_text_put(script, "\n");
 }
 
-nrg_status nrg_plot_field(nrg_ctx *c, const char *path, const nrg_plot_axes *axes, const nrg_field *f, const nrg_curve *points) {
+nrg_status nrg_plot_field(nrg_ctx *c, const char *path, const nrg_plot_axes *axes,
+                          const nrg_field *f, const nrg_curve *points) {
     nrg_text script = nrg_text_make(c), data = nrg_text_make(c);
     nrg_status s = nrg_gnuplot_head(path, axes, 760, 600, &script);
     if (s == NRG_OK) {

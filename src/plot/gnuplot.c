@@ -39,27 +39,36 @@ void nrg_gnuplot_data(const char *path, nrg_text *script) {
     const char *b = base_of(path);
     nrg_text name = nrg_text_make(script->ctx);
     nrg_text_put(&name, "%.*s.dat", (int)(stem(path) - (size_t)(b - path)), b);
-    if (nrg_text_end(&name) == NRG_OK) quoted(script, name.at, name.n);
-    else script->bad = true;
+    if (nrg_text_end(&name) == NRG_OK)
+        quoted(script, name.at, name.n);
+    else
+        script->bad = true;
     nrg_text_free(&name);
 }
 
-nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width, int height, nrg_text *script) {
+nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width, int height,
+                            nrg_text *script) {
     if (ends(path, ".svg")) {
-        nrg_text_put(script, "set terminal svg size %d,%d font 'sans,14' background '#ffffff'\n", width, height);
+        nrg_text_put(script, "set terminal svg size %d,%d font 'sans,14' background '#ffffff'\n",
+                     width, height);
     } else if (ends(path, ".png")) {
-        nrg_text_put(script, "if (strstrt(GPVAL_TERMINALS, ' pngcairo ') > 0) {\n"
-                             "    set terminal pngcairo size %d,%d font 'sans,12' background '#ffffff'\n"
-                             "} else {\n    set terminal png size %d,%d\n}\n", width, height, width, height);
+        nrg_text_put(script,
+                     "if (strstrt(GPVAL_TERMINALS, ' pngcairo ') > 0) {\n"
+                     "    set terminal pngcairo size %d,%d font 'sans,12' background '#ffffff'\n"
+                     "} else {\n    set terminal png size %d,%d\n}\n",
+                     width, height, width, height);
     } else {
-        nrg_status s = nrg_fail(script->ctx, NRG_E090, NRG_NOWHERE, "a picture is a .png or a .svg file, not %s", path);
+        nrg_status s = nrg_fail(script->ctx, NRG_E090, NRG_NOWHERE,
+                                "a picture is a .png or a .svg file, not %s", path);
         nrg_help(script->ctx, "-o picture.png");
         return s;
     }
     nrg_text_put(script, "set output ");
     quoted(script, base_of(path), strlen(base_of(path)));
-    nrg_text_put(script, "\nset encoding utf8\nset border lc rgb '#404040'\nset tics textcolor rgb '#202020'\n"
-                         "set key top right opaque box lc rgb '#c0c0c0' noenhanced\n");
+    nrg_text_put(
+        script,
+        "\nset encoding utf8\nset border lc rgb '#404040'\nset tics textcolor rgb '#202020'\n"
+        "set key top right opaque box lc rgb '#c0c0c0' noenhanced\n");
     label(script, "title", a->title);
     label(script, "xlabel", a->x);
     label(script, "ylabel", a->y);
@@ -78,8 +87,12 @@ static void child(const char *folder, const char *script, int out) {
 static nrg_status report(nrg_ctx *c, int status, const char *said, const char *script) {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return NRG_OK;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-        nrg_status s = nrg_fail(c, NRG_E092, NRG_NOWHERE, "cannot draw: the program gnuplot is not installed");
-        nrg_help(c, "install gnuplot (Debian: gnuplot-nox), or draw with your own tool: the data lie beside %s", script);
+        nrg_status s =
+            nrg_fail(c, NRG_E092, NRG_NOWHERE, "cannot draw: the program gnuplot is not installed");
+        nrg_help(c,
+                 "install gnuplot (Debian: gnuplot-nox), or draw with your own tool: the data lie "
+                 "beside %s",
+                 script);
         return s;
     }
     nrg_status s = nrg_fail(c, NRG_E092, NRG_NOWHERE, "gnuplot refused %s", script);
@@ -91,7 +104,8 @@ static nrg_status run(nrg_ctx *c, const char *folder, const char *script) {
     char said[400];
     size_t n = 0;
     int fd[2], status = 0;
-    if (pipe(fd) != 0) return nrg_fail(c, NRG_E092, NRG_NOWHERE, "cannot start gnuplot: %s", strerror(errno));
+    if (pipe(fd) != 0)
+        return nrg_fail(c, NRG_E092, NRG_NOWHERE, "cannot start gnuplot: %s", strerror(errno));
     pid_t pid = fork();
     if (pid == 0) {
         close(fd[0]);
@@ -107,8 +121,10 @@ static nrg_status run(nrg_ctx *c, const char *folder, const char *script) {
     }
     said[n] = 0;
     close(fd[0]);
-    if (pid < 0) return nrg_fail(c, NRG_E092, NRG_NOWHERE, "cannot start gnuplot: %s", strerror(errno));
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    if (pid < 0)
+        return nrg_fail(c, NRG_E092, NRG_NOWHERE, "cannot start gnuplot: %s", strerror(errno));
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return report(c, status, said, script);
 }
 

@@ -52,13 +52,16 @@ static nrg_status common_scale(nrg_ctx *c, const nrg_tiles *t, double *scale) {
     return NRG_OK;
 }
 
-static unsigned char byte_of(double v) { return (unsigned char)(v <= 0 ? 0 : v >= 1 ? 255 : lrint(v * 255)); }
+static unsigned char byte_of(double v) {
+    return (unsigned char)(v <= 0 ? 0 : v >= 1 ? 255 : lrint(v * 255));
+}
 
 // Blue, white, red: v in -1..1.
 static void diverging(double v, unsigned char *rgb) {
     static const double blue[3] = {0.02, 0.19, 0.56}, red[3] = {0.62, 0.04, 0.10};
     const double *end = v < 0 ? blue : red;
-    double s = fmin(fabs(v), 1), curve = s * (2 - s) * 0.5 + s * 0.5; // steeper near zero, where most weights are
+    double s = fmin(fabs(v), 1),
+           curve = s * (2 - s) * 0.5 + s * 0.5; // steeper near zero, where most weights are
     for (int i = 0; i < 3; i++) rgb[i] = byte_of(1 + (end[i] - 1) * curve);
 }
 
@@ -81,13 +84,18 @@ static void colour(const nrg_tiles *t, int64_t tile, double scale, unsigned char
     for (int64_t p = 0; p < pixels; p++) {
         unsigned char *rgb = small + 3 * p;
         double v = a[p];
-        if (!isfinite(v)) rgb[0] = 255, rgb[1] = 0, rgb[2] = 255; // magenta: not a number
-        else if (t->diverging && t->channels == 1) diverging(scale > 0 ? v / scale : 0, rgb);
-        else for (int k = 0; k < 3; k++) rgb[k] = byte_of((a[(t->channels == 3 ? k * pixels : 0) + p] - lo) / (hi - lo));
+        if (!isfinite(v))
+            rgb[0] = 255, rgb[1] = 0, rgb[2] = 255; // magenta: not a number
+        else if (t->diverging && t->channels == 1)
+            diverging(scale > 0 ? v / scale : 0, rgb);
+        else
+            for (int k = 0; k < 3; k++)
+                rgb[k] = byte_of((a[(t->channels == 3 ? k * pixels : 0) + p] - lo) / (hi - lo));
     }
 }
 
-static void paste(const layout *l, const nrg_tiles *t, int64_t tile, const unsigned char *small, unsigned char *page) {
+static void paste(const layout *l, const nrg_tiles *t, int64_t tile, const unsigned char *small,
+                  unsigned char *page) {
     int64_t x0 = l->border + (tile % l->across) * (t->w * l->zoom + l->border);
     int64_t y0 = l->border + (tile / l->across) * (t->h * l->zoom + l->border);
     for (int64_t y = 0; y < t->h * l->zoom; y++) {
@@ -97,8 +105,11 @@ static void paste(const layout *l, const nrg_tiles *t, int64_t tile, const unsig
     }
 }
 
-static nrg_status write_png(nrg_ctx *c, const char *path, const layout *l, const unsigned char *page) {
-    png_image im = {.version = PNG_IMAGE_VERSION, .width = (png_uint_32)l->width, .height = (png_uint_32)l->height,
+static nrg_status write_png(nrg_ctx *c, const char *path, const layout *l,
+                            const unsigned char *page) {
+    png_image im = {.version = PNG_IMAGE_VERSION,
+                    .width = (png_uint_32)l->width,
+                    .height = (png_uint_32)l->height,
                     .format = PNG_FORMAT_RGB};
     png_alloc_size_t n = 0;
     if (!png_image_write_get_memory_size(im, n, 0, page, 0, NULL))
@@ -123,10 +134,13 @@ nrg_status nrg_plot_tiles(nrg_ctx *c, const char *path, const nrg_tiles *t) {
     double scale = 0;
     layout l = lay(t);
     if (t->n < 1 || t->h < 1 || t->w < 1 || l.width > 30000 || l.height > 30000)
-        return nrg_fail(c, NRG_E090, NRG_NOWHERE, "%lld images of %d x %d do not fit on a page", (long long)t->n, t->h, t->w);
+        return nrg_fail(c, NRG_E090, NRG_NOWHERE, "%lld images of %d x %d do not fit on a page",
+                        (long long)t->n, t->h, t->w);
     TRY(common_scale(c, t, &scale));
-    size_t small_n = (size_t)t->h * (size_t)t->w * 3, page_n = (size_t)l.width * (size_t)l.height * 3;
-    unsigned char *small = nrg_mem(c, NULL, 0, small_n), *page = small ? nrg_mem(c, NULL, 0, page_n) : NULL;
+    size_t small_n = (size_t)t->h * (size_t)t->w * 3,
+           page_n = (size_t)l.width * (size_t)l.height * 3;
+    unsigned char *small = nrg_mem(c, NULL, 0, small_n),
+                  *page = small ? nrg_mem(c, NULL, 0, page_n) : NULL;
     nrg_status s = page ? NRG_OK : NRG_E098;
     if (page) {
         memset(page, 0x90, page_n);

@@ -115,7 +115,8 @@ static void gradients(void **state) {
             assert_int_equal(nrg_ebm_energy(m, q, s > 0 ? up : down), NRG_OK);
             nrg_table_free(q);
         }
-        for (int i = 0; i < 6; i++) assert_true(fabs((up[i] - down[i]) / (2 * h) - g[2 * i + d]) < 1e-8);
+        for (int i = 0; i < 6; i++)
+            assert_true(fabs((up[i] - down[i]) / (2 * h) - g[2 * i + d]) < 1e-8);
     }
     assert_int_equal(nrg_ebm_weight_find(m, "G.0.weight", &at), NRG_OK);
     assert_int_equal(nrg_ebm_gradient(m, t, "G.0.weight", gw, &n), NRG_OK);
@@ -153,7 +154,8 @@ static void questions(void **state) {
     for (int i = 0; i < 6; i++) { // p = exp(-E) / sum exp(-E)
         double Z = 0;
         for (int k = 0; k < 3; k++) Z += exp(-r->energy[3 * i + k]);
-        for (int k = 0; k < 3; k++) assert_true(fabs(exp(-r->energy[3 * i + k]) / Z - r->p[3 * i + k]) < 1e-12);
+        for (int k = 0; k < 3; k++)
+            assert_true(fabs(exp(-r->energy[3 * i + k]) / Z - r->p[3 * i + k]) < 1e-12);
     }
     assert_int_equal(nrg_reply_text(r, NRG_AS_CSV, &csv), NRG_OK);
     assert_true(strncmp(csv, "sample,cat,dog,cow,free,status\n0,", 33) == 0);
@@ -228,15 +230,19 @@ static void saved(void **state) {
 static nrg_node energy(void *ud, nrg_graph *g, const nrg_node *v, int n) {
     (void)ud;
     (void)n;
-    nrg_node s = nrg_weight_node(g, "s"), Gx = nrg_apply_module(g, "G", &v[0], 1); // in the order of the text: so start the weights
+    nrg_node s = nrg_weight_node(g, "s"),
+             Gx = nrg_apply_module(g, "G", &v[0],
+                                   1); // in the order of the text: so start the weights
     return nrg_sum_squares(g, nrg_sub(g, v[1], nrg_mul(g, s, Gx)));
 }
 
 static void callback(void **state) {
     (void)state;
-    static const char head[] = "dim D = 2, M = 2\ngiven x : real[D]\npredict y : real[M]\nweight s : real init 0.5\n"
-                               "module G = linear(3) | tanh | linear(M)\n";
-    static const char tail[] = "minimize y by exact\nlearn energy\noptimize by adam(epochs=2, batch=3)\n";
+    static const char head[] =
+        "dim D = 2, M = 2\ngiven x : real[D]\npredict y : real[M]\nweight s : real init 0.5\n"
+        "module G = linear(3) | tanh | linear(M)\n";
+    static const char tail[] =
+        "minimize y by exact\nlearn energy\noptimize by adam(epochs=2, batch=3)\n";
     static const char body[] = "energy E(x, y) = sq(y - s * G(x))\n";
     char whole[1000], parts[1000];
     nrg_ctx *c = nrg_ctx_new(NULL, NULL);
@@ -248,7 +254,8 @@ static void callback(void **state) {
     o.seed = 4;
     snprintf(parts, sizeof parts, "%s%s", head, tail);
     snprintf(whole, sizeof whole, "%s%s%s", head, body, tail);
-    assert_int_equal(nrg_ebm_load_fn(c, "c", parts, strlen(parts), &o, "x, y", energy, NULL, &a), NRG_OK);
+    assert_int_equal(nrg_ebm_load_fn(c, "c", parts, strlen(parts), &o, "x, y", energy, NULL, &a),
+                     NRG_OK);
     assert_int_equal(nrg_ebm_load_text(c, "t", whole, strlen(whole), &o, &b), NRG_OK);
     nrg_table_new(c, &t);
     nrg_table_put(t, "x", NRG_CELL_F64, 2, x_dim, xs);
@@ -309,8 +316,9 @@ static void refused(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(messages),  cmocka_unit_test(look),         cmocka_unit_test(gradients),
-                                       cmocka_unit_test(questions), cmocka_unit_test(expectations), cmocka_unit_test(saved),
-                                       cmocka_unit_test(callback),  cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(messages),     cmocka_unit_test(look),
+                                       cmocka_unit_test(gradients),    cmocka_unit_test(questions),
+                                       cmocka_unit_test(expectations), cmocka_unit_test(saved),
+                                       cmocka_unit_test(callback),     cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

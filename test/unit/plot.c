@@ -31,7 +31,8 @@ static void tiles(void **state) {
     unsigned char *p = malloc(PNG_IMAGE_SIZE(im));
     assert_true(png_image_finish_read(&im, NULL, p, 0, NULL));
     assert_true(im.width >= 60 && im.height >= 40);
-    unsigned char *first = p + 3 * (im.width * 4 + 4), *last = p + 3 * (im.width * (im.height - 5) + im.width - 5);
+    unsigned char *first = p + 3 * (im.width * 4 + 4),
+                  *last = p + 3 * (im.width * (im.height - 5) + im.width - 5);
     assert_true(first[2] > first[0] + 80); // blue
     assert_true(last[0] > last[2] + 80);   // red
     free(p);
@@ -60,11 +61,14 @@ static void curves(void **state) {
     }
     nrg_ctx *c = nrg_ctx_new(NULL, NULL);
     double x[50], y[50], z[50];
-    for (int i = 0; i < 50; i++) x[i] = i, y[i] = exp(-i / 10.0), z[i] = i == 7 ? NAN : sin(i / 5.0);
+    for (int i = 0; i < 50; i++)
+        x[i] = i, y[i] = exp(-i / 10.0), z[i] = i == 7 ? NAN : sin(i / 5.0);
     nrg_curve v[2] = {{"loss", x, y, 50, false}, {"it's", x, z, 50, false}};
-    nrg_plot_axes axes[2] = {{"a 'title'", "epoch", "loss", false}, {NULL, "epoch", "energy", false}};
+    nrg_plot_axes axes[2] = {{"a 'title'", "epoch", "loss", false},
+                             {NULL, "epoch", "energy", false}};
     assert_int_equal(nrg_plot_curves(c, in("loss.png"), axes, v, 2), NRG_OK);
-    assert_true(nrg_file_exists(in("loss.png")) && nrg_file_exists(in("loss.gp")) && nrg_file_exists(in("loss.dat")));
+    assert_true(nrg_file_exists(in("loss.png")) && nrg_file_exists(in("loss.gp")) &&
+                nrg_file_exists(in("loss.dat")));
     const nrg_curve *both[2] = {v, v};
     const int n[2] = {1, 2};
     assert_int_equal(nrg_plot_panels(c, in("two.svg"), axes, both, n), NRG_OK);
@@ -130,7 +134,8 @@ int main(void) {
     nrg_status made = nrg_folder_make(c, folder);
     nrg_ctx_free(c);
     if (made != NRG_OK) return 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(tiles), cmocka_unit_test(curves),
-                                       cmocka_unit_test(field), cmocka_unit_test(refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(tiles),
+                                       cmocka_unit_test(curves), cmocka_unit_test(field),
+                                       cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
