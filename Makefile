@@ -42,7 +42,7 @@ fuzz: setup
 	  -artifact_prefix=build/fuzz/found/$$n- build/fuzz/found/$$n test/fuzz/corpus/$$n || exit 1; done
 
 install: all
-	@cmake --install build
+	@cmake --install build $(if $(PREFIX),--prefix $(PREFIX))
 
 demo: all
 	@examples/demo
