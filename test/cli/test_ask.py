@@ -2,6 +2,7 @@
 """nrg ask, energy, plot: the six questions or the reason why not, tables, files, pictures."""
 import json
 import math
+import subprocess
 import unittest
 
 import kit
@@ -77,6 +78,13 @@ class Ask(kit.Case):
         self.refused("plot", "landscape", "run", "x[0]", "x[5]", "--data", "moons.npz", code=2, says="2 numbers")
         self.refused("plot", "landscape", "run", "x[0]", "y", "--data", "moons.npz", code=2, says="category")
         self.refused("plot", "loss", "moons.npz", code=4, says="E05")
+
+    def test_without_gnuplot(self):
+        got = subprocess.run([kit.NRG, "plot", "loss", "run", "-o", "alone.png"], cwd=self.folder, env={"PATH": "/nowhere"},
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertEqual(got.returncode, 4)
+        self.assertIn("gnuplot is not installed", got.stderr)
+        self.assertTrue((self.folder / "alone.dat").exists())
 
 
 kit.main()
