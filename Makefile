@@ -1,4 +1,5 @@
 # Short front door over CMake's presets. `make` leaves the command at build/nrg.
+MAKEFLAGS += --no-print-directory
 JOBS ?= $(shell nproc)
 .PHONY: all setup test test-all stress bench demo fuzz install clean arrows
 
