@@ -12,7 +12,7 @@ static nrg_status param(nrg_ebm *m, int i, const nrg_param **out) {
 }
 
 nrg_status nrg_ebm_weight(nrg_ebm *m, int i, nrg_weight_info *out) {
-    const nrg_param *p;
+    const nrg_param *p = NULL;
     TRY(param(m, i, &p));
     *out = (nrg_weight_info){.name = p->name,
                              .owner = p->owner,
@@ -42,7 +42,7 @@ nrg_status nrg_ebm_weight_find(nrg_ebm *m, const char *name, int *i) {
 }
 
 nrg_status nrg_ebm_weight_data(nrg_ebm *m, int i, nrg_cell *type, void **data) {
-    const nrg_param *p;
+    const nrg_param *p = NULL;
     TRY(param(m, i, &p));
     const nrg_buffer *b = nrg_store_get(m->store, p->name);
     if (!b)
