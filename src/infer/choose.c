@@ -179,8 +179,10 @@ nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st) {
         st->method = NRG_BY_NONE; // a choice by domain alone is made again by structure
     if (st->method != NRG_BY_NONE && st->written) return check_written(m, st, &c);
     if (st->by) return NRG_OK; // a module
+    if (st->verb == NRG_SAMPLE_VERB && c.real) return pick(st, NRG_BY_hmc, "reals");
     if (st->verb == NRG_SAMPLE_VERB)
-        return lost(m, st, NRG_E071, "no sampler is built yet", "use minimize or marginalize");
+        return lost(m, st, NRG_E071, "samplers of discrete variables are not built yet",
+                    "use minimize or marginalize");
     if (c.structured)
         return lost(m, st, NRG_E071, "algorithms for combinatorial domains are not built yet",
                     "leave the domain out where the array is small");

@@ -1,0 +1,321 @@
+// Laws of sampling: moments of known densities, bounds, temperature, sameness. Every chain gives one draw after its warm-up, so
+// that draws are independent and errors are exact: each check is at 4.5 standard errors, about 7e-6 false alarms a check and
+// below 1e-3 for the whole file, had the seeds not been fixed.
+#include "infer/sample.h"
+#include "infer_help.h"
+
+enum { CHAINS = 4000 };
+static const double FAR = 4.5;
+
+static nrg_draws drawn(fixture *f, const char *vars, const char *given, int64_t rows, int64_t chains, int64_t draws, int64_t warmup) {
+    nrg_sample_spec spec = {.rows = rows, .chains = chains, .draws = draws, .warmup = warmup, .every = 5, .seed = 7, .threads = 2};
+    char name[2] = {0};
+    nrg_draws d;
+    for (const char *p = vars; *p; p++) name[0] = *p, spec.vars |= set(f, name);
+    for (const char *p = given; *p; p++) name[0] = *p, spec.given |= set(f, name);
+    ok(f, nrg_sample(f->m, f->s, &spec, &d));
+    return d;
+}
+
+static void within(const char *what, double found, double truth, double error) {
+    double z = (found - truth) / error;
+    print_message("%-40s %10.5f, truth %10.5f, z = %5.2f\n", what, found, truth, z);
+    if (!(fabs(z) < FAR)) fail_msg("%s is off", what);
+}
+
+typedef struct {
+    double mean, var, third, fourth; // central
+} moments;
+
+static moments moments_of(const double *x, int64_t n, int64_t gap) {
+    moments m = {0};
+    for (int64_t i = 0; i < n; i++) m.mean += x[i * gap] / (double)n;
+    for (int64_t i = 0; i < n; i++) {
+        double d = x[i * gap] - m.mean;
+        m.var += d * d / (double)(n - 1);
+        m.third += d * d * d / (double)n;
+        m.fourth += d * d * d * d / (double)n;
+    }
+    return m;
+}
+
+// Mean and variance against the truth; the error of the variance from the fourth moment.
+static void matches(const char *what, const double *x, int64_t n, int64_t gap, double mean, double var, double fourth) {
+    char line[80];
+    moments m = moments_of(x, n, gap);
+    snprintf(line, sizeof line, "%s: mean", what);
+    within(line, m.mean, mean, sqrt(var / (double)n));
+    snprintf(line, sizeof line, "%s: variance", what);
+    within(line, m.var, var, sqrt((fourth - var * var) / (double)n));
+}
+
+static void gaussian(const char *what, const char *text, nrg_dtype type, double mean, double var) {
+    fixture f = load(text, type);
+    nrg_draws d = drawn(&f, "x", "", 1, CHAINS, 1, -1);
+    matches(what, d.value[0], CHAINS, 1, mean, var, 3 * var * var);
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+// ---- temperature and bias of Langevin
+
+#define NORMAL "predict x : real\nenergy E(x) = 0.5 * sq(x)\nsample x by "
+
+// With step h the chain is x' = (1 - h/2) x + sqrt(h) n: its variance v = (1 - h/2)^2 v + h gives v (h - h^2/4) = h, so
+// v = 1 / (1 - h/4) exactly.
+static void langevin_has_the_variance_of_its_step(void **state) {
+    (void)state;
+    gaussian("step 0.1", NORMAL "langevin(steps=200, step=0.1)", NRG_F64, 0, 1 / (1 - 0.1 / 4));
+    gaussian("step 1", NORMAL "langevin(steps=60, step=1)", NRG_F32, 0, 1 / (1 - 1.0 / 4));
+    gaussian("step 2", NORMAL "langevin(steps=60, step=2)", NRG_F64, 0, 2);
+}
+
+// x - e grad + N(0, e), as it is often written, is step = 2e with noise^2 = e: v = e / (2e - e^2) = 1 / (2 - e), about one half.
+static void wrong_form_has_half_the_variance(void **state) {
+    (void)state;
+    fixture f = load(NORMAL "langevin(steps=300, step=0.1, noise=0.22360679774997896)", NRG_F64); // e = 0.05
+    nrg_draws d = drawn(&f, "x", "", 1, CHAINS, 1, -1);
+    double v = 1 / (2 - 0.05);
+    matches("wrong form", d.value[0], CHAINS, 1, 0, v, 3 * v * v);
+    assert_true(fabs(d.temperature - 0.5) < 1e-12);
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+static void noise_says_the_temperature(void **state) {
+    (void)state;
+    static const struct { const char *by; double T; } rows[] = {
+        {"langevin(step=1, noise=0.01)", 1e-4}, {"langevin(step=0.3)", 1}, {"mala", 1}, {"hmc", 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "%s%s", NORMAL, rows[i].by);
+        fixture f = load(text, NRG_F64);
+        nrg_draws d = drawn(&f, "x", "", 1, 2, 1, 5);
+        assert_true(fabs(d.temperature - rows[i].T) < 1e-9);
+        nrg_draws_free(&d);
+        drop(&f);
+    }
+    fixture f = load(NORMAL "langevin(step=1, clip=0.1)", NRG_F64);
+    nrg_draws d = drawn(&f, "x", "", 1, 2, 1, 5);
+    assert_true(isnan(d.temperature)); // nothing is known of a clipped drift
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+static void beta_divides_the_variance(void **state) {
+    (void)state;
+    static const char *const by[] = {"langevin(steps=400, step=0.02)", "mala(steps=200)", "hmc(steps=100)"};
+    static const double bias[] = {1 / (1 - 0.02 * 2 / 4), 1, 1}; // the step in units of the variance
+    for (int i = 0; i < 3; i++) {
+        char text[200];
+        snprintf(text, sizeof text, "hyper beta = 2\n%s%s", NORMAL, by[i]);
+        gaussian(by[i], text, NRG_F64, 0, 0.5 * bias[i]);
+    }
+}
+
+// A schedule runs over the warm-up and ends at its last value.
+static void schedules_end_at_their_last_value(void **state) {
+    (void)state;
+    fixture f = load(NORMAL "langevin(steps=200, step=1 -> 0.2)", NRG_F64);
+    nrg_draws d = drawn(&f, "x", "", 1, CHAINS, 1, 400);
+    assert_true(fabs(d.step - 0.2) < 1e-12);
+    double v = 1 / (1 - 0.2 / 4); // the last steps are nearly 0.2; what the larger ones before add is far below the error
+    within("schedule: variance", moments_of(d.value[0], CHAINS, 1).var, v, v * sqrt(2.0 / CHAINS));
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+// ---- exact samplers
+
+// H = [2 0.8; 0.8 1]: inverse [1 -0.8; -0.8 2] / 1.36.
+static void correlated_pair(const char *by, nrg_dtype type) {
+    char text[400];
+    snprintf(text, sizeof text, "dim D = 2\npredict x : real[D]\nenergy E(x) = sq(x[first(D)] - 1) + 0.5 * sq(x[last(D)] + 2) "
+                                "+ 0.8 * (x[first(D)] - 1) * (x[last(D)] + 2)\nsample x by %s", by);
+    fixture f = load(text, type);
+    nrg_draws d = drawn(&f, "x", "", 1, CHAINS, 1, -1);
+    double a = 1 / 1.36, b = 2 / 1.36, c = -0.8 / 1.36, sum = 0, n = CHAINS;
+    matches(by, d.value[0], CHAINS, 2, 1, a, 3 * a * a);
+    matches(by, d.value[0] + 1, CHAINS, 2, -2, b, 3 * b * b);
+    for (int i = 0; i < CHAINS; i++) sum += (d.value[0][2 * i] - 1) * (d.value[0][2 * i + 1] + 2);
+    within("covariance", sum / n, c, sqrt((a * b + c * c) / n));
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+static void correlated_gaussians(void **state) {
+    (void)state;
+    correlated_pair("hmc(steps=120)", NRG_F64);
+    correlated_pair("hmc(steps=60, step=0.5, leapfrog=3)", NRG_F32);
+    correlated_pair("mala(steps=400)", NRG_F64);
+    correlated_pair("mala(steps=200, step=0.5)", NRG_F32);
+}
+
+// Moments of exp(-E) on a grid: an independent truth for one dimension.
+static void truth_of(double (*E)(double), double lo, double hi, double *mean, double *var, double *fourth) {
+    enum { N = 200000 };
+    double Z = 0, m[3] = {0}, h = (hi - lo) / N;
+    for (int i = 0; i < N; i++) {
+        double x = lo + (i + 0.5) * h, p = exp(-E(x));
+        Z += p;
+        m[0] += p * x;
+    }
+    *mean = m[0] / Z;
+    for (int i = 0; i < N; i++) {
+        double x = lo + (i + 0.5) * h, p = exp(-E(x)), c = x - *mean;
+        m[1] += p * c * c;
+        m[2] += p * c * c * c * c;
+    }
+    *var = m[1] / Z;
+    *fourth = m[2] / Z;
+}
+
+static void density(const char *text, double (*E)(double), double lo, double hi) {
+    double mean, var, fourth;
+    fixture f = load(text, NRG_F64);
+    truth_of(E, lo, hi, &mean, &var, &fourth);
+    nrg_draws d = drawn(&f, "x", "", 1, CHAINS, 1, -1);
+    for (int i = 0; i < CHAINS; i++) assert_true(d.value[0][i] >= lo && d.value[0][i] <= hi);
+    matches(strrchr(text, '\n') + 1, d.value[0], CHAINS, 1, mean, var, fourth);
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+static double well(double x) { return (x * x - 1) * (x * x - 1) + 0.3 * x; }
+
+#define WELL "predict x : real\nenergy E(x) = sq(sq(x) - 1) + 0.3 * x\n"
+static void double_well(void **state) {
+    (void)state;
+    density(WELL "sample x by hmc(steps=200)", well, -5, 5);
+    density(WELL "sample x by mala(steps=600)", well, -5, 5);
+}
+
+static double flat(double x) { return 0 * x; }
+static double slope(double x) { return 0.5 * (x - 1) * (x - 1); }
+
+// Uniform and truncated normal: the walls reflect. Langevin's bias is far below the error at these steps.
+static void bounded_densities(void **state) {
+    (void)state;
+    density("predict x : real in -1..2\nenergy E(x) = 0 * x\nsample x by langevin(steps=100, step=0.5)", flat, -1, 2);
+    density("predict x : real in -1..2\nenergy E(x) = 0 * x\nsample x by hmc(steps=30, step=0.7, leapfrog=2)", flat, -1, 2);
+    density("predict x : real in 0..2\nenergy E(x) = 0.5 * sq(x - 1)\nsample x by hmc(steps=100)", slope, 0, 2);
+    density("predict x : real in 0.5..1.5\nenergy E(x) = 0.5 * sq(x - 1)\nsample x by mala(steps=100, step=0.5)", slope, 0.5, 1.5);
+    density("predict x : real in 0..\nenergy E(x) = 0.5 * sq(x - 1)\nsample x by hmc(steps=120)", slope, 0, 12);
+    density("predict x : real in 0..2\nenergy E(x) = 0.5 * sq(x - 1)\nsample x by langevin(steps=1200, step=0.005)", slope, 0, 2);
+}
+
+// A mixture as a latent that is summed out: -log(exp(-(x-2)^2/2) + exp(-(x+2)^2/2) / 2).
+static double two(double x) { return -log(exp(-0.5 * (x - 2) * (x - 2)) + 0.5 * exp(-0.5 * (x + 2) * (x + 2))); }
+
+static void a_mixture_with_its_latent_summed_out(void **state) {
+    (void)state;
+    density("predict x : real\nlatent z : bit\nenergy E(x, z) = 0.5 * sq(x - 2 + 4 * z) + log(2) * z\nmarginalize z\n"
+            "sample x by hmc(steps=300)", two, -10, 10);
+}
+
+// ---- conditions, sameness, failures
+
+static void draws_given_x_follow_x(void **state) {
+    (void)state;
+    fixture f = load("given x : real\npredict y : real\nenergy E(x, y) = 2 * sq(y - 3 * x)\nsample y by hmc(steps=100)", NRG_F64);
+    double x[3] = {-1, 0, 2};
+    put_numbers(&f, "x", x, 3);
+    nrg_draws d = drawn(&f, "y", "x", 3, CHAINS, 1, -1);
+    for (int r = 0; r < 3; r++) matches("given x", d.value[0] + r * CHAINS, CHAINS, 1, 3 * x[r], 0.25, 3.0 / 16);
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+static void threads_and_batches_change_no_bit(void **state) {
+    (void)state;
+    static const char *const by[] = {"langevin(step=0.2)", "mala", "hmc"};
+    for (int k = 0; k < 3; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "dim D = 5\npredict x : real[D]\nweight A : real[D, D]\nenergy E(x) = sq(x) + softplus(dot(x, A @ x))\nsample x by %s", by[k]);
+        fixture f = load(text, NRG_F32);
+        nrg_sample_spec spec = {.vars = set(&f, "x"), .rows = 1, .chains = 700, .draws = 3, .warmup = 20, .every = 2, .seed = 3, .threads = 1};
+        nrg_draws one, other;
+        ok(&f, nrg_sample(f.m, f.s, &spec, &one));
+        for (int threads = 2; threads <= 8; threads *= 4) {
+            spec.threads = threads;
+            ok(&f, nrg_sample(f.m, f.s, &spec, &other));
+            assert_memory_equal(one.value[0], other.value[0], 700 * 3 * 5 * sizeof(double));
+            assert_memory_equal(one.energy, other.energy, 700 * 3 * sizeof(double));
+            nrg_draws_free(&other);
+        }
+        spec.chains = 1;
+        spec.first = 613;
+        ok(&f, nrg_sample(f.m, f.s, &spec, &other));
+        assert_memory_equal(one.value[0] + 613 * 15, other.value[0], 15 * sizeof(double));
+        nrg_draws_free(&other);
+        spec.seed = 4;
+        ok(&f, nrg_sample(f.m, f.s, &spec, &other));
+        assert_memory_not_equal(one.value[0] + 613 * 15, other.value[0], 15 * sizeof(double));
+        nrg_draws_free(&other);
+        nrg_draws_free(&one);
+        drop(&f);
+    }
+}
+
+// Chains that follow each other: the health says what is known of the process.
+static void health_of_chains(void **state) {
+    (void)state;
+    fixture f = load(NORMAL "langevin(step=0.2)", NRG_F64);
+    nrg_sample_spec spec = {.vars = set(&f, "x"), .rows = 1, .chains = 8, .draws = 2000, .warmup = 100, .every = 1, .seed = 3, .threads = 1};
+    nrg_draws d;
+    ok(&f, nrg_sample(f.m, f.s, &spec, &d));
+    double rho = 1 - 0.2 / 2, n = 16000 * (1 - rho) / (1 + rho); // an autoregression
+    assert_true(d.health[0][0].rhat < 1.02 && d.health[0][0].rhat > 0.99);
+    assert_true(d.health[0][0].bulk > 0.75 * n && d.health[0][0].bulk < 1.3 * n);
+    assert_true(isnan(d.acceptance));
+    nrg_draws_free(&d);
+    drop(&f);
+    f = load(NORMAL "hmc", NRG_F64);
+    spec.vars = set(&f, "x");
+    spec.warmup = 300;
+    ok(&f, nrg_sample(f.m, f.s, &spec, &d));
+    assert_true(d.acceptance > 0.7 && d.acceptance < 0.95);
+    assert_true(d.health[0][0].bulk > 4000 && d.diverged == 0);
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+static void refused(const char *text, nrg_status want, const char *words) {
+    fixture f = load(text, NRG_F64);
+    nrg_sample_spec spec = {.vars = set(&f, "x"), .rows = 1, .chains = 4, .draws = 1, .warmup = -1, .threads = 1};
+    nrg_draws d;
+    assert_int_equal(nrg_sample(f.m, f.s, &spec, &d), want);
+    if (!strstr(nrg_diag_get(f.c, nrg_diag_count(f.c) - 1)->message, words)) show(f.c), fail();
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
+static void failures_are_told(void **state) {
+    (void)state;
+    refused(NORMAL "langevin(steps=2000, step=5)", NRG_E080, "ran away");
+    refused("predict x : real\nenergy E(x) = -sq(sq(x))\nsample x by langevin(steps=500, step=1)", NRG_E080, "ran away");
+    refused(NORMAL "langevin(step=0)", NRG_E090, "positive");
+    refused(NORMAL "hmc(leapfrog=0)", NRG_E090, "leapfrog");
+    refused(NORMAL "nuts", NRG_E071, "nuts");
+    refused(NORMAL "hmc from data", NRG_E051, "start at the data");
+    refused("predict x : bit\nenergy E(x) = x\n", NRG_E071, "discrete");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(langevin_has_the_variance_of_its_step),
+        cmocka_unit_test(wrong_form_has_half_the_variance),
+        cmocka_unit_test(noise_says_the_temperature),
+        cmocka_unit_test(beta_divides_the_variance),
+        cmocka_unit_test(schedules_end_at_their_last_value),
+        cmocka_unit_test(correlated_gaussians),
+        cmocka_unit_test(double_well),
+        cmocka_unit_test(bounded_densities),
+        cmocka_unit_test(a_mixture_with_its_latent_summed_out),
+        cmocka_unit_test(draws_given_x_follow_x),
+        cmocka_unit_test(threads_and_batches_change_no_bit),
+        cmocka_unit_test(health_of_chains),
+        cmocka_unit_test(failures_are_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
