@@ -45,22 +45,32 @@ static void take(nrg_team *t, int worker) {
     for (;;) {
         uint_fast64_t v = atomic_load_explicit(&t->turn, memory_order_acquire);
         uint32_t part = (uint32_t)v;
-        nrg_part_fn fn = atomic_load_explicit(&t->fn, memory_order_relaxed);
-        void *ud = atomic_load_explicit(&t->ud, memory_order_relaxed);
-        if (part == CLOSED || part >= atomic_load_explicit(&t->parts, memory_order_relaxed)) return;
+        // Acquired one by one: who sees a word of a newer job also sees that `turn` was closed for it, and the swap below fails.
+        nrg_part_fn fn = atomic_load_explicit(&t->fn, memory_order_acquire);
+        void *ud = atomic_load_explicit(&t->ud, memory_order_acquire);
+        if (part == CLOSED || part >= atomic_load_explicit(&t->parts, memory_order_acquire)) return;
         if (!atomic_compare_exchange_weak_explicit(&t->turn, &v, v + 1, memory_order_acq_rel, memory_order_relaxed)) continue;
         fn(ud, worker, (int)part);
         atomic_fetch_add_explicit(&t->done, 1, memory_order_release);
     }
 }
 
-// Waits until the job's number differs from `seen` (or the team stops): first awake, then asleep.
-static void wait_for(nrg_team *t, uint32_t seen) {
+// A job other than number *seen is open, or the team stops. A closed one does not count: it would be seen and then missed.
+static bool fresh(nrg_team *t, uint32_t *seen) {
+    uint_fast64_t v = atomic_load(&t->turn);
+    if (atomic_load(&t->stop)) return true;
+    if ((uint32_t)v == CLOSED || (uint32_t)(v >> 32) == *seen) return false;
+    *seen = (uint32_t)(v >> 32);
+    return true;
+}
+
+// Waits for a job after number *seen (or the end): first awake, then asleep.
+static void wait_for(nrg_team *t, uint32_t *seen) {
     for (int i = 0; i < SPINS; i++, rest())
-        if ((uint32_t)(atomic_load(&t->turn) >> 32) != seen || atomic_load(&t->stop)) return;
+        if (fresh(t, seen)) return;
     pthread_mutex_lock(&t->lock);
     atomic_fetch_add(&t->sleepers, 1);
-    while ((uint32_t)(atomic_load(&t->turn) >> 32) == seen && !atomic_load(&t->stop)) pthread_cond_wait(&t->wake, &t->lock);
+    while (!fresh(t, seen)) pthread_cond_wait(&t->wake, &t->lock);
     atomic_fetch_sub(&t->sleepers, 1);
     pthread_mutex_unlock(&t->lock);
 }
@@ -73,8 +83,7 @@ static void *work(void *p) {
     _mm_setcsr(_mm_getcsr() | 0x8040u); // denormals are zero, as in the caller while a run works
 #endif
     while (!atomic_load(&t->stop)) {
-        wait_for(t, seen);
-        seen = (uint32_t)(atomic_load(&t->turn) >> 32);
+        wait_for(t, &seen);
         take(t, h->worker);
     }
     return NULL;
@@ -129,9 +138,9 @@ void nrg_team_go(nrg_team *t, nrg_part_fn fn, void *ud, int parts) {
     if (!t->tried) start(t);
     uint64_t number = (atomic_load(&t->turn) >> 32) + 1;
     atomic_store(&t->turn, number << 32 | CLOSED);
-    atomic_store_explicit(&t->fn, fn, memory_order_relaxed);
-    atomic_store_explicit(&t->ud, ud, memory_order_relaxed);
-    atomic_store_explicit(&t->parts, (unsigned)parts, memory_order_relaxed);
+    atomic_store_explicit(&t->fn, fn, memory_order_release); // release: not before `turn` is closed
+    atomic_store_explicit(&t->ud, ud, memory_order_release);
+    atomic_store_explicit(&t->parts, (unsigned)parts, memory_order_release);
     atomic_store(&t->done, 0);
     atomic_store(&t->turn, number << 32);
     wake_all(t);
