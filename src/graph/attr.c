@@ -449,9 +449,11 @@ static state *states(const nrg_graph *g, nrg_node y, nrg_node v, nrg_arena *scra
 
 nrg_status nrg_attr_of(const nrg_graph *g, nrg_node y, nrg_node v, nrg_attr *out) {
     *out = (nrg_attr){.degree = 3};
-    if (!y.i || y.i > nrg_graph_size(g) || !v.i || v.i > nrg_graph_size(g))
+    if (!y.i || y.i > nrg_graph_size(g) || !v.i || v.i > nrg_graph_size(g)) {
+        TRY(nrg_graph_check(g)); // why a node is bad, for instance refused memory
         return nrg_fail(g->ctx, NRG_E099, NRG_NOWHERE,
                         "attributes of a bad node, or with respect to one");
+    }
     nrg_arena scratch = nrg_arena_make(g->ctx);
     state *all = states(g, y, v, &scratch);
     if (all) {
