@@ -240,6 +240,22 @@ bool nrg_bind_present(nrg_bound *b, const nrg_expr *e) {
 
 // ---- all ---------------------------------------------------------------------------------------------------
 
+static bool says(const nrg_expr *e, const char *name) {
+    if (!e) return false;
+    if (e->kind == NRG_X_NAME && nrg_same(e->text, name)) return true;
+    for (uint32_t i = 0; i < e->n; i++)
+        if (says(e->kid[i], name)) return true;
+    return false;
+}
+
+// A variable, the weight of rows, or an array that a data statement reads.
+static bool known(const nrg_model *m, const char *name) {
+    if (nrg_model_var(m, name) >= 0 || nrg_same(name, "weight")) return true;
+    for (uint32_t i = 0; i < m->datas.n; i++)
+        if (says(m->datas.at[i].expr, name)) return true;
+    return false;
+}
+
 static nrg_status check_maps(nrg_bound *b) {
     for (int i = 0; i < b->spec.maps_n; i++) {
         const char *eq = strchr(b->spec.maps[i], '='), *array;
@@ -247,6 +263,12 @@ static nrg_status check_maps(nrg_bound *b) {
         char *name = eq ? nrg_arena_copy(&b->arena, b->spec.maps[i], (size_t)(eq - b->spec.maps[i])) : NULL;
         if (!eq) return nrg_fail(b->ctx, NRG_E090, NRG_NOWHERE, "--map %s: expected NAME=ARRAY", b->spec.maps[i]);
         if (!name) return NRG_E098;
+        if (!known(b->m, name)) {
+            nrg_status s = nrg_fail(b->ctx, NRG_E011, NRG_NOWHERE, "--map %s: the model has no variable and no data called %s",
+                                    b->spec.maps[i], name);
+            nrg_help(b->ctx, "--map VARIABLE=ARRAY: the array of the file comes last");
+            return s;
+        }
         if (!mapped(b, b->spec.maps[i], name, &array, &shift) || nrg_table_find(b->table, array)) continue;
         nrg_status s = nrg_fail(b->ctx, NRG_E051, NRG_NOWHERE, "--map %s: there is no array %s in %s", b->spec.maps[i],
                                 array, nrg_bind_file(b));

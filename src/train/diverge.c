@@ -86,7 +86,8 @@ nrg_status nrg_diverged(nrg_trainer *t, nrg_program *p, int64_t n) {
     if (t->sums.weight > 0)
         nrg_fact(t->ctx, "this epoch before it: loss %.4g, |g| %.4g", t->sums.loss / t->sums.weight,
                  t->sums.norm / t->sums.weight);
-    nrg_fact(t->ctx, "the weights are those before this step%s", t->o.out ? "; the last checkpoint was kept" : "");
+    if (t->o.out) nrg_fact(t->ctx, "%s/weights.safetensors holds the weights before this step", t->o.out);
+    else nrg_fact(t->ctx, "the weights are those before this step");
     nrg_help(t->ctx, "lower the learning rate, or clip gradients (clip=1), or bound the energy");
     return s;
 }

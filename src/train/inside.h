@@ -148,6 +148,7 @@ nrg_status nrg_run_open(nrg_trainer *t);
 nrg_status nrg_run_begin(nrg_trainer *t); // model.nrg, run.json, the head of log.csv
 nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p);
 nrg_status nrg_run_save(nrg_trainer *t, bool best); // weights.safetensors and state.safetensors, or best.safetensors
+nrg_status nrg_run_save_weights(nrg_trainer *t);     // weights.safetensors alone
 nrg_status nrg_run_load(nrg_trainer *t);            // --resume
 nrg_status nrg_run_end(nrg_trainer *t, nrg_status s);
 

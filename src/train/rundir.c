@@ -76,6 +76,14 @@ nrg_status nrg_run_open(nrg_trainer *t) {
         nrg_help(t->ctx, "choose another -o, or say --resume (continue exactly) or --overwrite");
         return s;
     }
+    const char *model = path(t, "model.nrg");
+    if (!model) return NRG_E098;
+    if (t->o.overwrite && nrg_file_exists(model) && !nrg_file_exists(there)) {
+        nrg_status s = nrg_fail(t->ctx, NRG_E091, NRG_NOWHERE, "%s holds a model.nrg but no run.json: it is not a run, nothing in it is overwritten",
+                                t->o.out);
+        nrg_help(t->ctx, "choose another -o");
+        return s;
+    }
     return nrg_folder_make(t->ctx, t->o.out);
 }
 
@@ -207,6 +215,8 @@ static nrg_status save_state(nrg_trainer *t) {
     nrg_mem(t->ctx, extra, bytes, 0);
     return s;
 }
+
+nrg_status nrg_run_save_weights(nrg_trainer *t) { return t->o.out ? save(t, "weights.safetensors", t->epoch, NULL, 0) : NRG_OK; }
 
 nrg_status nrg_run_save(nrg_trainer *t, bool best) {
     if (!t->o.out) return NRG_OK;

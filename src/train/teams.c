@@ -1,5 +1,6 @@
 // Optimize statements as teams of weights: disjoint, the nameless one takes the rest; arguments with their defaults.
 #include "train/inside.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,10 +38,52 @@ nrg_status nrg_team_number(nrg_trainer *t, const nrg_team *gr, const char *name,
     return nrg_eval_schedule(t->m, e, 0, out);
 }
 
+// What a setting may be; `below`: the upper end itself is outside.
+static const struct setting {
+    const char *name;
+    double least, most;
+    bool whole, below;
+    const char *help;
+} settings[] = {
+    {"lr", 0, INFINITY, false, true, "a number from 0"},
+    {"momentum", 0, 1, false, true, "a number from 0, below 1"},
+    {"beta1", 0, 1, false, true, "a number from 0, below 1"},
+    {"beta2", 0, 1, false, true, "a number from 0, below 1"},
+    {"eps", 0, INFINITY, false, true, "a number from 0"},
+    {"decay", 0, INFINITY, false, true, "a number from 0"},
+    {"clip", 0, INFINITY, false, true, "a norm; 0: none"},
+    {"tol", 0, INFINITY, false, true, "a number from 0"},
+    {"batch", 1, 1e15, true, false, "a whole number from 1; more than the data have is all of them"},
+    {"history", 1, 10000, true, false, "a whole number from 1 to 10000"},
+    {"epochs", 1, 1e9, true, false, "a whole number from 1 to 1e9"},
+    {"rounds", 1, 1e9, true, false, "a whole number from 1 to 1e9"},
+};
+
+// Values that were written, at the start and at the end of a schedule.
+static nrg_status check_settings(nrg_trainer *t, const nrg_team *gr) {
+    const nrg_optimizer_row *row = row_of(gr);
+    for (size_t i = 0; row && i < sizeof settings / sizeof *settings; i++) {
+        const struct setting *s = &settings[i];
+        int place;
+        double x;
+        const nrg_expr *e = listed(row->args, s->name, &x, &place) ? nrg_call_arg(gr->stmt->by, s->name, place) : NULL;
+        for (int end = 0; e && end < 2; end++) {
+            TRY(nrg_eval_schedule(t->m, e, end, &x));
+            if (x >= s->least && (s->below ? x < s->most : x <= s->most) && (!s->whole || x == floor(x))) continue;
+            nrg_status st = nrg_fail(t->ctx, NRG_E013, e->at.start < e->at.end ? e->at : gr->stmt->span, "%s of %s is %g",
+                                     s->name, gr->way->name, x);
+            nrg_help(t->ctx, "%s is %s", s->name, s->help);
+            return st;
+        }
+    }
+    return NRG_OK;
+}
+
 static nrg_status settle(nrg_trainer *t, nrg_team *gr) {
     double epochs, history, rounds;
     const nrg_optimizer_row *row = row_of(gr);
     int place = 0;
+    TRY(check_settings(t, gr));
     TRY(nrg_team_number(t, gr, "momentum", &gr->momentum, NULL));
     TRY(nrg_team_number(t, gr, "decay", &gr->decay, NULL));
     TRY(nrg_team_number(t, gr, "beta1", &gr->beta1, NULL));
@@ -55,8 +98,7 @@ static nrg_status settle(nrg_trainer *t, nrg_team *gr) {
     gr->history = (int64_t)history;
     gr->epochs = (int64_t)(epochs > rounds ? epochs : rounds);
     if (row && listed(row->args, "lr", &rounds, &place)) gr->lr = nrg_call_arg(gr->stmt->by, "lr", place);
-    if (gr->epochs >= 1) return NRG_OK;
-    return nrg_fail(t->ctx, NRG_E013, gr->stmt->span, "%s needs at least one epoch", gr->way->name);
+    return NRG_OK;
 }
 
 nrg_status nrg_team_lr(nrg_trainer *t, nrg_team *gr, double clock) {

@@ -356,7 +356,7 @@ nrg_status nrg_trainer_go(nrg_trainer *t, nrg_progress_fn fn, void *ud) {
     t->first_step = (double)t->epoch * (double)t->steps + (double)t->at;
     TRY(nrg_run_begin(t));
     nrg_status s = loop(t);
-    if (s == NRG_E080) (void)write_best(t); // the story is already told; what was good stays
+    if (s == NRG_E080 && write_best(t) == NRG_OK) (void)nrg_run_save_weights(t); // the story is already told; what was good stays
     nrg_status end = nrg_run_end(t, s);
     t->seconds += nrg_clock() - t->started;
     return s != NRG_OK ? s : end;
