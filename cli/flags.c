@@ -1,5 +1,6 @@
 // Flags: one table, order-free, --name value or --name=value; the nearest name for an unknown one.
 #include "cli.h"
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -164,6 +165,8 @@ nrg_status cli_parse(cli *c, const cli_command *k) {
                                  f->pub.value);
             value = c->argv[++i];
         }
+        if (value && !*value && strcmp(f->pub.name, "out") == 0) // would be the root folder
+            return cli_usage(c, NULL, "--out needs a path, found an empty word");
         nrg_status s = store(c, f, value);
         if (s != NRG_OK) return s;
     }
@@ -174,8 +177,9 @@ nrg_status cli_integer(cli *c, const char *flag_name, const char *text, long lon
                        long long *out) {
     char *end;
     if (!text) return NRG_OK;
+    errno = 0;
     *out = strtoll(text, &end, 10);
-    if (end != text && *end == 0 && *out >= least) return NRG_OK;
+    if (end != text && *end == 0 && *out >= least && errno == 0) return NRG_OK;
     return cli_usage(c, NULL, "--%s takes a whole number from %lld, not '%s'", flag_name, least,
                      text);
 }

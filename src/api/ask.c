@@ -111,9 +111,21 @@ static bool by_rows(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o,
            nrg_api_found(m, data, (nrg_vars)1 << var) != 0;
 }
 
+// Without any data nothing can be held.
+static nrg_status no_data(nrg_ebm *m, const nrg_ask_options *o, nrg_vars given) {
+    int32_t i = 0;
+    while (!(given >> i & 1)) i++;
+    const char *name = m->model->vars.at[i].name;
+    nrg_status s = nrg_fail(m->ctx, NRG_E051, NRG_NOWHERE, "no data for %s, which is given when %s is asked",
+                            name, o->var);
+    nrg_help(m->ctx, "--given %s=...   or --data FILE", name);
+    return s;
+}
+
 static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, int32_t var,
                       nrg_vars given, reply *r) {
     nrg_values v;
+    if (!data && given) return no_data(m, o, given);
     bool rows = by_rows(m, data, o, var);
     TRY(nrg_values_make(m, data, given | (rows ? (nrg_vars)1 << var : 0), &v));
     nrg_ask_spec spec = {.question = o->question,

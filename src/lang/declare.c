@@ -80,11 +80,12 @@ static nrg_status dim(checker *k, stmt *s) {
         }
     }
     int64_t size = d.size;
-    TRY(nrg_override_size(k, d.name, &size, &set));
+    // A wrong size is told once: the dim stands as it is written, so that what uses it is not wrong too.
+    if (nrg_override_size(k, d.name, &size, &set) == NRG_E098) return NRG_E098;
     if (set && d.labels && size != d.size) {
         nrg_fail(k->c, NRG_E013, NRG_NOWHERE, "--set %s=%lld: %s has %lld labels in the model",
                  d.name, (long long)size, d.name, (long long)d.size);
-        return NRG_E013;
+        set = false;
     }
     if (set) d.size = size, d.fixed = true, d.extent = NULL;
     return NRG_PUSH(&k->m->arena, k->m->dims, d);
