@@ -52,7 +52,10 @@ void nrg_scope_hid(const nrg_scope *s, int32_t var, nrg_node *seen, nrg_node *hi
 void nrg_scope_atoms(nrg_scope *s, const nrg_node *atoms, uint32_t n) {
     s->atoms.n = 0;
     for (uint32_t i = 0; i < n; i++)
-        if (NRG_PUSH(&s->arena, s->atoms, atoms[i]) != NRG_OK) return; // a missing atom is reported where it is read
+        if (NRG_PUSH(&s->arena, s->atoms, atoms[i]) != NRG_OK) { // reported where the missing atom is read
+            nrg_graph_bad(s->g, NRG_E098, "out of memory");
+            return;
+        }
 }
 
 nrg_status nrg_scope_name(nrg_scope *s, const char *name, nrg_type type, nrg_node node) {
