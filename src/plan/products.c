@@ -88,7 +88,7 @@ static nrg_status leads_of_product(nrg_planner *w, const nrg_node_info *v, nrg_m
 // A large target keeps both operands for a block of samples and makes one product of them; a small one has lanes.
 static bool deferred(const nrg_plan *p, const nrg_matmul_step *d) {
     double target = count(&d->rows) * count(&d->cols) * count(&d->loop), kept = (count(&d->rows) + count(&d->cols)) * count(&d->red);
-    return target >= 4096 && (double)p->block * kept < NRG_LANES * target;
+    return target >= NRG_LARGE && (double)p->block * kept < NRG_LANES * target;
 }
 
 nrg_status nrg_plan_product(nrg_planner *w, nrg_node n) {

@@ -18,7 +18,13 @@ enum {
     NRG_PLAN_RANK = 12,  // axes of a step after neighbours are merged
     NRG_TILE_OPS = 48,   // operations fused into one step
     NRG_TILE_LEAVES = 24, // operands of a fused step
-    NRG_BLOCK = 1024,    // most samples between two deferred products
+#ifdef NRG_STRESS
+    NRG_BLOCK = 6,       // most samples between two deferred products
+    NRG_LARGE = 1,       // numbers of a weight gradient from which on it may be deferred
+#else
+    NRG_BLOCK = 1024,
+    NRG_LARGE = 4096,
+#endif
     NRG_SCRATCH_FLOATS = 200704 // numbers a thread needs beside its slice: packed tiles, registers
 };
 

@@ -227,7 +227,11 @@ static void empty_sums(void **state) { // each reduction of nothing, and a produ
 // Weight gradient of 784x500 over 60,000 samples: bounded memory, whatever batch the plan was made for.
 static void memory_of_a_weight_gradient(void **state) {
     (void)state;
+#ifdef NRG_STRESS
+    enum { N = 10000, M = 784, K = 500, ROWS = 500 };
+#else
     enum { N = 60000, M = 784, K = 500, ROWS = 500 };
+#endif
     static const int64_t batches[] = {128, N};
     float *xs = malloc((size_t)ROWS * M * sizeof *xs), *ds = malloc((size_t)ROWS * K * sizeof *ds), *got = malloc((size_t)M * K * sizeof *got);
     int64_t *rows = malloc(N * sizeof *rows);

@@ -8,8 +8,13 @@
 #include "plan/steps.h"
 
 enum {
+#ifdef NRG_STRESS
+    NRG_TILE = 5,
+    NRG_RANDOM_BLOCKS = 3,
+#else
     NRG_TILE = 512,         // numbers of one tile of a fused step: its registers stay in the first-level cache
-    NRG_RANDOM_BLOCKS = 128 // counters of random numbers that are worked on at once
+    NRG_RANDOM_BLOCKS = 128, // counters of random numbers that are worked on at once
+#endif
 };
 
 // ---- isa/: one file compiled for each instruction set. All of them give the same bits: every result is the same chain of

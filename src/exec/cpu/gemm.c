@@ -5,9 +5,13 @@
 #include <string.h>
 
 enum {
-    MC = 240, KC = 256, // rows and summed terms of a block
-    MR = 6,             // rows of a tile
-    PANELS = 131072     // numbers of packed panels kept at once; with MC * KC and a tile it fits NRG_SCRATCH_FLOATS
+    MR = 6, // rows of a tile
+#ifdef NRG_STRESS
+    MC = 12, KC = 5, PANELS = 400,
+#else
+    MC = 240, KC = 256, // rows (whole pairs of tiles) and summed terms of a block
+    PANELS = 131072,    // numbers of packed panels kept at once; with MC * KC and a tile it fits NRG_SCRATCH_FLOATS
+#endif
 };
 
 #define T float
