@@ -93,6 +93,7 @@ nrg_status cli_explain(cli *c) {
         put_status(s);
         printf("%s\n", nrg_status_advice(s));
         if (nrg_status_exit(s)) printf("The command ends with exit code %d.\n", nrg_status_exit(s));
+        if (*nrg_status_example(s)) printf("\nFor example\n\n%s", nrg_status_example(s));
         return cli_print(c, "");
     }
     return cli_usage(c, "nrg explain --errors lists them", "no code '%s'", c->words.at[0]);

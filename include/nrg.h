@@ -59,6 +59,8 @@ NRG_API const char *nrg_status_name(nrg_status s);
 NRG_API const char *nrg_status_meaning(nrg_status s);
 NRG_API const char *nrg_status_advice(nrg_status s);
 NRG_API int nrg_status_exit(nrg_status s);
+/* A faulty model and what nrg says of it, or "". */
+NRG_API const char *nrg_status_example(nrg_status s);
 /* i-th status of the table, NRG_OK past its end: for listings. */
 NRG_API nrg_status nrg_status_at(int i);
 /* Diagnostic i as text for people (place, code, sentence, line with carets, facts, help) or as one JSON object;

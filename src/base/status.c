@@ -26,4 +26,13 @@ const char *nrg_status_name(nrg_status s) { return find(s)->name; }
 const char *nrg_status_meaning(nrg_status s) { return find(s)->meaning; }
 const char *nrg_status_advice(nrg_status s) { return find(s)->advice; }
 int nrg_status_exit(nrg_status s) { return find(s)->exit; }
+
+const char *nrg_status_example(nrg_status s) {
+    switch ((int)s) {
+#define NRG_EXAMPLE(tag, text) case NRG_##tag: return text;
+#include "base/examples.def"
+    default: return "";
+    }
+}
+
 nrg_status nrg_status_at(int i) { return i >= 0 && i < NROWS ? rows[i].status : NRG_OK; }
