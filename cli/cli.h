@@ -20,6 +20,7 @@ typedef struct {
     cli_list words; // what is not a flag
     cli_list data, valid, set, stmt, map, given;
     const char *out, *init, *time, *checkpoint, *top, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows;
+    const char *steps, *warmup, *every, *chains;
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
     bool f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, grey, help;
@@ -73,6 +74,7 @@ nrg_status cli_ask(cli *c);     // ask.c
 nrg_status cli_energy(cli *c);
 nrg_status cli_eval(cli *c);
 nrg_status cli_test(cli *c);
+nrg_status cli_sample(cli *c);  // sample.c
 nrg_status cli_plot(cli *c);    // plot.c
 nrg_status cli_data_command(cli *c); // data.c
 #endif

@@ -384,6 +384,46 @@ typedef enum { NRG_AS_CSV, NRG_AS_JSON } nrg_form;
 NRG_API nrg_status nrg_reply_text(nrg_reply *r, nrg_form form, const char **text);
 NRG_API nrg_status nrg_reply_save(nrg_reply *r, const char *path); /* .csv, .json or .npz */
 
+/* ---- draws ------------------------------------------------------------------------------------------------- */
+
+/* All zero is a good default. */
+typedef struct {
+    const char *const *vars; /* drawn together; none: those of the `sample` statements, else the predicted ones that no data hold */
+    int vars_n;
+    int64_t n;      /* draws for each row of the data; 0: 64 */
+    int64_t chains; /* for each row; 0: n, at most 16 */
+    int64_t warmup; /* steps before a chain's first draw; 0: `steps` of the method, else 1000; -1: none */
+    int64_t every;  /* steps from a chain's draw to its next; 0: 10, or as `steps` leave room for */
+    int64_t steps;  /* steps of a chain after its warm-up; 0: as many as `every` needs */
+    int64_t first;  /* number of the first chain: a chain's draws depend on its number and the seed, not on the others */
+    uint64_t seed;  /* 0: the model's */
+} nrg_sample_options;
+typedef struct {
+    const char *name;
+    int32_t rank;
+    int64_t dim[NRG_MAX_RANK], width;
+    const double *value;              /* [rows, chains, draws, width] */
+    const double *rhat, *bulk, *tail; /* [width]: the worst over rows; NaN below 4 draws, and where many numbers were not looked at */
+} nrg_sampled;
+typedef struct {
+    int vars;
+    const nrg_sampled *var;
+    int64_t rows, chains, draws, n; /* n: draws asked for, of chains * draws made */
+    int64_t warmup, every;
+    const double *energy;           /* [rows, chains, draws] */
+    double rhat, bulk, tail;        /* the worst of all numbers and the energy: rank-normalised split R-hat, effective sample sizes */
+    double acceptance;              /* mean probability of acceptance; NaN: every step is taken */
+    double step, temperature;       /* mean step size; temperature that step and noise imply, 1: exp(-beta E); NaN: not known */
+    int64_t diverged;               /* trajectories whose energy error passed 1000 */
+    const char *how, *health;       /* method and reason; all of this as lines for people */
+} nrg_samples;
+/* Draws from exp(-beta F). `data` (may be NULL) holds given variables; each row has its own chains. Untrained models will do.
+ * E071: no sampler for these variables; E080: a chain ran away. The samples outlive the model. */
+NRG_API nrg_status nrg_ebm_sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, nrg_samples **out);
+NRG_API void nrg_samples_free(nrg_samples *r);
+NRG_API nrg_status nrg_samples_text(nrg_samples *r, nrg_form form, const char **text); /* the first n of each row, draw by draw */
+NRG_API nrg_status nrg_samples_save(nrg_samples *r, const char *path);                 /* .npz, .csv or .json */
+
 /* F of each row, latents eliminated; energy [rows]. Low = good. */
 NRG_API nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy);
 /* Gradient of F with respect to `name`. A variable: of each row, [rows, event]. A weight: of the mean of F over

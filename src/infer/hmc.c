@@ -112,7 +112,8 @@ nrg_status nrg_trajectory_build(nrg_sampler *s, const nrg_trajectory *tr) {
     nrg_node size = nrg_sampler_state_new(s, "step", one, num(s, tr->step > 0 ? tr->step : FIRST)), time = size;
     if (tr->jitter) {
         nrg_node u = nrg_sampler_random(s, NRG_RANDOM_UNIFORM, -2, one);
-        time = nrg_mul(g, size, nrg_add(g, u, num(s, 0.5))); // a fixed time would return to its start on some energies
+        // A fixed time would return to its start on some energies; much longer steps would be unstable.
+        time = nrg_mul(g, size, nrg_add(g, nrg_mul(g, u, num(s, 0.5)), num(s, 0.6)));
     }
     to = from;
     travel(s, &to, time, tr->leaps);

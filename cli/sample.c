@@ -1,0 +1,42 @@
+// nrg sample: draws from a model, with what their chains say about themselves.
+#include "cli.h"
+
+static nrg_status read_options(cli *c, nrg_sample_options *o) {
+    long long n = 0, chains = 0, warmup = -1, every = 0, steps = 0;
+    nrg_status s = cli_integer(c, "n", c->n, 1, &n);
+    if (s == NRG_OK) s = cli_integer(c, "chains", c->chains, 1, &chains);
+    if (s == NRG_OK) s = cli_integer(c, "warmup", c->warmup, 0, &warmup);
+    if (s == NRG_OK) s = cli_integer(c, "every", c->every, 1, &every);
+    if (s == NRG_OK) s = cli_integer(c, "steps", c->steps, 1, &steps);
+    *o = (nrg_sample_options){.n = n, .chains = chains, .every = every, .steps = steps};
+    o->warmup = !c->warmup ? 0 : warmup == 0 ? -1 : warmup;
+    o->vars = c->words.at + 1;
+    o->vars_n = c->words.n - 1;
+    return s;
+}
+
+static nrg_status deliver(cli *c, nrg_samples *r) {
+    const char *text;
+    cli_note(c, "%s", r->health);
+    if (c->out) return nrg_samples_save(r, c->out);
+    nrg_status s = nrg_samples_text(r, c->json ? NRG_AS_JSON : NRG_AS_CSV, &text);
+    return s == NRG_OK ? cli_print(c, text) : s;
+}
+
+nrg_status cli_sample(cli *c) {
+    nrg_ebm *m = NULL;
+    nrg_table *data = NULL;
+    nrg_samples *r = NULL;
+    nrg_sample_options o;
+    if (c->words.n < 1) return cli_usage(c, "nrg sample run -n 64", "which model?");
+    nrg_status s = read_options(c, &o);
+    if (s == NRG_OK && c->out) s = cli_may_write(c, c->out);
+    if (s == NRG_OK) s = cli_model(c, c->words.at[0], &m);
+    if (s == NRG_OK) s = cli_data(c, m, &data);
+    if (s == NRG_OK) s = nrg_ebm_sample(m, data, &o, &r);
+    if (s == NRG_OK) s = deliver(c, r);
+    nrg_samples_free(r);
+    nrg_table_free(data);
+    nrg_ebm_free(m);
+    return s;
+}

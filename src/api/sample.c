@@ -1,0 +1,276 @@
+// Drawing from a model: what is drawn and what is held, the draws in public form, as tables and files.
+#include "api/api.h"
+#include "infer/sample.h"
+#include <math.h>
+#include <string.h>
+
+enum { DRAWS = 64, CHAINS = 16, EVERY = 10 };
+
+// The samples that users see, with what they stand on.
+typedef struct {
+    nrg_samples pub; // first, so that the public pointer is this object's
+    nrg_ctx *ctx;
+    nrg_draws draws;
+    nrg_arena arena;
+    nrg_text said;
+} samples;
+
+void nrg_samples_free(nrg_samples *r) {
+    if (!r) return;
+    samples *all = (samples *)r;
+    nrg_draws_free(&all->draws);
+    nrg_arena_free(&all->arena);
+    nrg_text_free(&all->said);
+    nrg_mem(all->ctx, all, sizeof *all, 0);
+}
+
+// ---- what is drawn, what is held
+
+static nrg_vars stated(const nrg_model *k) {
+    nrg_vars out = 0;
+    for (uint32_t i = 0; i < k->infers.n; i++)
+        if (k->infers.at[i].verb == NRG_SAMPLE_VERB) out |= k->infers.at[i].vars;
+    return out & k->energy.vars & ~nrg_model_role(k, NRG_WEIGHT);
+}
+
+// Variables that the table holds by force: "given:NAME".
+static nrg_vars forced(const nrg_ebm *m, const nrg_table *t) {
+    nrg_vars out = 0;
+    char name[256];
+    for (uint32_t v = 0; t && v < m->model->vars.n; v++) {
+        snprintf(name, sizeof name, "given:%s", m->model->vars.at[v].name);
+        if (nrg_table_find(t, name)) out |= (nrg_vars)1 << v;
+    }
+    return out;
+}
+
+// Those named; else those of the sample statements; else the predicted ones that are not in the data.
+static nrg_status choose(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, nrg_vars *drawn, nrg_vars *held) {
+    nrg_vars seen = nrg_api_visible(m), there = nrg_api_found(m, data, seen), fixed = forced(m, data);
+    *drawn = 0;
+    for (int i = 0; i < o->vars_n; i++) {
+        int32_t v;
+        TRY(nrg_api_var(m, o->vars[i], &v));
+        *drawn |= (nrg_vars)1 << v;
+    }
+    if (*drawn & fixed) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a variable cannot be both drawn and given");
+    if (!*drawn) *drawn = stated(m->model) & ~fixed;
+    if (!*drawn) *drawn = seen & nrg_model_role(m->model, NRG_PREDICT) & ~there;
+    *held = (there | (seen & nrg_model_role(m->model, NRG_GIVEN))) & ~*drawn;
+    if (!*drawn) {
+        nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "nothing is left to draw: every variable is given or eliminated");
+        nrg_help(m->ctx, "name what to draw: nrg sample MODEL x");
+        return NRG_E090;
+    }
+    for (int32_t v = 0; !data && v < (int32_t)m->model->vars.n; v++) {
+        if (!(*held >> v & 1)) continue;
+        nrg_fail(m->ctx, NRG_E051, NRG_NOWHERE, "no data for %s, which is given", m->model->vars.at[v].name);
+        nrg_help(m->ctx, "--given %s=...   or --data FILE", m->model->vars.at[v].name);
+        return NRG_E051;
+    }
+    return NRG_OK;
+}
+
+static nrg_status sizes(nrg_ebm *m, const nrg_sample_options *o, nrg_sample_spec *spec, int64_t *n) {
+    *n = o->n > 0 ? o->n : DRAWS;
+    spec->chains = o->chains > 0 ? o->chains : *n < CHAINS ? *n : CHAINS;
+    spec->draws = (*n + spec->chains - 1) / spec->chains;
+    spec->warmup = o->warmup == 0 ? -1 : o->warmup < 0 ? 0 : o->warmup;
+    spec->every = o->every > 0 ? o->every : EVERY;
+    if (o->steps > 0 && spec->draws > 1 && o->every <= 0) spec->every = o->steps / (spec->draws - 1);
+    if (o->steps > 0 && (spec->every < 1 || (spec->draws - 1) * spec->every > o->steps)) {
+        nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld steps are too few for %lld draws a chain", (long long)o->steps, (long long)spec->draws);
+        nrg_help(m->ctx, "take more steps, fewer draws, or more chains");
+        return NRG_E090;
+    }
+    return NRG_OK;
+}
+
+// ---- the public form: everything is copied or owned, the samples outlive the model
+
+static void worst(double *to, double x, bool high) {
+    if (isnan(*to) || (high ? x > *to : x < *to)) *to = x;
+}
+
+static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, int64_t n) {
+    nrg_draws *d = &r->draws;
+    nrg_samples *p = &r->pub;
+    nrg_sampled *vars = NRG_NEWS(&r->arena, nrg_sampled, d->n);
+    if (!vars) return NRG_E098;
+    *p = (nrg_samples){.vars = d->n, .var = vars, .rows = spec->rows, .chains = spec->chains, .draws = spec->draws, .n = n,
+                       .energy = d->energy, .rhat = d->energy_health.rhat, .bulk = d->energy_health.bulk, .tail = d->energy_health.tail,
+                       .acceptance = d->acceptance, .step = d->step, .temperature = d->temperature, .diverged = d->diverged,
+                       .warmup = d->warmup, .every = spec->every};
+    for (int j = 0; j < d->n; j++) {
+        nrg_shape shape;
+        const char *name = m->model->vars.at[d->var[j]].name;
+        TRY(nrg_var_shape(m->model, d->var[j], &shape));
+        double *h = NRG_NEWS(&r->arena, double, 3 * d->width[j] + 1);
+        vars[j] = (nrg_sampled){.name = nrg_arena_copy(&r->arena, name, strlen(name)), .rank = shape.rank, .width = d->width[j],
+                                .value = d->value[j], .rhat = h, .bulk = h ? h + d->width[j] : NULL, .tail = h ? h + 2 * d->width[j] : NULL};
+        if (!h || !vars[j].name) return NRG_E098;
+        memcpy(vars[j].dim, shape.dim, sizeof shape.dim);
+        for (int64_t w = 0; w < d->width[j]; w++) {
+            const nrg_health *x = &d->health[j][w];
+            h[w] = x->rhat, h[d->width[j] + w] = x->bulk, h[2 * d->width[j] + w] = x->tail;
+            worst(&p->rhat, x->rhat, true);
+            worst(&p->bulk, x->bulk, false);
+            worst(&p->tail, x->tail, false);
+        }
+    }
+    return NRG_OK;
+}
+
+// ---- health in words
+
+static void put_trust(nrg_text *t, const nrg_samples *p) {
+    if (p->draws < 4) {
+        nrg_text_put(t, "R-hat and effective sample sizes need 4 draws a chain\n");
+        return;
+    }
+    nrg_text_put(t, "worst R-hat %.4g, bulk ESS %.4g, tail ESS %.4g of %lld draws", p->rhat, p->bulk, p->tail,
+                 (long long)(p->chains * p->draws));
+    if (p->rhat > 1.01) nrg_text_put(t, "\nabove 1.01 the chains do not agree, or the draws are too few to tell: a longer warm-up, more draws");
+    nrg_text_put(t, "\n");
+}
+
+static nrg_status put_health(samples *r) {
+    const nrg_samples *p = &r->pub;
+    nrg_text t = nrg_text_make(r->ctx);
+    nrg_text_put(&t, "%s\n%lld chain%s of %lld draw%s", r->draws.how, (long long)p->chains, p->chains == 1 ? "" : "s",
+                 (long long)p->draws, p->draws == 1 ? "" : "s");
+    if (p->rows > 1) nrg_text_put(&t, " for each of %lld rows", (long long)p->rows);
+    nrg_text_put(&t, ", warm-up %lld steps, then every %lld; step %.4g", (long long)p->warmup, (long long)p->every, p->step);
+    if (!isnan(p->acceptance)) nrg_text_put(&t, ", acceptance %.3g", p->acceptance);
+    if (p->diverged) nrg_text_put(&t, ", %lld divergent steps", (long long)p->diverged);
+    nrg_text_put(&t, "\n");
+    if (isnan(p->temperature)) nrg_text_put(&t, "implied temperature not known: the gradient is clipped\n");
+    else nrg_text_put(&t, "implied temperature %.4g%s\n", p->temperature,
+                      fabs(p->temperature - 1) > 1e-9 ? ": noise^2 / step is not 1, so these are draws of exp(-beta E / temperature)" : "");
+    put_trust(&t, p);
+    r->pub.health = t.bad ? NULL : nrg_arena_copy(&r->arena, t.at, t.n);
+    r->pub.how = nrg_arena_copy(&r->arena, r->draws.how, strlen(r->draws.how));
+    nrg_text_free(&t);
+    return r->pub.health && r->pub.how ? NRG_OK : NRG_E098;
+}
+
+static nrg_status sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, samples *r) {
+    nrg_sample_spec spec = {.first = o->first, .seed = o->seed ? o->seed : m->seed, .threads = m->threads};
+    nrg_values v;
+    int64_t n;
+    TRY(choose(m, data, o, &spec.vars, &spec.given));
+    TRY(sizes(m, o, &spec, &n));
+    TRY(nrg_values_make(m, data, spec.given | nrg_api_found(m, data, spec.vars), &v));
+    spec.rows = data && v.vars ? v.rows : 1;
+    nrg_status s = nrg_sample(m->model, m->store, &spec, &r->draws);
+    if (s == NRG_OK) s = publish(m, r, &spec, n);
+    if (s == NRG_OK) s = put_health(r);
+    nrg_values_free(&v);
+    return s;
+}
+
+nrg_status nrg_ebm_sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, nrg_samples **out) {
+    static const nrg_sample_options none;
+    *out = NULL;
+    if (!m->model->energy.name) return nrg_fail(m->ctx, NRG_E022, NRG_NOWHERE, "the model has no energy to draw from");
+    samples *r = nrg_mem(m->ctx, NULL, 0, sizeof *r);
+    if (!r) return NRG_E098;
+    *r = (samples){.ctx = m->ctx, .arena = nrg_arena_make(m->ctx), .said = nrg_text_make(m->ctx)};
+    r->draws.arena = nrg_arena_make(m->ctx);
+    nrg_status s = sample(m, data, o ? o : &none, r);
+    if (s == NRG_OK) *out = &r->pub;
+    else nrg_samples_free(&r->pub);
+    return s;
+}
+
+// ---- as a table: draw by draw, so that the first n are from all chains
+
+// Place of table row i: row of the data, chain, draw.
+static int64_t place(const nrg_samples *p, int64_t i, int64_t *row, int64_t *chain, int64_t *draw) {
+    *row = i / p->n;
+    *draw = i % p->n / p->chains;
+    *chain = i % p->n % p->chains;
+    return (*row * p->chains + *chain) * p->draws + *draw;
+}
+
+static void put_names(nrg_text *t, const nrg_samples *p) {
+    nrg_text_put(t, "%schain,draw,energy", p->rows > 1 ? "row," : "");
+    for (int j = 0; j < p->vars; j++)
+        for (int64_t w = 0; w < p->var[j].width; w++) {
+            nrg_text_put(t, ",%s", p->var[j].name);
+            if (p->var[j].rank) nrg_text_put(t, "[%lld]", (long long)w);
+        }
+    nrg_text_put(t, "\n");
+}
+
+static void put_values(nrg_text *t, const nrg_sampled *v, int64_t at, nrg_form form) {
+    if (form == NRG_AS_JSON) nrg_text_put(t, ", \"%s\": %s", v->name, v->rank ? "[" : "");
+    for (int64_t w = 0; w < v->width; w++)
+        nrg_text_put(t, "%s%.9g", form == NRG_AS_CSV ? "," : w ? ", " : "", v->value[at * v->width + w]);
+    if (form == NRG_AS_JSON && v->rank) nrg_text_put(t, "]");
+}
+
+nrg_status nrg_samples_text(nrg_samples *p, nrg_form form, const char **text) {
+    nrg_text *t = &((samples *)p)->said;
+    nrg_api_clear(t);
+    if (form == NRG_AS_CSV) put_names(t, p);
+    for (int64_t i = 0; i < p->rows * p->n; i++) {
+        int64_t row, chain, draw, at = place(p, i, &row, &chain, &draw);
+        if (form == NRG_AS_JSON) nrg_text_put(t, "{");
+        if (p->rows > 1) nrg_text_put(t, form == NRG_AS_JSON ? "\"row\": %lld, " : "%lld,", (long long)row);
+        nrg_text_put(t, form == NRG_AS_JSON ? "\"chain\": %lld, \"draw\": %lld, \"energy\": %.9g" : "%lld,%lld,%.9g", (long long)chain,
+                     (long long)draw, p->energy[at]);
+        for (int j = 0; j < p->vars; j++) put_values(t, &p->var[j], at, form);
+        nrg_text_put(t, form == NRG_AS_JSON ? "}\n" : "\n");
+    }
+    *text = t->at ? t->at : "";
+    return nrg_text_end(t);
+}
+
+static nrg_status add(nrg_table *t, const nrg_samples *p, const char *name, int rank, const int64_t *dim, int64_t width, const double *from) {
+    nrg_array *a;
+    int64_t full[NRG_ARRAY_RANK] = {p->rows * p->n}, row, chain, draw;
+    for (int i = 0; i < rank && i + 1 < NRG_ARRAY_RANK; i++) full[i + 1] = dim[i];
+    TRY(nrg_table_make(t, name, NRG_CELL_F64, rank + 1, full, &a));
+    for (int64_t i = 0; i < full[0]; i++) {
+        int64_t at = place(p, i, &row, &chain, &draw);
+        memcpy((double *)a->data + i * width, from + at * width, (size_t)width * sizeof(double));
+    }
+    return NRG_OK;
+}
+
+static nrg_status add_places(nrg_table *t, const nrg_samples *p) {
+    nrg_array *a, *b;
+    int64_t n = p->rows * p->n, row;
+    TRY(nrg_table_make(t, "chain", NRG_CELL_I64, 1, &n, &a));
+    TRY(nrg_table_make(t, "draw", NRG_CELL_I64, 1, &n, &b));
+    for (int64_t i = 0; i < n; i++) place(p, i, &row, (int64_t *)a->data + i, (int64_t *)b->data + i);
+    return NRG_OK;
+}
+
+static bool ends(const char *s, const char *end) {
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
+nrg_status nrg_samples_save(nrg_samples *p, const char *path) {
+    nrg_ctx *c = ((samples *)p)->ctx;
+    const char *text;
+    nrg_table *t;
+    if (ends(path, ".csv") || ends(path, ".json")) {
+        TRY(nrg_samples_text(p, ends(path, ".json") ? NRG_AS_JSON : NRG_AS_CSV, &text));
+        return nrg_file_write(c, path, text, strlen(text));
+    }
+    if (!ends(path, ".npz")) {
+        nrg_fail(c, NRG_E090, NRG_NOWHERE, "draws are written as .npz, .csv or .json, not %s", path);
+        nrg_help(c, "-o draws.npz");
+        return NRG_E090;
+    }
+    TRY(nrg_table_new(c, &t));
+    nrg_status s = add(t, p, "energy", 0, NULL, 1, p->energy);
+    for (int j = 0; s == NRG_OK && j < p->vars; j++) s = add(t, p, p->var[j].name, p->var[j].rank, p->var[j].dim, p->var[j].width, p->var[j].value);
+    if (s == NRG_OK) s = add_places(t, p);
+    if (s == NRG_OK) s = nrg_data_write(t, path);
+    nrg_table_free(t);
+    return s;
+}
