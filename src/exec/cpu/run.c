@@ -265,7 +265,7 @@ static void once(nrg_run *r, uint32_t phase) {
             carry_out(&r->tasks[0], s);
             continue;
         }
-job j = {.r = r, .phase = phase, .parts = r->threads, .step = s};
+        job j = {.r = r, .phase = phase, .parts = r->threads, .step = s};
         nrg_team_go(r->team, once_part, &j, j.parts);
     }
 }
