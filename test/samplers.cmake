@@ -1,2 +1,8 @@
 nrg_test(samplers_laws laws/samplers.c infer lang)
 nrg_test(health unit/health.c infer)
+if(TARGET nrg_api AND TARGET nrg)
+  nrg_test(api_sample unit/api_sample.c api)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME cli_sample COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_sample.py)
+  set_tests_properties(cli_sample PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
+endif()

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""nrg sample: draws without weights, given values, starts, health, files, and the reason why not."""
+import json
+import statistics
+import unittest
+
+import kit
+
+GAUSS = "dim      D = 2\ngiven    x : real\npredict  y : real[D]\nenergy   E(x, y) = 0.5 * sq(y - x)\n"
+
+
+class Sample(kit.Case):
+    def setUp(self):
+        super().setUp()
+        self.write("g.nrg", GAUSS)
+
+    def test_given_and_health(self):
+        got = self.nrg("sample", "g.nrg", "--given", "x=3", "-n", 400, "--seed", 2)
+        rows = kit.table(got.stdout)
+        self.assertEqual(list(rows[0]), ["chain", "draw", "energy", "y[0]", "y[1]"])
+        self.assertEqual(len(rows), 400)
+        for name in ("y[0]", "y[1]"):
+            y = [float(r[name]) for r in rows]
+            self.assertLess(abs(statistics.mean(y) - 3), 0.3)
+            self.assertLess(abs(statistics.stdev(y) - 1), 0.2)
+        energy = 0.5 * sum((float(rows[7][n]) - 3) ** 2 for n in ("y[0]", "y[1]"))
+        self.assertAlmostEqual(float(rows[7]["energy"]), energy, places=4)
+        for word in ("hmc", "16 chains of 25 draws", "acceptance", "implied temperature 1\n", "R-hat", "ESS"):
+            self.assertIn(word, got.stderr)
+        self.assertEqual(self.nrg("sample", "g.nrg", "--given", "x=3", "--quiet").stderr, "")
+
+    def test_rows_of_data(self):
+        self.write("x.csv", "x\n-5\n0\n5\n")
+        rows = kit.table(self.nrg("sample", "g.nrg", "--data", "x=x.csv:x", "-n", 50).stdout)
+        self.assertEqual(len(rows), 150)
+        for i, x in enumerate((-5, 0, 5)):
+            y = [float(r["y[0]"]) for r in rows if r["row"] == str(i)]
+            self.assertEqual(len(y), 50)
+            self.assertLess(abs(statistics.mean(y) - x), 1)
+
+    def test_same_draws_by_any_threads(self):
+        one = self.nrg("sample", "g.nrg", "--given", "x=1", "--threads", 1).stdout
+        for threads in (2, 8):
+            self.assertEqual(self.nrg("sample", "g.nrg", "--given", "x=1", "--threads", threads).stdout, one)
+        self.assertNotEqual(self.nrg("sample", "g.nrg", "--given", "x=1", "--seed", 9).stdout, one)
+
+    def test_files(self):
+        self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 20, "-o", "d.npz", "--quiet")
+        info = self.nrg("data", "info", "d.npz").stdout
+        self.assertIn("20 samples", info)
+        self.assertIn("y : 20 samples of 2", info)
+        self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 20, "-o", "d.csv", "--quiet")
+        csv = kit.table((self.folder / "d.csv").read_text())
+        out = [json.loads(line) for line in self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 20, "--json").stdout.splitlines()]
+        self.assertEqual([float(r["y[1]"]) for r in csv], [r["y"][1] for r in out])
+        self.refused("sample", "g.nrg", "--given", "x=1", "-o", "d.csv", code=2, says="exists already")
+        self.refused("sample", "g.nrg", "--given", "x=1", "-o", "d.txt", code=2, says=".npz")
+
+    def test_steps(self):
+        got = self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 40, "--chains", 4, "--warmup", 30, "--steps", 90).stderr
+        self.assertIn("4 chains of 10 draws, warm-up 30 steps, then every 10", got)
+        got = self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 40, "--chains", 4, "--warmup", 0, "--every", 3).stderr
+        self.assertIn("warm-up 0 steps, then every 3", got)
+        self.refused("sample", "g.nrg", "--given", "x=1", "-n", 40, "--chains", 4, "--steps", 5, code=2, says="too few")
+
+    def test_temperature_is_told(self):
+        by = ("--stmt", "sample y by langevin(steps=50, step=1, noise=0.01)")
+        got = self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 4, *by).stderr
+        self.assertIn("implied temperature 0.0001", got)
+        self.assertIn("4 chains of 1 draw, warm-up 50 steps", got)
+
+    def test_from_data(self):
+        self.write("xy.csv", "x,y\n1,7\n1,9\n")
+        self.write("h.nrg", "given x : real\npredict y : real\nenergy E(x, y) = 0 * sq(y - x)\n"
+                   "sample y by langevin(steps=1, step=1, noise=0) from data\n")
+        rows = kit.table(self.nrg("sample", "h.nrg", "--data", "x=xy.csv:x", "--data", "y=xy.csv:y", "-n", 3).stdout)
+        self.assertEqual([float(r["y"]) for r in rows], [7, 7, 7, 9, 9, 9])
+        self.refused("sample", "h.nrg", "--given", "x=1", code=4, says="start at the data")
+
+    def test_a_trained_run(self):
+        self.write("r.nrg", "given x : real\npredict y : real\nweight a : real init 0\nenergy E(x, y) = sq(y - a * x)\nminimize y\n"
+                   "learn energy\noptimize by exact\n")
+        self.write("r.csv", "x,y\n" + "".join(f"{i / 10},{i / 5}\n" for i in range(-20, 20)))
+        self.nrg("train", "r.nrg", "--data", "x=r.csv:x", "--data", "y=r.csv:y", "-o", "run", "--quiet")
+        rows = kit.table(self.nrg("sample", "run", "--given", "x=4", "-n", 200).stdout)
+        self.assertLess(abs(statistics.mean(float(r["y"]) for r in rows) - 8), 0.4)
+
+    def test_reasons_why_not(self):
+        self.refused("sample", "g.nrg", code=4, says="no data for x")
+        self.refused("sample", code=2, says="which model")
+        self.write("d.nrg", "predict b : bit\nenergy E(b) = b\n")
+        self.refused("sample", "d.nrg", code=3, says="discrete")
+        self.write("bad.nrg", "predict x : real\nenergy E(x) = -sq(sq(x))\nsample x by langevin(step=1)\n")
+        self.refused("sample", "bad.nrg", code=6, says="ran away")
+        self.write("learn.nrg", "predict x : real\nweight a : real\nenergy E(x) = sq(sq(x)) + a * x\nsample x by langevin\nlearn nll(x)\n"
+                   "optimize by sgd\n")
+        self.write("x.csv", "x\n1\n2\n")
+        self.refused("train", "learn.nrg", "--data", "x=x.csv:x", code=3, says="learning from draws")
+
+
+if __name__ == "__main__":
+    kit.main()
