@@ -153,8 +153,8 @@ static void choose(const nrg_model *m, nrg_infer_stmt *st, int32_t i) {
     if (discrete(v) && v->rank == 1)
         CHOICE(viterbi, forward_backward, gibbs, "an array along one axis: a chain");
     if (discrete(v)) CHOICE(beliefprop, beliefprop, gibbs, "an array over several axes");
-    if (bounded(v) && v->rank == 0) CHOICE(grid, grid, langevin, "one bounded real");
-    CHOICE(gradient, exact, langevin, "real");
+    if (bounded(v) && v->rank == 0) CHOICE(grid, grid, hmc, "one bounded real");
+    CHOICE(gradient, exact, hmc, "real");
 #undef CHOICE
 }
 
