@@ -142,7 +142,7 @@ static nrg_status put_health(samples *r) {
     if (p->rows > 1) nrg_text_put(&t, " for each of %lld rows", (long long)p->rows);
     nrg_text_put(&t, ", warm-up %lld steps, then every %lld; step %.4g", (long long)p->warmup, (long long)p->every, p->step);
     if (!isnan(p->acceptance)) nrg_text_put(&t, ", acceptance %.3g", p->acceptance);
-    if (p->diverged) nrg_text_put(&t, ", %lld divergent steps", (long long)p->diverged);
+    if (p->diverged) nrg_text_put(&t, ", %lld divergent step%s", (long long)p->diverged, p->diverged == 1 ? "" : "s");
     nrg_text_put(&t, "\n");
     if (isnan(p->temperature)) nrg_text_put(&t, "implied temperature not known: the gradient is clipped\n");
     else nrg_text_put(&t, "implied temperature %.4g%s\n", p->temperature,
