@@ -38,6 +38,7 @@ static nrg_node simplex(nrg_graph *g, nrg_node w, int axis) {
 // loses half of the digits when W is badly conditioned.
 static nrg_node orthonormal(nrg_graph *g, nrg_node w) {
     const nrg_shape s = nrg_graph_node(g, w)->shape;
+    if (s.rank < 2) return w; // a bad node
     bool tall = s.dim[s.rank - 2] > s.dim[s.rank - 1];
     if (tall) w = nrg_transpose(g, w);
     for (int i = 0; i < 2; i++) w = nrg_trisolve(g, nrg_chol(g, nrg_matmul(g, w, w, false, true, 0)), w, false);
