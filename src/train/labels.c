@@ -13,9 +13,13 @@ static nrg_status outside(const nrg_bound *b, int32_t var, const nrg_array *a, i
     nrg_text place = nrg_text_make(b->ctx);
     nrg_shape shape = nrg_shape_of(a->offsets ? 0 : a->rank - 1, a->dim + 1);
     nrg_bind_place(&shape, cell, &place);
-    nrg_status s =
-        nrg_fail(b->ctx, NRG_E052, v->span, "%s has the value %s at %s, but %s = %lld labels are 0..%lld", v->name,
-                 found, place.bad ? "?" : place.at, d->name, (long long)d->size, (long long)d->size - 1);
+    nrg_status s = NRG_E052;
+    if (d->size > 0)
+        nrg_fail(b->ctx, s, v->span, "%s has the value %s at %s, but %s = %lld labels are 0..%lld", v->name, found,
+                 place.bad ? "?" : place.at, d->name, (long long)d->size, (long long)d->size - 1);
+    else // its size was to come from these data
+        nrg_fail(b->ctx, s, v->span, "%s has the value %s at %s, but the labels of %s are whole numbers from 0, below 2147483647",
+                 v->name, found, place.bad ? "?" : place.at, d->name);
     nrg_text_free(&place);
     if (d->labels && d->size > 0) nrg_fact(b->ctx, "%s is {%s .. %s}", d->name, d->labels[0], d->labels[d->size - 1]);
     if (!a->labels && r.lo + (double)shift == 1 && r.hi + (double)shift == (double)d->size)
@@ -113,6 +117,7 @@ static nrg_status numbers(nrg_bound *b, int32_t var, const nrg_array *a, int64_t
         }
         double v = nrg_array_value(a, i) + (double)shift;
         int64_t k = category(d, value, v);
+        if (k < 0 && d->size == 0 && v >= 0 && v < 2147483647.0 && v == floor(v)) continue; // another cell is at fault
         if (k < 0) {
             char found[32];
             snprintf(found, sizeof found, "%.10g", v);
