@@ -89,6 +89,13 @@ class Hostile(kit.Case):
             self.wrong("train", "m.nrg", "--data", "moons.npz", "--stmt", "optimize by " + text, code=3, says="E011")
         self.nrg("train", "m.nrg", "--data", "moons.npz", "--stmt", "optimize by adam(batch=1e12, epochs=1)", "--quiet")
 
+    def test_methods(self):
+        self.write("t.csv", "x,y\n0,0\n1,1\n")
+        for text in ("grid(points=0)", "grid(points=2.5)", "gradient(steps=0)", "gradient(starts=0)", "gradient(momentum=3)",
+                     "lbfgs(steps=-5)", "lbfgs(history=0)", "lbfgs(tol=-1)"):
+            self.write("e.nrg", f"given x : real\npredict y : real in -1..5\nenergy E(x, y) = (y - x)^2\nminimize y by {text}\n")
+            self.wrong("ask", "best", "y", "e.nrg", "--data", "t.csv", code=3, says=("E013", "e.nrg:4", text.split("(")[1].split("=")[0]))
+
     def test_divergence(self):
         """E080 names the line; the weights before the step are there and finite, and can be asked."""
         self.write("d.nrg", "given x : real\npredict y : real\nweight a : real init 3\nenergy E(x, y) = (y - a * x)^2 + exp(a * x * 100)\n"
