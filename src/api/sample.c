@@ -72,13 +72,16 @@ static nrg_status choose(nrg_ebm *m, const nrg_table *data, const nrg_sample_opt
 }
 
 static nrg_status sizes(nrg_ebm *m, const nrg_sample_options *o, nrg_sample_spec *spec, int64_t *n) {
+    const int64_t most = 100000000000; // so that nothing below overflows; the sampler has tighter bounds
     *n = o->n > 0 ? o->n : DRAWS;
+    if (*n > most || o->chains > most || o->every > most || o->steps > most)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "draws, chains and steps are at most %lld", (long long)most);
     spec->chains = o->chains > 0 ? o->chains : *n < CHAINS ? *n : CHAINS;
     spec->draws = (*n + spec->chains - 1) / spec->chains;
     spec->warmup = o->warmup == 0 ? -1 : o->warmup < 0 ? 0 : o->warmup;
     spec->every = o->every > 0 ? o->every : EVERY;
     if (o->steps > 0 && spec->draws > 1 && o->every <= 0) spec->every = o->steps / (spec->draws - 1);
-    if (o->steps > 0 && (spec->every < 1 || (spec->draws - 1) * spec->every > o->steps)) {
+    if (o->steps > 0 && (spec->every < 1 || (double)(spec->draws - 1) * (double)spec->every > (double)o->steps)) {
         nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld steps are too few for %lld draws a chain", (long long)o->steps, (long long)spec->draws);
         nrg_help(m->ctx, "take more steps, fewer draws, or more chains");
         return NRG_E090;

@@ -138,8 +138,8 @@ static nrg_status build(nrg_sampler *s) {
     t.jitter = t.step == 0;
     TRY(st);
     if (t.leaps < 1 || t.leaps > MOST_LEAPS)
-        return nrg_fail(s->model->ctx, NRG_E090, s->stmt.by_span, "hmc takes 1 to %d leapfrog steps, not %lld", MOST_LEAPS, (long long)t.leaps);
-    if (t.step < 0) return nrg_fail(s->model->ctx, NRG_E090, s->stmt.by_span, "step of hmc is %.6g: it must be positive", t.step);
+        return nrg_fail(s->model->ctx, NRG_E013, s->stmt.by_span, "hmc takes 1 to %d leapfrog steps, not %lld", MOST_LEAPS, (long long)t.leaps);
+    if (t.step < 0) return nrg_fail(s->model->ctx, NRG_E013, s->stmt.by_span, "step of hmc is %.6g: it must be positive", t.step);
     return nrg_trajectory_build(s, &t);
 }
 

@@ -25,7 +25,7 @@ static nrg_status along(nrg_sampler *s, const nrg_expr *e, double otherwise, nrg
 
 static nrg_status positive(nrg_sampler *s, const char *what, double x, bool zero) {
     if (x > 0 || (zero && x == 0)) return NRG_OK;
-    return nrg_fail(s->model->ctx, NRG_E090, s->stmt.by_span, "%s of langevin is %.6g: it must be positive", what, x);
+    return nrg_fail(s->model->ctx, NRG_E013, s->stmt.by_span, "%s of langevin is %.6g: it must be positive", what, x);
 }
 
 typedef struct {

@@ -430,14 +430,28 @@ static nrg_status draw(nrg_sampler *s, nrg_draws *out) {
     return say(s, out);
 }
 
+// Steps are counted in 32 bits; numbers of chains are exact in the type of the graph, else two chains would share their noise.
+static nrg_status possible(nrg_model *m, const nrg_store *store, const nrg_sample_spec *p) {
+    double lanes = (double)p->rows * (double)p->chains, most = nrg_store_type(store) == NRG_F64 ? 9e15 : 16777216;
+    double steps = (double)(p->warmup < 0 ? 0 : p->warmup) + (double)p->every * (double)p->draws;
+    if (p->rows < 1 || p->chains < 1 || p->draws < 1)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld rows, %lld chains, %lld draws: at least one of each is needed",
+                        (long long)p->rows, (long long)p->chains, (long long)p->draws);
+    if (p->first < 0 || (double)p->first + lanes > most)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%.0f chains from number %lld: their numbers must lie below %.0f", lanes,
+                        (long long)p->first, most);
+    if (steps > 4e9) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%.0f steps are more than can be counted", steps);
+    if (lanes * (double)p->draws > 1e11)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%.0f chains of %lld draws do not fit into memory", lanes, (long long)p->draws);
+    return NRG_OK;
+}
+
 nrg_status nrg_sample(nrg_model *m, const nrg_store *store, const nrg_sample_spec *spec, nrg_draws *out) {
     nrg_sampler s;
     nrg_sample_spec full = *spec;
     *out = (nrg_draws){.arena = nrg_arena_make(m->ctx)};
     if (full.every < 1) full.every = EVERY;
-    if (full.rows < 1 || full.chains < 1 || full.draws < 1)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld rows, %lld chains, %lld draws: at least one of each is needed",
-                        (long long)full.rows, (long long)full.chains, (long long)full.draws);
+    TRY(possible(m, store, &full));
     nrg_status st = sampler_open(&s, m, store, &full);
     if (st == NRG_OK) st = draw(&s, out);
     sampler_close(&s);

@@ -213,6 +213,25 @@ static void a_mixture_with_its_latent_summed_out(void **state) {
             "sample x by hmc(steps=300)", two, -10, 10);
 }
 
+// A latent that is minimised step by step: F(x) = x^2 / 2 again, and Langevin follows its loop.
+static void an_inner_loop_follows_the_chains(void **state) {
+    (void)state;
+    gaussian("inner loop", "predict x : real\nlatent z : real\nenergy E(x, z) = 0.5 * sq(x) + 0.5 * sq(z - x)\n"
+             "minimize z by gradient(steps=30, lr=0.7)\nsample x by langevin(steps=40, step=0.5)", NRG_F64, 0, 1 / (1 - 0.5 / 4));
+}
+
+// Drawn with the others, a latent is one more variable.
+static void latents_can_be_drawn(void **state) {
+    (void)state;
+    fixture f = load("predict x : real\nlatent z : real\nenergy E(x, z) = 0.5 * sq(z) + 2 * sq(x - z)\nmarginalize z\nsample x, z by hmc(steps=100)", NRG_F64);
+    nrg_draws d = drawn(&f, "xz", "", 1, CHAINS, 1, -1);
+    assert_int_equal(d.n, 2);
+    matches("x with its latent", d.value[0], CHAINS, 1, 0, 1.25, 3 * 1.25 * 1.25);
+    matches("the latent", d.value[1], CHAINS, 1, 0, 1, 3);
+    nrg_draws_free(&d);
+    drop(&f);
+}
+
 // ---- conditions, sameness, failures
 
 static void draws_given_x_follow_x(void **state) {
@@ -232,7 +251,7 @@ static void threads_and_batches_change_no_bit(void **state) {
     for (int k = 0; k < 3; k++) {
         char text[300];
         snprintf(text, sizeof text, "dim D = 5\npredict x : real[D]\nweight A : real[D, D]\nenergy E(x) = sq(x) + softplus(dot(x, A @ x))\nsample x by %s", by[k]);
-        fixture f = load(text, NRG_F32);
+        fixture f = load(text, k == 1 ? NRG_F64 : NRG_F32);
         nrg_sample_spec spec = {.vars = set(&f, "x"), .rows = 1, .chains = 700, .draws = 3, .warmup = 20, .every = 2, .seed = 3, .threads = 1};
         nrg_draws one, other;
         ok(&f, nrg_sample(f.m, f.s, &spec, &one));
@@ -294,8 +313,11 @@ static void failures_are_told(void **state) {
     (void)state;
     refused(NORMAL "langevin(steps=2000, step=5)", NRG_E080, "ran away");
     refused("predict x : real\nenergy E(x) = -sq(sq(x))\nsample x by langevin(steps=500, step=1)", NRG_E080, "ran away");
-    refused(NORMAL "langevin(step=0)", NRG_E090, "positive");
-    refused(NORMAL "hmc(leapfrog=0)", NRG_E090, "leapfrog");
+    refused(NORMAL "langevin(step=0)", NRG_E013, "positive");
+    refused(NORMAL "hmc(leapfrog=0)", NRG_E013, "leapfrog");
+    refused(NORMAL "hmc(leapfrog=1000)", NRG_E013, "leapfrog");
+    refused(NORMAL "mala(step=-1)", NRG_E013, "positive");
+    refused("predict x : real\nlatent z : real\nenergy E(x, z) = sq(x) + sq(z - x)\nminimize z by gradient(steps=30)\nsample x by hmc", NRG_E071, "step by step");
     refused(NORMAL "nuts", NRG_E071, "nuts");
     refused(NORMAL "hmc from data", NRG_E051, "start at the data");
     refused("predict x : bit\nenergy E(x) = x\n", NRG_E071, "discrete");
@@ -312,6 +334,8 @@ int main(void) {
         cmocka_unit_test(double_well),
         cmocka_unit_test(bounded_densities),
         cmocka_unit_test(a_mixture_with_its_latent_summed_out),
+        cmocka_unit_test(an_inner_loop_follows_the_chains),
+        cmocka_unit_test(latents_can_be_drawn),
         cmocka_unit_test(draws_given_x_follow_x),
         cmocka_unit_test(threads_and_batches_change_no_bit),
         cmocka_unit_test(health_of_chains),
