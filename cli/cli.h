@@ -20,10 +20,10 @@ typedef struct {
     cli_list words; // what is not a flag
     cli_list data, valid, set, stmt, map, given;
     const char *out, *init, *time, *checkpoint, *top, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows;
-    const char *steps, *warmup, *every, *chains;
+    const char *steps, *warmup, *every, *chains, *loss;
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
-    bool f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, grey, help;
+    bool f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, help;
 } cli;
 
 typedef struct {
@@ -66,6 +66,8 @@ nrg_status cli_need_data(cli *c, nrg_ebm *m, nrg_table **t); // E090 when there 
 nrg_status cli_check(cli *c);   // look.c
 nrg_status cli_show_model(cli *c);
 nrg_status cli_explain(cli *c);
+nrg_status cli_losses(cli *c);  // losses.c
+nrg_status cli_loss(cli *c);
 nrg_status cli_version(cli *c);
 nrg_status cli_help(cli *c);
 nrg_status cli_train(cli *c);   // train.c

@@ -60,6 +60,8 @@ static const flag flags[] = {
     ON("resolved", resolved, "the model as text, with --set and --stmt in place"),
     ONE("diagnostics", diagnostics, "json", "messages as JSON, one a line, on stdout"),
     ON("errors", errors, "list every code"),
+    ON("losses", losses, "what every loss of the library does, found numerically"),
+    ONE("loss", loss, "EXPRESSION", "check this loss over pos, neg, lowest, free; parameters by --set"),
     ONE("x", x, "LO..HI", "range across"),
     ONE("y", y, "LO..HI", "range up"),
     ONE("points", points, "N", "grid points each way (100)"),

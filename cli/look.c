@@ -86,6 +86,8 @@ nrg_status cli_explain(cli *c) {
         for (int i = 0; (s = nrg_status_at(i)) != NRG_OK; i++) put_status(s);
         return cli_print(c, "");
     }
+    if (c->losses) return cli_losses(c);
+    if (c->loss) return cli_loss(c);
     if (c->words.n != 1)
         return cli_usage(c, "nrg explain E036, or --errors for the list", "which code?");
     for (int i = 0; (s = nrg_status_at(i)) != NRG_OK; i++) {

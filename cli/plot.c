@@ -1,4 +1,4 @@
-// nrg plot: loss, landscape, weights.
+// nrg plot: loss, landscape, weights, plane.
 #include "cli.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,26 +90,34 @@ static nrg_status plot_weights(cli *c, const cli_list *w) {
     return said(c, s, path);
 }
 
+static nrg_status plot_plane(cli *c, const cli_list *w) {
+    char path[600];
+    if (w->n != 1) return cli_usage(c, "nrg plot plane square_square -o plane.png", "which loss?");
+    nrg_status s = target(c, "", "plane", path, sizeof path);
+    if (s == NRG_OK) s = nrg_plot_plane(c->ctx, w->at[0], c->set.at, c->set.n, path);
+    return said(c, s, path);
+}
+
 nrg_status cli_plot(cli *c) {
     static const struct {
         const char *name;
         nrg_status (*run)(cli *, const cli_list *);
-    } kinds[] = {{"loss", plot_loss}, {"landscape", plot_landscape}, {"weights", plot_weights}};
-    static const char *const names[] = {"loss", "landscape", "weights"};
+    } kinds[] = {{"loss", plot_loss}, {"landscape", plot_landscape}, {"weights", plot_weights}, {"plane", plot_plane}};
+    static const char *const names[] = {"loss", "landscape", "weights", "plane"};
     cli_list rest = {0};
-    char help[80] = "loss, landscape or weights";
+    char help[80] = "loss, landscape, weights or plane";
     int kind = -1;
     // The kind may stand before or after the model.
     for (int i = 0; i < c->words.n; i++) {
         int k = 0;
-        while (k < 3 && (kind >= 0 || i > 1 || strcmp(c->words.at[i], kinds[k].name) != 0)) k++;
-        if (k < 3)
+        while (k < 4 && (kind >= 0 || i > 1 || strcmp(c->words.at[i], kinds[k].name) != 0)) k++;
+        if (k < 4)
             kind = k;
         else
             rest.at[rest.n++] = c->words.at[i];
     }
     if (kind >= 0) return kinds[kind].run(c, &rest);
-    const char *near = c->words.n ? nrg_nearest(c->words.at[0], names, 3) : NULL;
+    const char *near = c->words.n ? nrg_nearest(c->words.at[0], names, 4) : NULL;
     if (near) snprintf(help, sizeof help, "did you mean '%s'?", near);
     return cli_usage(c, help, c->words.n ? "unknown picture '%s'" : "which picture?",
                      c->words.n ? c->words.at[0] : "");

@@ -436,6 +436,36 @@ NRG_API nrg_status nrg_ebm_report(nrg_ebm *m, const nrg_table *data, const char 
 NRG_API int nrg_ebm_expects(const nrg_ebm *m);
 NRG_API nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int *verdict, const char **text);
 
+/* ---- losses: what they do over the plane of two energies, pos (right answer) and neg (most offending wrong one) --- */
+
+typedef enum {
+    NRG_MARGIN_NONE,  /* nothing makes neg larger than pos */
+    NRG_MARGIN_ZERO,  /* neg is raised to pos and no further */
+    NRG_MARGIN_FINITE,/* to pos + margin */
+    NRG_MARGIN_SOME   /* ever further, more and more weakly: "> 0" */
+} nrg_margin;
+typedef struct {
+    nrg_margin kind;
+    double margin;     /* of NRG_MARGIN_FINITE */
+    bool contrastive;  /* raises neg somewhere */
+    bool differences;  /* depends on pos - neg alone */
+    bool pulls_wrong;  /* dL/dneg > 0 somewhere, worst at (pos, neg), where it is `slope` */
+    bool lifts_right;  /* dL/dpos < 0 somewhere */
+    bool dead;         /* no slope at all somewhere although neg < pos */
+    bool sound;        /* the lectures' sufficient conditions hold */
+    double pos, neg, slope;
+    const char *words; /* "good", "zero margin", "no contrastive term", "pulls wrong answers down", ... */
+} nrg_verdict;
+/* `loss`: a name of the library or an expression over pos, neg, lowest, free. `sets`: its parameters, "m=2", and "beta=1";
+ * those not given have the library's values, m, M, K, margin and delta of an expression are 1. All is found numerically. */
+NRG_API nrg_status nrg_loss_check(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, nrg_verdict *out);
+/* Value and slopes at n points; each result has room for n. */
+NRG_API nrg_status nrg_loss_values(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, int64_t n, const double *pos,
+                                   const double *neg, double *value, double *dpos, double *dneg);
+NRG_API bool nrg_loss_row_at(int i, const char **name, const char **formula, const char **doc); /* false past the end */
+/* The loss over the plane, its negative gradient as arrows, the line neg = pos and the margin line. */
+NRG_API nrg_status nrg_plot_plane(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, const char *path);
+
 /* ---- pictures (.png, or .svg where gnuplot draws) ------------------------------------------------------------ */
 
 /* Loss and energies over epochs from log.csv of a run folder. */
