@@ -66,7 +66,7 @@ static nrg_status build(nrg_plane *p, nrg_model *m, const nrg_learn *l) {
     return nrg_graph_check(p->g);
 }
 
-static nrg_status bind(nrg_plane *p, const nrg_model *m) {
+static nrg_status bind(nrg_plane *p, const nrg_model *m, nrg_span at) {
     p->slots = nrg_input_count(p->g);
     p->inputs = NRG_NEWS(&p->arena, const double *, p->slots + 1);
     p->numbers = NRG_NEWS(&p->arena, double, p->slots + 1);
@@ -79,6 +79,8 @@ static nrg_status bind(nrg_plane *p, const nrg_model *m) {
         if (nrg_same(name, "plane:neg")) p->neg = (int32_t)i;
         int32_t h = strncmp(name, "hyper:", 6) == 0 ? nrg_model_hyper(m, name + 6) : -1;
         if (h >= 0) p->numbers[i] = m->hypers.at[h].from;
+        else if (p->pos != (int32_t)i && p->neg != (int32_t)i)
+            return nrg_fail(m->ctx, NRG_E071, at, "a loss that multiplies an energy with '%s' has no single plane", name);
     }
     return NRG_OK;
 }
@@ -93,7 +95,7 @@ nrg_status nrg_plane_new(nrg_model *m, uint32_t learn, nrg_plane *out) {
     if (s == NRG_OK) s = nrg_graph_new(m->ctx, NRG_F64, &out->g);
     if (s == NRG_OK) s = nrg_scope_new(m, out->g, &out->scope);
     if (s == NRG_OK) s = build(out, m, l);
-    if (s == NRG_OK) s = bind(out, m);
+    if (s == NRG_OK) s = bind(out, m, l->span);
     if (s != NRG_OK) nrg_plane_free(out);
     return s;
 }

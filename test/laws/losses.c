@@ -150,6 +150,7 @@ static void bad_losses_are_refused(void **state) {
     assert_int_equal(nrg_loss_check(ctx, "pos +", NULL, 0, &v), NRG_E002);
     assert_int_equal(nrg_loss_check(ctx, "pos + q", NULL, 0, &v), NRG_E011);
     assert_int_equal(nrg_loss_check(ctx, "pos\nlearn neg", NULL, 0, &v), NRG_E090);
+    assert_int_equal(nrg_loss_check(ctx, "w * pos", NULL, 0, &v), NRG_E071); // a weight has no value here
     const char *sets[] = {"wrong"};
     assert_int_not_equal(nrg_loss_check(ctx, "hinge", sets, 1, &v), NRG_OK);
 }
