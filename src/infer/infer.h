@@ -14,6 +14,8 @@ void nrg_store_free(nrg_store *s);
 nrg_status nrg_store_put(nrg_store *s, const char *name, nrg_buffer b);                   // lent memory
 nrg_status nrg_store_make(nrg_store *s, const char *name, int64_t count, void **data);    // own, zeroed, grow-only, of the store's type
 const nrg_buffer *nrg_store_get(const nrg_store *s, const char *name);                    // NULL: none
+// Inputs whose name starts so stand in while a graph is built; nothing reads them when it runs, and nothing need be bound.
+#define NRG_HOLE "hole:"
 nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r);            // every input of g; E099 names a missing one
 nrg_dtype nrg_store_type(const nrg_store *s);
 double nrg_store_number(nrg_dtype type, const void *data, int64_t i);                     // number i of a buffer of the store's type

@@ -4,7 +4,6 @@
 
 #include "infer/infer.h"
 
-#define NRG_HOLE "hole:" // names of inputs that stand in while a graph is built and are replaced before it runs
 enum { NRG_GROUPS = NRG_MAX_VARS };
 
 // ---- store.c

@@ -1,21 +1,16 @@
-// optimize by exact: closed forms found by structure. With latents held at their best values, or their probabilities held
-// (expectation-maximisation), the loss is quadratic in a block of weights: w = w - H^-1 g in one round; or it is a p - b log p in
-// every number: p = b / a, on a simplex p = b / (a + t). Lloyd, alternating least squares, normal equations and EM are this.
-#include "train/inside.h"
+// optimize by exact: closed forms found by structure. With latents held at their best values, or their probabilities
+// held (expectation-maximisation), the loss is quadratic in a block of weights: w = w - H^-1 g in one round; or it is a
+// p - b log p in every number: p = b / a, on a simplex p = b / (a + t). Lloyd, alternating least squares, normal
+// equations and EM are this.
+#include "train/exact.h"
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-    uint32_t *param, params;
-    bool logs;               // a p - b log p
-    int64_t n, S, B;         // numbers; independent systems of B unknowns each
-    int64_t *sys, *row;      // of number i: its system and its place there
-    nrg_program first, rest; // {sum, once, g...}; {Hv...}
-} block;
+enum { COUPLED_MOST = 4096, DIRECTIONS_MOST = 64 }; // unknowns of a system; directions a pass takes
 
 typedef struct {
-    NRG_LIST(block) blocks;
-    double *meta; // loss after the last round
+    NRG_LIST(nrg_exact_block) blocks;
+    double *meta; // rounds done, loss after the last round
 } exact;
 
 // ---- structure ---------------------------------------------------------------------------------------------------
@@ -54,22 +49,47 @@ static nrg_status constants(nrg_program *p, nrg_node *y) {
 
 static int64_t size_of(const nrg_trainer *t, uint32_t param) { return nrg_shape_count(&t->m->params.at[param].shape); }
 
-// Is y of degree 2 in all these weights together?
-static nrg_status jointly(nrg_trainer *t, nrg_program *p, nrg_node y, const uint32_t *param, uint32_t n, bool *yes) {
-    int64_t total = 0, at = 0;
+// Weights together as rows of a common width: their last axis, where all agree, else 1.
+static int64_t common_width(const nrg_trainer *t, const uint32_t *param, uint32_t n) {
+    int64_t width = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const nrg_shape *s = &t->m->params.at[param[i]].shape;
+        int64_t last = s->rank ? s->dim[s->rank - 1] : 1;
+        if (last == 0 || (i && last != width)) return 1;
+        width = last;
+    }
+    return width;
+}
+
+// Attributes of y in all these weights together, laid as rows [size / width, width].
+static nrg_status jointly(nrg_trainer *t, nrg_program *p, nrg_node y, const uint32_t *param, uint32_t n,
+                          nrg_attr *out) {
+    int64_t width = common_width(t, param, n), total = 0, at = 0;
     for (uint32_t i = 0; i < n; i++) total += size_of(t, param[i]);
-    nrg_node v = nrg_input(p->g, "exact:joint", 0, nrg_shape_of(1, &total));
+    char name[40];
+    snprintf(name, sizeof name, "%sjoint:%u", NRG_HOLE, nrg_graph_size(p->g));
+    nrg_node v = nrg_input(p->g, name, 0, nrg_shape_of(2, (int64_t[]){total / width, width}));
     nrg_node *from = NRG_NEWS(&p->arena, nrg_node, n + 1), *by = NRG_NEWS(&p->arena, nrg_node, n + 1);
     if (!from || !by) return NRG_E098;
     for (uint32_t i = 0; i < n; i++) {
-        const nrg_param *q = &t->m->params.at[param[i]];
+        int64_t rows = size_of(t, param[i]) / width;
         from[i] = nrg_scope_param(p->scope, param[i]);
-        by[i] = nrg_reshape(p->g, nrg_slice(p->g, v, 0, at, size_of(t, param[i]), 1), q->shape);
-        at += size_of(t, param[i]);
+        by[i] = nrg_reshape(p->g, nrg_slice(p->g, v, 0, at, rows, 1), t->m->params.at[param[i]].shape);
+        at += rows;
     }
-    nrg_attr a;
-    TRY(nrg_attr_of(p->g, nrg_graph_copy(p->g, p->g, y, from, by, (int)n), v, &a));
-    *yes = a.degree <= 2 && a.smooth;
+    nrg_node joint = nrg_graph_copy(p->g, p->g, y, from, by, (int)n);
+    TRY(nrg_graph_check(p->g));
+    return nrg_attr_of(p->g, joint, v, out);
+}
+
+// Is there a second derivative between the last of these weights and one before it?
+static nrg_status coupled(nrg_program *p, nrg_node y, const uint32_t *param, uint32_t n, bool *yes) {
+    nrg_node *w = NRG_NEWS(&p->arena, nrg_node, n + 1), *d = NRG_NEWS(&p->arena, nrg_node, n + 1);
+    if (!w || !d) return NRG_E098;
+    for (uint32_t i = 0; i < n; i++) w[i] = nrg_scope_param(p->scope, param[i]);
+    TRY(nrg_grad(p->g, y, NRG_BAD, w, (int)n - 1, d));
+    *yes = false;
+    for (uint32_t i = 0; i + 1 < n; i++) *yes = *yes || nrg_depends(p->g, d[i], w[n - 1]);
     return NRG_OK;
 }
 
@@ -81,54 +101,65 @@ static nrg_status unfit(nrg_trainer *t, const nrg_team *gr, const nrg_param *p) 
 }
 
 // Places of the numbers of a block: axes that no second derivative couples make independent systems.
-static nrg_status layout(nrg_trainer *t, block *b, uint32_t separable) {
-    b->sys = NRG_NEWS(&t->arena, int64_t, b->n + 1);
-    b->row = NRG_NEWS(&t->arena, int64_t, b->n + 1);
-    if (!b->sys || !b->row) return NRG_E098;
+static nrg_status layout(nrg_trainer *t, nrg_exact_block *b, nrg_shape s, uint32_t separable) {
     b->S = b->B = 1;
-    if (b->params > 1) separable = 0;
-    const nrg_shape *s = &t->m->params.at[b->param[0]].shape;
+    for (int k = 0; k < s.rank; k++) *(separable >> k & 1 ? &b->S : &b->B) *= s.dim[k];
+    if (!(b->at = NRG_NEWS(&t->arena, int64_t, b->n + 1))) return NRG_E098;
     for (int64_t i = 0; i < b->n; i++) {
-        int64_t left = i, S = 1, B = 1;
-        if (b->params > 1 || s->rank == 0) {
-            b->row[i] = i;
-            B = b->n;
-        } else {
-            for (int k = s->rank - 1; k >= 0; k--) {
-                int64_t at = left % s->dim[k];
-                left /= s->dim[k];
-                if (separable >> k & 1) b->sys[i] += at * S, S *= s->dim[k];
-                else b->row[i] += at * B, B *= s->dim[k];
-            }
+        int64_t left = i, S = 1, B = 1, sys = 0, row = 0;
+        for (int k = s.rank - 1; k >= 0; k--) {
+            int64_t at = left % s.dim[k];
+            left /= s.dim[k];
+            if (separable >> k & 1) sys += at * S, S *= s.dim[k];
+            else row += at * B, B *= s.dim[k];
         }
-        b->S = S;
-        b->B = B;
+        b->at[sys * b->B + row] = i;
     }
     return NRG_OK;
 }
 
 static nrg_status push(nrg_trainer *t, exact *e, const uint32_t *param, uint32_t n, bool logs, uint32_t separable) {
-    block b = {.params = n, .logs = logs, .param = NRG_NEWS(&t->arena, uint32_t, n + 1)};
+    nrg_exact_block b = {.params = n, .logs = logs, .param = NRG_NEWS(&t->arena, uint32_t, n + 1)};
     if (!b.param) return NRG_E098;
     for (uint32_t i = 0; i < n; i++) b.param[i] = param[i], b.n += size_of(t, param[i]);
-    TRY(layout(t, &b, logs ? ~0u : separable));
+    int64_t width = common_width(t, param, n);
+    nrg_shape s = n == 1 ? t->m->params.at[param[0]].shape : nrg_shape_of(2, (int64_t[]){b.n / width, width});
+    TRY(layout(t, &b, s, logs ? ~0u : separable));
     return NRG_PUSH(&t->arena, e->blocks, b);
 }
 
 static uint32_t axes_apart(const nrg_attr *a) { return a->separable | (a->picked ? 1u : 0u); }
 
-// Weights that are quadratic are joined into as few blocks as stay quadratic; one weight alone keeps its independent axes.
-static nrg_status quadratic(nrg_trainer *t, nrg_program *p, nrg_node y, exact *e, uint32_t *param, nrg_attr *attr,
-                            uint32_t n) {
-    for (uint32_t i = 0; i < n;) {
-        uint32_t many = 1;
-        for (; i + many < n; many++) {
-            bool yes = false;
-            TRY(jointly(t, p, y, param + i, many + 1, &yes));
-            if (!yes) break;
+// Joins to param[0..n) those of rest[0..left) that second derivatives couple with them and that stay quadratic
+// together. What is joined moves to the front part; a is then the attributes of all.
+static nrg_status join(nrg_trainer *t, nrg_program *p, nrg_node y, uint32_t *param, uint32_t all, uint32_t *n,
+                       nrg_attr *a) {
+    for (uint32_t i = *n; i < all; i++) {
+        uint32_t own = param[i];
+        nrg_attr more;
+        bool yes;
+        param[i] = param[*n];
+        param[*n] = own;
+        TRY(coupled(p, y, param, *n + 1, &yes));
+        if (yes) TRY(jointly(t, p, y, param, *n + 1, &more));
+        if (yes && more.degree <= 2 && more.smooth) {
+            *a = more;
+            i = (*n)++; // those passed over may be coupled with this one
+            continue;
         }
-        TRY(push(t, e, param + i, many, false, many == 1 ? axes_apart(&attr[i]) : 0));
-        i += many;
+        param[*n] = param[i];
+        param[i] = own;
+    }
+    return NRG_OK;
+}
+
+static nrg_status quadratic(nrg_trainer *t, nrg_program *p, nrg_node y, exact *e, uint32_t *param, uint32_t all) {
+    for (uint32_t done = 0, n; done < all; done += n) {
+        nrg_attr a;
+        TRY(nrg_attr_of(p->g, y, nrg_scope_param(p->scope, param[done]), &a));
+        n = 1;
+        TRY(join(t, p, y, param + done, all - done, &n, &a));
+        TRY(push(t, e, param + done, n, false, n == 1 ? axes_apart(&a) : a.separable & 2));
     }
     return NRG_OK;
 }
@@ -140,24 +171,23 @@ static nrg_status classify(nrg_trainer *t, nrg_team *gr, exact *e, nrg_program *
     TRY(objective(t, p, &l, &y));
     TRY(constants(p, &y));
     uint32_t *quad = NRG_NEWS(&p->arena, uint32_t, gr->params + 1);
-    nrg_attr *attr = NRG_NEWS(&p->arena, nrg_attr, gr->params + 1);
-    if (!quad || !attr) return NRG_E098;
+    if (!quad) return NRG_E098;
     for (uint32_t i = 0; i < gr->params; i++) {
         nrg_attr a;
         TRY(nrg_attr_of(p->g, y, nrg_scope_param(p->scope, gr->param[i]), &a));
         if (a.degree == 0) continue;
-        if (a.degree <= 2 && a.smooth) quad[n] = gr->param[i], attr[n++] = a;
+        if (a.degree <= 2 && a.smooth) quad[n++] = gr->param[i];
         else if (!a.log_affine) return unfit(t, gr, &t->m->params.at[gr->param[i]]);
     }
-    TRY(quadratic(t, p, y, e, quad, attr, n));
+    TRY(quadratic(t, p, y, e, quad, n));
     for (uint32_t i = 0; i < gr->params; i++) { // after the quadratic ones: variances follow the new means
         nrg_attr a;
         TRY(nrg_attr_of(p->g, y, nrg_scope_param(p->scope, gr->param[i]), &a));
         if (a.degree > 2 && a.log_affine) TRY(push(t, e, &gr->param[i], 1, true, ~0u));
     }
     for (uint32_t i = 0; i < e->blocks.n; i++) {
-        const block *b = &e->blocks.at[i];
-        if (b->B <= 4096 && b->S * b->B <= (int64_t)(1 << 26) / b->B) continue;
+        const nrg_exact_block *b = &e->blocks.at[i];
+        if (b->B <= COUPLED_MOST && b->n <= (int64_t)(1 << 26) / (b->B + 1)) continue;
         return nrg_fail(t->ctx, NRG_E071, gr->stmt->span, "optimize by exact with %lld coupled numbers",
                         (long long)b->B);
     }
@@ -187,96 +217,85 @@ static nrg_status hold(nrg_trainer *t, nrg_team *gr, nrg_program *p, nrg_node *s
     return nrg_graph_check(p->g);
 }
 
-static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, block *b, nrg_program *p, bool second) {
+const char *nrg_exact_direction(nrg_arena *a, const nrg_param *q) { return nrg_arena_print(a, "exact:v:%s", q->name); }
+
+// f with the weights of a block replaced by holes that carry the axis `lead`; what is held stays.
+static nrg_status with_holes(nrg_trainer *t, const nrg_exact_block *b, nrg_program *p, nrg_leads lead, nrg_node *f,
+                             nrg_node *hole) {
+    uint32_t size = nrg_graph_size(p->g);
+    nrg_node *from = NRG_NEWS(&p->arena, nrg_node, size + b->params + 1), *by;
+    if (!from) return NRG_E098;
+    uint32_t n = stops(p, from);
+    if (!(by = NRG_NEWS(&p->arena, nrg_node, n + b->params + 1))) return NRG_E098;
+    memcpy(by, from, n * sizeof *by);
+    for (uint32_t i = 0; i < b->params; i++) {
+        char name[40];
+        snprintf(name, sizeof name, "%sweight:%u", NRG_HOLE, i);
+        hole[i] = nrg_input(p->g, name, lead, t->m->params.at[b->param[i]].shape);
+        from[n + i] = nrg_scope_param(p->scope, b->param[i]);
+        by[n + i] = hole[i];
+    }
+    *f = nrg_graph_copy(p->g, p->g, *f, from, by, (int)(n + b->params));
+    return nrg_graph_check(p->g);
+}
+
+// out[i]: second derivatives of f along `many` directions at once, [many, numbers of weight i].
+static nrg_status second(nrg_trainer *t, const nrg_exact_block *b, nrg_program *p, nrg_leads lead, nrg_node f,
+                         nrg_node *out) {
+    nrg_graph *g = p->g;
+    nrg_node *hole = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *d = NRG_NEWS(&p->arena, nrg_node, b->params + 1);
+    nrg_node *here = NRG_NEWS(&p->arena, nrg_node, b->params + 1), along = nrg_const(g, 0);
+    if (!hole || !d || !here) return NRG_E098;
+    TRY(with_holes(t, b, p, lead, &f, hole));
+    TRY(nrg_grad(g, f, NRG_BAD, hole, (int)b->params, d));
+    for (uint32_t i = 0; i < b->params; i++) {
+        const nrg_param *q = &t->m->params.at[b->param[i]];
+        const char *name = nrg_exact_direction(&p->arena, q);
+        if (!name) return NRG_E098;
+        along = nrg_add(g, along, nrg_sum_all(g, nrg_mul(g, d[i], nrg_input(g, name, lead, q->shape))));
+        here[i] = nrg_expand(g, nrg_scope_param(p->scope, b->param[i]), q->shape, lead);
+    }
+    TRY(nrg_grad(g, along, NRG_BAD, hole, (int)b->params, d));
+    for (uint32_t i = 0; i < b->params; i++) {
+        int64_t n = size_of(t, b->param[i]);
+        nrg_node x = nrg_graph_copy(g, g, d[i], hole, here, (int)b->params);
+        out[i] = nrg_lower(g, nrg_reshape(g, x, nrg_shape_of(1, &n)), lead, 0);
+    }
+    return nrg_graph_check(g);
+}
+
+static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b, nrg_program *p, bool twice) {
     nrg_loss l;
     nrg_node y;
     TRY(objective(t, p, &l, &y));
     if (e->blocks.n > 1 && l.sample.i) TRY(hold(t, gr, p, &l.sample));
     nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * b->params + 2);
-    nrg_node *g = NRG_NEWS(&p->arena, nrg_node, b->params + 1);
-    if (!w || !out || !g) return NRG_E098;
+    if (!w || !out) return NRG_E098;
+    nrg_leads lead = twice ? nrg_lead_new(p->g, "direction", b->many) : 0;
     for (uint32_t i = 0; i < b->params; i++) w[i] = nrg_scope_param(p->scope, b->param[i]);
     for (int part = 0; part < 2; part++) { // the sum over samples, then the regularisers
         nrg_node f = part ? l.once : l.sample.i ? l.sample : l.sum, *to = out + (uint32_t)part * b->params;
-        TRY(nrg_grad(p->g, f, NRG_BAD, w, (int)b->params, second ? g : to));
-        if (!second) continue;
-        nrg_node along = nrg_const(p->g, 0);
-        for (uint32_t i = 0; i < b->params; i++) {
-            const nrg_param *q = &t->m->params.at[b->param[i]];
-            const char *name = nrg_arena_print(&p->arena, "exact:v:%s", q->name);
-            if (!name) return NRG_E098;
-            along = nrg_add(p->g, along, nrg_sum_all(p->g, nrg_mul(p->g, g[i], nrg_input(p->g, name, 0, q->shape))));
-        }
-        TRY(nrg_grad(p->g, along, NRG_BAD, w, (int)b->params, to));
+        if (twice) TRY(second(t, b, p, lead, f, to));
+        else TRY(nrg_grad(p->g, f, NRG_BAD, w, (int)b->params, to));
     }
     int64_t batch = t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK;
     return nrg_program_plan(p, out, 2 * (int)b->params, NULL, 0, batch, t->o.threads);
 }
 
-// One pass over the training rows; to: [n], mean over samples plus the regularisers' part.
-static nrg_status pass(nrg_trainer *t, block *b, nrg_program *p, double *to) {
+nrg_status nrg_exact_pass(nrg_trainer *t, nrg_program *p, double *to, int64_t n) {
     double scale = 1 / ((double)t->rows_n * t->mean_weight);
-    for (int64_t i = 0; i < b->n; i++) to[i] = 0;
+    for (int64_t i = 0; i < n; i++) to[i] = 0;
     for (int64_t at = 0; at < t->rows_n; at += NRG_CHUNK) {
         int64_t many = t->rows_n - at < NRG_CHUNK ? t->rows_n - at : NRG_CHUNK;
         TRY(nrg_bound_rows_set(t->bound, t->store, t->rows + at));
         TRY(nrg_program_go(p, t->store, many, t->o.seed, (uint32_t)t->total));
-        for (int64_t i = 0; i < b->n; i++) to[i] += p->values[i];
+        for (int64_t i = 0; i < n; i++) to[i] += p->values[i];
     }
-    for (int64_t i = 0; i < b->n; i++) to[i] = to[i] * scale + p->values[b->n + i];
+    for (int64_t i = 0; i < n; i++) to[i] = to[i] * scale + p->values[n + i];
     return NRG_OK;
 }
 
-// ---- solving -----------------------------------------------------------------------------------------------------
-
-// H d = g in place of g, for a symmetric H [B, B] that may be singular: numbers without curvature of their own stay as they are.
-// Scaled to a unit diagonal first, so that units of the data do not matter.
-static void solve(double *H, double *g, double *scale, int64_t B) {
-    for (int64_t i = 0; i < B; i++) scale[i] = H[i * B + i] > 0 ? 1 / sqrt(H[i * B + i]) : 0;
-    for (int64_t i = 0; i < B; i++) {
-        g[i] *= scale[i];
-        for (int64_t j = 0; j < B; j++) H[i * B + j] *= scale[i] * scale[j];
-    }
-    for (int64_t j = 0; j < B; j++) {
-        double *Lj = H + j * B, d = Lj[j];
-        for (int64_t k = 0; k < j; k++) d -= Lj[k] * Lj[k];
-        Lj[j] = d > 1e-11 ? sqrt(d) : 0; // below: depends on the numbers before it
-        for (int64_t i = j + 1; i < B; i++) {
-            double *Li = H + i * B, s = Li[j];
-            for (int64_t k = 0; k < j; k++) s -= Li[k] * Lj[k];
-            Li[j] = Lj[j] > 0 ? s / Lj[j] : 0;
-        }
-    }
-    for (int64_t i = 0; i < B; i++) {
-        double s = g[i];
-        for (int64_t k = 0; k < i; k++) s -= H[i * B + k] * g[k];
-        g[i] = H[i * B + i] > 0 ? s / H[i * B + i] : 0;
-    }
-    for (int64_t i = B - 1; i >= 0; i--) {
-        double s = g[i];
-        for (int64_t k = i + 1; k < B; k++) s -= H[k * B + i] * g[k];
-        g[i] = H[i * B + i] > 0 ? s / H[i * B + i] : 0;
-    }
-    for (int64_t i = 0; i < B; i++) g[i] *= scale[i];
-}
-
-static nrg_status solve_all(nrg_trainer *t, const block *b, double *H, const double *g, double *w) {
-    size_t bytes = (size_t)(2 * b->B + 2) * sizeof(double);
-    double *part = nrg_mem(t->ctx, NULL, 0, bytes);
-    int64_t *at = nrg_mem(t->ctx, NULL, 0, (size_t)(b->n + 1) * sizeof *at);
-    if (part && at) {
-        for (int64_t i = 0; i < b->n; i++) at[b->sys[i] * b->B + b->row[i]] = i;
-        for (int64_t s = 0; s < b->S; s++) {
-            for (int64_t i = 0; i < b->B; i++) part[i] = g[at[s * b->B + i]];
-            solve(H + s * b->B * b->B, part, part + b->B, b->B);
-            for (int64_t i = 0; i < b->B; i++) w[at[s * b->B + i]] -= part[i];
-        }
-    }
-    nrg_status st = part && at ? NRG_OK : NRG_E098;
-    if (part) nrg_mem(t->ctx, part, bytes, 0);
-    if (at) nrg_mem(t->ctx, at, (size_t)(b->n + 1) * sizeof *at, 0);
-    return st;
-}
+// ---- rounds ------------------------------------------------------------------------------------------------------
 
 // p = b / (a + t) with a row sum of one: the sum falls with t, so bisection finds it.
 static void on_simplex(double *a, double *bb, double *w, int64_t n) {
@@ -311,53 +330,42 @@ static void logs(const nrg_param *q, const double *g, const double *h, double *w
         if (a[i] > 0 && b[i] > 0) w[i] = b[i] / a[i];
 }
 
-static void block_numbers(nrg_trainer *t, const block *b, double *w, bool put) {
+void nrg_exact_numbers(nrg_trainer *t, const nrg_exact_block *b, double *w, bool put) {
     nrg_team part = {.param = b->param, .params = b->params};
     if (put) nrg_team_put(t, &part, w);
     else nrg_team_get(t, &part, w);
 }
 
-static nrg_status directions(nrg_trainer *t, const block *b, int64_t row) {
-    int64_t at = 0;
-    for (uint32_t i = 0; i < b->params; i++) {
-        const nrg_param *q = &t->m->params.at[b->param[i]];
-        char name[300];
-        void *data;
-        int64_t n = nrg_shape_count(&q->shape);
-        snprintf(name, sizeof name, "exact:v:%s", q->name);
-        TRY(nrg_store_make(t->store, name, n, &data));
-        for (int64_t k = 0; k < n; k++, at++) {
-            if (b->row[at] != row) continue;
-            if (t->type == NRG_F64) ((double *)data)[k] = 1;
-            else ((float *)data)[k] = 1;
-        }
-    }
-    return NRG_OK;
+// Directions a pass takes: as many as there are, within bounds of memory.
+static int64_t directions(const nrg_trainer *t, const nrg_exact_block *b) {
+    int64_t batch = t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK, room = ((int64_t)1 << 25) / (batch * b->n + 1);
+    int64_t most = b->B < DIRECTIONS_MOST ? b->B : DIRECTIONS_MOST;
+    return room < 1 || most < 1 ? 1 : room < most ? room : most;
 }
 
-// Columns of the Hessian, one pass each: a direction is 1 at one place of every independent system.
-static nrg_status hessian(nrg_trainer *t, block *b, double *H, double *column) {
-    for (int64_t r = 0; r < b->B; r++) {
-        TRY(directions(t, b, r));
-        TRY(pass(t, b, &b->rest, column));
-        for (int64_t i = 0; i < b->n; i++) H[(b->sys[i] * b->B + b->row[i]) * b->B + r] = column[i];
-    }
-    return NRG_OK;
+static nrg_status prepare(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b) {
+    if (b->first.run && b->second.run) return NRG_OK;
+    b->many = directions(t, b);
+    TRY(derivatives(t, gr, e, b, &b->first, false));
+    b->pure = true;
+    for (uint32_t i = 1; i <= nrg_graph_size(b->first.g); i++)
+        if (nrg_graph_node(b->first.g, (nrg_node){i})->op == NRG_OP_stop) b->pure = false;
+    return derivatives(t, gr, e, b, &b->second, true);
 }
 
-static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, block *b) {
-    if (!b->first.run) TRY(derivatives(t, gr, e, b, &b->first, false));
-    if (!b->rest.run) TRY(derivatives(t, gr, e, b, &b->rest, true));
-    size_t bytes = (size_t)(4 * b->n + b->n * b->B + 1) * sizeof(double);
-    double *g = nrg_mem(t->ctx, NULL, 0, bytes), *w = g ? g + b->n : NULL, *scratch = g ? g + 2 * b->n : NULL,
-           *H = g ? g + 4 * b->n : NULL;
+static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b) {
+    TRY(prepare(t, gr, e, b));
+    size_t bytes = (size_t)(5 * b->n + 1) * sizeof(double);
+    double *g = nrg_mem(t->ctx, NULL, 0, bytes);
     if (!g) return NRG_E098;
-    block_numbers(t, b, w, false);
-    nrg_status s = pass(t, b, &b->first, g);
-    if (s == NRG_OK) s = hessian(t, b, H, scratch);
-    if (s == NRG_OK && b->logs) logs(&t->m->params.at[b->param[0]], g, H, w, scratch, b->n);
-    else if (s == NRG_OK) s = solve_all(t, b, H, g, w);
-    if (s == NRG_OK) block_numbers(t, b, w, true);
+    double *w = g + b->n, *h = g + 2 * b->n, *scratch = g + 3 * b->n;
+    nrg_exact_numbers(t, b, w, false);
+    nrg_status s = nrg_exact_pass(t, &b->first, g, b->n);
+    if (s == NRG_OK && b->logs) {
+        s = nrg_normal_curvature(t, b, h);
+        if (s == NRG_OK) logs(&t->m->params.at[b->param[0]], g, h, w, scratch, b->n);
+        if (s == NRG_OK) nrg_exact_numbers(t, b, w, true);
+    } else if (s == NRG_OK) s = nrg_normal_step(t, b, g, w);
     nrg_mem(t->ctx, g, bytes, 0);
     nrg_team part = {.param = b->param, .params = b->params};
     return s == NRG_OK ? nrg_team_project(t, &part) : s;
@@ -411,7 +419,7 @@ static nrg_status once(nrg_trainer *t, nrg_team *gr) {
 static void print(const nrg_trainer *t, const nrg_team *gr, nrg_text *out) {
     const exact *e = gr->own;
     for (uint32_t i = 0; i < e->blocks.n; i++) {
-        const block *b = &e->blocks.at[i];
+        const nrg_exact_block *b = &e->blocks.at[i];
         nrg_text_put(out, i ? "; " : "   (");
         for (uint32_t k = 0; k < b->params; k++)
             nrg_text_put(out, "%s%s", k ? " + " : "", t->m->params.at[b->param[k]].name);
@@ -428,7 +436,7 @@ static void drop(nrg_trainer *t, nrg_team *gr) {
     (void)t;
     for (uint32_t i = 0; e && i < e->blocks.n; i++) {
         nrg_program_free(&e->blocks.at[i].first);
-        nrg_program_free(&e->blocks.at[i].rest);
+        nrg_program_free(&e->blocks.at[i].second);
     }
 }
 

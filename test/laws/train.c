@@ -35,7 +35,7 @@ static double *numbers(const house *h, const char *name, int64_t *n, int64_t *wi
 
 // min |A w - b| by Householder reflections; a column that depends on those before it gets 0. A: [n, k] and b are destroyed.
 static void least_squares(wide *A, wide *b, int64_t n, int64_t k, wide *w) {
-    int64_t row[32], r = 0;
+    int64_t row[128], r = 0;
     for (int64_t j = 0; j < k; j++) {
         wide norm = 0, size = 0;
         for (int64_t i = 0; i < n; i++) size += A[i * k + j] * A[i * k + j];
@@ -113,6 +113,132 @@ static void regression_is_least_squares(void **state) {
     one_table("yacht", 6, true);
     one_table("energy", 8, false); // one feature is a sum of two others
     one_table("wine_quality_red", 11, true);
+}
+
+// ---- many unknowns, many outputs ---------------------------------------------------------------------------------
+
+enum { ROWS = 300, WIDE = 60, OUTS = 7 };
+
+static void planned(house *h, const char *words) {
+    nrg_text t = nrg_text_make(h->c);
+    nrg_trainer_plan(h->t, &t);
+    if (!strstr(t.at, words)) print_message("%s\n", t.at);
+    assert_non_null(strstr(t.at, words));
+    nrg_text_free(&t);
+}
+
+// Fitted values of output m by least squares on [x 1] with row weights s (NULL: 1).
+static void fitted(const double *x, const double *y, const double *s, int n, int d, int outputs, int m, wide *out) {
+    wide *A = malloc((size_t)(n * (d + 1)) * sizeof *A), *b = malloc((size_t)n * sizeof *b), w[128];
+    for (int i = 0; i < n; i++) {
+        wide root = s ? sqrtl(s[i * outputs + m]) : 1;
+        for (int j = 0; j <= d; j++) A[i * (d + 1) + j] = root * (j < d ? x[i * d + j] : 1);
+        b[i] = root * y[i * outputs + m];
+    }
+    least_squares(A, b, n, d + 1, w);
+    for (int i = 0; i < n; i++) {
+        out[i] = w[d];
+        for (int j = 0; j < d; j++) out[i] += w[j] * x[i * d + j];
+    }
+    free(A), free(b);
+}
+
+static void xy(house *h, double **x, double **y, int d, int outputs) {
+    house_open(h);
+    *x = house_array(h, "x", ROWS, d);
+    *y = house_array(h, "y", ROWS, outputs);
+    for (int i = 0; i < ROWS * d; i++) (*x)[i] = draw(21, i) + (i % d == 3 ? 40 : 0); // one column far from 0
+    for (int i = 0; i < ROWS * outputs; i++) (*y)[i] = draw(22, i) + (*x)[i / outputs * d];
+}
+
+static double far(house *h, const double *x, const double *y, const double *s, int d, int outputs) {
+    double *w = house_f64(h, "G.0.weight"), *bias = house_f64(h, "G.0.bias");
+    wide own[ROWS], worst = 0;
+    for (int m = 0; m < outputs; m++) {
+        fitted(x, y, s, ROWS, d, outputs, m, own);
+        for (int i = 0; i < ROWS; i++) {
+            wide p = bias[m];
+            for (int j = 0; j < d; j++) p += (wide)w[j * outputs + m] * x[i * d + j];
+            worst = fmaxl(worst, fabsl(p - own[i]));
+        }
+    }
+    return (double)worst;
+}
+
+// A layer's columns and biases are M systems of D + 1 unknowns with one matrix.
+static void layers_are_least_squares(void **state) {
+    (void)state;
+    house h;
+    double *x, *y;
+    xy(&h, &x, &y, WIDE, OUTS);
+    house_model(&h, ROOT "examples/regression.nrg", NULL);
+    nrg_train_options o = {.seed = 3, .threads = 2, .f64 = true};
+    house_trainer(&h, &o);
+    planned(&h, "quadratic, 7 systems of 61");
+    house_train(&h, &o);
+    double worst = far(&h, x, y, NULL, WIDE, OUTS);
+    print_message("layer of %d x %d: fitted values differ by %.2g\n", WIDE, OUTS, worst);
+    assert_true(worst <= 1e-11);
+    house_close(&h);
+}
+
+// Each output weighs samples in its own way: systems with matrices of their own.
+static void weighed_layers_are_least_squares(void **state) {
+    (void)state;
+    house h;
+    double *x, *y;
+    xy(&h, &x, &y, 9, 4);
+    double *s = house_array(&h, "s", ROWS, 4);
+    for (int i = 0; i < ROWS * 4; i++) s[i] = 0.1 + draw(23, i) * draw(23, i);
+    house_text(&h, "dim D, M\ngiven x : real[D]\ngiven s : real[M]\npredict y : real[M]\nmodule G = linear(M)\n"
+                   "energy E(x, s, y) = 0.5 * sum(s * (y - G(x))^2)\nminimize y by lbfgs\nlearn energy\noptimize by exact\n");
+    nrg_train_options o = {.seed = 3, .threads = 2, .f64 = true};
+    house_train(&h, &o);
+    planned(&h, "quadratic, 4 systems of 10");
+    double worst = far(&h, x, y, s, 9, 4);
+    print_message("weighed layer: fitted values differ by %.2g\n", worst);
+    assert_true(worst <= 1e-11);
+    house_close(&h);
+}
+
+// Two layers side by side are one block (with one bias too many); one after the other they take turns.
+static void two_layers(void **state) {
+    (void)state;
+    static const char *const model[] = {
+        "dim D, M\ngiven x : real[D]\npredict y : real[M]\nmodule G = linear(M)\nmodule R = linear(M)\n"
+        "energy E(x, y) = 0.5 * sq(y - G(x) - R(0.5 * x^2))\nminimize y by exact\nlearn energy\noptimize by exact\n",
+        "dim D, M\ngiven x : real[D]\npredict y : real[M]\nweight B : real[D, 3]\nweight A : real[3, M]\nweight c : real[M]\n"
+        "energy E(x, y) = 0.5 * sq(y - x @ B @ A - c)\nminimize y by exact\nlearn energy\noptimize by exact(rounds=40)\n"};
+    static const char *const plan[] = {"quadratic, 3 systems of 12", "c: quadratic"};
+    for (int k = 0; k < 2; k++) {
+        house h;
+        double *x, *y, wants = 0;
+        enum { d = 5, outputs = 3 };
+        xy(&h, &x, &y, d, outputs);
+        double *both = malloc(ROWS * 2 * d * sizeof *both);
+        for (int i = 0; i < ROWS; i++)
+            for (int j = 0; j < 2 * d; j++) {
+                double one = x[i * d + j % d];
+                both[i * 2 * d + j] = j < d ? one : k ? 0 : 0.5 * one * one;
+            }
+        for (int m = 0; m < outputs; m++) {
+            wide own[ROWS];
+            fitted(both, y, NULL, ROWS, 2 * d, outputs, m, own);
+            for (int i = 0; i < ROWS; i++) {
+                double e = (double)(y[i * outputs + m] - own[i]);
+                wants += 0.5 * e * e / ROWS;
+            }
+        }
+        house_text(&h, model[k]);
+        nrg_train_options o = {.seed = 3, .threads = 1, .f64 = true};
+        house_train(&h, &o);
+        planned(&h, plan[k]);
+        double got = h.losses[h.epochs - 1];
+        print_message("two layers: loss %.12g, least squares %.12g, %d rounds\n", got, wants, h.epochs);
+        assert_true(fabs(got - wants) <= 1e-9 * wants);
+        free(both);
+        house_close(&h);
+    }
 }
 
 // ---- logistic regression -----------------------------------------------------------------------------------------
@@ -366,6 +492,9 @@ static void mixture_is_em(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(regression_is_least_squares),
+        cmocka_unit_test(layers_are_least_squares),
+        cmocka_unit_test(weighed_layers_are_least_squares),
+        cmocka_unit_test(two_layers),
         cmocka_unit_test(logistic_is_the_optimum),
         cmocka_unit_test(kmeans_is_lloyd),
         cmocka_unit_test(pca_spans_the_singular_vectors),
