@@ -92,11 +92,20 @@ nrg_status nrg_loss_clock(const nrg_model *m, nrg_store *store, double t) {
 
 // ---- atoms ---------------------------------------------------------------------------------------------------
 
+// Variables with both verbs that are not at the data: a likelihood sums over them in its pos as it does in its free.
+static nrg_verb verb_of(const nrg_learn *l, const nrg_atom *pos) {
+    for (uint32_t i = 0; i < l->atoms.n; i++) {
+        const nrg_atom *a = &l->atoms.at[i];
+        if (a->kind == NRG_FREE && (a->data | a->over) == pos->data) return NRG_MARGINALIZE;
+    }
+    return NRG_MINIMIZE;
+}
+
 static nrg_status atom(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, bool held, nrg_node *out) {
     switch (a->kind) {
     case NRG_POS:
         return held ? nrg_infer_surrogate(p->inf, a->data, out)
-                    : nrg_infer_energy(p->inf, a->data, 0, NRG_MINIMIZE, out, NULL);
+                    : nrg_infer_energy(p->inf, a->data, 0, verb_of(&m->learns.at[learn], a), out, NULL);
     case NRG_LOWEST: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MINIMIZE, out, NULL);
     case NRG_FREE: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MARGINALIZE, out, NULL);
     case NRG_NEG: return negative(p, m, learn, a, out);

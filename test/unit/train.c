@@ -933,6 +933,30 @@ static void refused_memory_is_a_status(void **state) {
     remove_run(NRG_BUILD "/test_train_refused");
 }
 
+// y has both verbs and is not held by nll(x): the likelihood of x sums it out, above and below.
+static void likelihoods_sum_out_what_they_do_not_hold(void **state) {
+    (void)state;
+    enum { X = 3, Y = 4 };
+    house h;
+    house_open(&h);
+    uint8_t *x = house_bytes(&h, "x", ROWS, 0);
+    for (int i = 0; i < ROWS; i++) x[i] = (uint8_t)(i % 7 == 0 ? 2 : i % 2);
+    house_text(&h, "dim X = 3, Y = 4\npredict x : X\npredict y : Y\nweight A : real[X, Y]\nenergy E(x, y) = A[x][y]\n"
+                   "minimize y by exhaustive\nmarginalize y by exhaustive\nmarginalize x by exhaustive\nlearn nll(x)\n"
+                   "optimize by sgd(lr=1e-12, batch=1000, epochs=1)\n");
+    house_trainer(&h, &plainly);
+    double *A = house_f64(&h, "A"), all = 0, each[X] = {0}, wants = 0;
+    for (int i = 0; i < X * Y; i++) {
+        A[i] = draw(12, i);
+        each[i / Y] += exp(-A[i]);
+        all += exp(-A[i]);
+    }
+    for (int i = 0; i < ROWS; i++) wants -= log(each[x[i]] / all) / ROWS;
+    MUST(&h, nrg_trainer_go(h.t, house_watch, &h));
+    assert_true(fabs(h.losses[0] - wants) <= 1e-9);
+    house_close(&h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_axis_is_missing),
@@ -960,6 +984,7 @@ int main(void) {
         cmocka_unit_test(a_run_that_explodes_says_where),
         cmocka_unit_test(hidden_parts),
         cmocka_unit_test(what_is_missing_is_named),
+        cmocka_unit_test(likelihoods_sum_out_what_they_do_not_hold),
         cmocka_unit_test(models_without_learning),
         cmocka_unit_test(refused_memory_is_a_status),
     };
