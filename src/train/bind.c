@@ -15,15 +15,15 @@ static bool mapped(nrg_bound *b, const char *map, const char *name, const char *
         if (*q == '+' || *q == '-') op = q;
     *shift = op < end && op[1] >= '0' && op[1] <= '9' ? strtoll(op, NULL, 10) : 0;
     if (*shift == 0) op = end; // a name may hold a dash of its own
-    *array = nrg_arena_copy(&b->arena, p, (size_t)(op - p));
-    return *array != NULL;
+    *array = nrg_arena_copy(&b->arena, p, (size_t)(op - p)); // NULL: refused, found again as a missing array
+    return true;
 }
 
 const nrg_array *nrg_bind_look(nrg_bound *b, const char *name, int64_t *shift) {
     *shift = 0;
     for (int i = 0; i < b->spec.maps_n; i++) {
         const char *array;
-        if (mapped(b, b->spec.maps[i], name, &array, shift)) return nrg_table_find(b->table, array);
+        if (mapped(b, b->spec.maps[i], name, &array, shift)) return array ? nrg_table_find(b->table, array) : NULL;
     }
     return nrg_table_find(b->table, name);
 }

@@ -259,6 +259,30 @@ static nrg_status load_numbers(nrg_trainer *t, const nrg_tensor *x) {
     return NRG_OK;
 }
 
+// The next line of a model's text that is not about sizes (data may have filled those in since); NULL at the end.
+static const char *line_of(const char **text, size_t *n) {
+    for (const char *at = *text; *at; at = *text) {
+        *n = strcspn(at, "\n");
+        *text = at + *n + (at[*n] == '\n');
+        if (strncmp(at, "dim", 3) != 0) return at;
+    }
+    return NULL;
+}
+
+// Another loss or optimiser may have a state of the same shape, so the texts are compared.
+static nrg_status same_model(nrg_trainer *t, const char *then) {
+    const char *now = t->o.model_text, *a = NULL, *b = NULL;
+    size_t n = 0, m = 0;
+    if (!then || !*then || !now) return NRG_OK;
+    do a = line_of(&then, &n), b = line_of(&now, &m);
+    while (a && b && n == m && memcmp(a, b, n) == 0);
+    if (!a && !b) return NRG_OK;
+    nrg_status s = unlike(t, "the model is not the one it was started with");
+    nrg_fact(t->ctx, "then : %.*s", a ? (int)n : 9, a ? a : "(nothing)");
+    nrg_fact(t->ctx, "now  : %.*s", b ? (int)m : 9, b ? b : "(nothing)");
+    return s;
+}
+
 static nrg_status load_state(nrg_trainer *t, const nrg_tensors *f, const nrg_state *s) {
     const nrg_tensor *x = nrg_tensors_find(f, s->name);
     nrg_cell type = s->at || t->type == NRG_F64 ? NRG_CELL_F64 : NRG_CELL_F32;
@@ -285,7 +309,8 @@ nrg_status nrg_run_load(nrg_trainer *t) {
     nrg_tensors *f;
     if (!p) return NRG_E098;
     TRY(nrg_tensors_open(t->ctx, p, &f));
-    nrg_status s = load_numbers(t, nrg_tensors_find(f, "train:numbers"));
+    nrg_status s = same_model(t, nrg_tensors_meta(f, "model"));
+    if (s == NRG_OK) s = load_numbers(t, nrg_tensors_find(f, "train:numbers"));
     for (uint32_t i = 0; i < t->states.n && s == NRG_OK; i++) s = load_state(t, f, &t->states.at[i]);
     for (uint32_t i = 0; i < t->m->params.n && s == NRG_OK; i++) {
         const nrg_tensor *x = nrg_tensors_find(f, t->m->params.at[i].name);
