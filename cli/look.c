@@ -34,6 +34,16 @@ static void remark_training(cli *c, nrg_ebm *m, const char *path) {
     c->shown = nrg_diag_count(c->ctx);
 }
 
+// What the lectures' conditions say of the losses, where that is bad news.
+static void remark_losses(cli *c, nrg_ebm *m, const char *path) {
+    nrg_verdict v;
+    int before = nrg_diag_count(c->ctx);
+    for (int i = 0; nrg_ebm_verdict(m, i, &v); i++)
+        if (!c->diagnostics && (v.pulls_wrong || v.lifts_right || v.kind == NRG_MARGIN_ZERO))
+            cli_note(c, "%s: learn statement %d: %s\n", path, i + 1, v.words);
+    if (nrg_diag_count(c->ctx) > before) c->shown = nrg_diag_count(c->ctx);
+}
+
 static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
     static const nrg_show kinds[] = {NRG_SHOW_SHAPES, NRG_SHOW_GRAPH, NRG_SHOW_PLAN, NRG_SHOW_AUDIT,
                                      NRG_SHOW_TEXT};
@@ -47,6 +57,7 @@ static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
         }
     if (s != NRG_OK || any) return s;
     remark_training(c, m, path);
+    remark_losses(c, m, path);
     if (!c->diagnostics) cli_note(c, "%s: ok\n", path);
     return NRG_OK;
 }

@@ -459,6 +459,8 @@ typedef struct {
 /* `loss`: a name of the library or an expression over pos, neg, lowest, free. `sets`: its parameters, "m=2", and "beta=1";
  * those not given have the library's values, m, M, K, margin and delta of an expression are 1. All is found numerically. */
 NRG_API nrg_status nrg_loss_check(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, nrg_verdict *out);
+/* Verdict on learn statement `learn` (from 0) of a model; false past the end, and for a loss that reads more than energies. */
+NRG_API bool nrg_ebm_verdict(nrg_ebm *m, int learn, nrg_verdict *out);
 /* Value and slopes at n points; each result has room for n. */
 NRG_API nrg_status nrg_loss_values(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, int64_t n, const double *pos,
                                    const double *neg, double *value, double *dpos, double *dneg);

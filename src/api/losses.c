@@ -181,3 +181,16 @@ nrg_status nrg_plot_plane(nrg_ctx *c, const char *loss, const char *const *sets,
     nrg_model_free(m);
     return s;
 }
+
+bool nrg_ebm_verdict(nrg_ebm *m, int learn, nrg_verdict *out) {
+    nrg_plane p;
+    uint32_t params = m->model->params.n;
+    if (learn < 0 || (uint32_t)learn >= m->model->learns.n) return false;
+    const nrg_learn *l = &m->model->learns.at[learn];
+    if (!l->atoms.n || nrg_expr_vars(m->model, l->expr)) return false;
+    if (nrg_plane_new(m->model, (uint32_t)learn, &p) != NRG_OK) return false;
+    nrg_status s = nrg_plane_verdict(&p, out);
+    nrg_plane_free(&p);
+    m->model->params.n = params;
+    return s == NRG_OK;
+}
