@@ -19,7 +19,7 @@ typedef struct {
     int shown;      // diagnostics printed so far
     cli_list words; // what is not a flag
     cli_list data, valid, set, stmt, map, given;
-    const char *out, *init, *time, *checkpoint, *top, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows;
+    const char *out, *init, *time, *checkpoint, *top, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows, *range, *title, *across;
     const char *steps, *warmup, *every, *chains, *loss;
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;

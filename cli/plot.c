@@ -48,6 +48,8 @@ static nrg_status plot_landscape(cli *c, const cli_list *w) {
     nrg_status s = target(c, w->at[0], "landscape", path, sizeof path);
     if (s == NRG_OK) s = cli_range(c, "x", c->x, &l.x0, &l.x1);
     if (s == NRG_OK) s = cli_range(c, "y", c->y, &l.y0, &l.y1);
+    if (s == NRG_OK) s = cli_range(c, "range", c->range, &l.z0, &l.z1);
+    l.title = c->title;
     if (s == NRG_OK) s = cli_integer(c, "points", c->points, 2, &points);
     if (s == NRG_OK) s = cli_integer(c, "row", c->row, 0, &row);
     l.points = (int)points;
@@ -98,26 +100,40 @@ static nrg_status plot_plane(cli *c, const cli_list *w) {
     return said(c, s, path);
 }
 
+static nrg_status plot_panels(cli *c, const cli_list *w) {
+    long long across = 3;
+    if (w->n < 1 || !c->out)
+        return cli_usage(c, "nrg plot panels a.png b.png -o page.png",
+                         w->n < 1 ? "which pictures?" : "where does the page go?");
+    nrg_status s = cli_integer(c, "across", c->across, 1, &across);
+    if (s == NRG_OK) s = cli_may_write(c, c->out);
+    if (s == NRG_OK)
+        s = nrg_plot_panels_page(c->ctx, w->at, w->n, across < CLI_MANY ? (int)across : CLI_MANY,
+                                 c->out);
+    return said(c, s, c->out);
+}
+
 nrg_status cli_plot(cli *c) {
     static const struct {
         const char *name;
         nrg_status (*run)(cli *, const cli_list *);
-    } kinds[] = {{"loss", plot_loss}, {"landscape", plot_landscape}, {"weights", plot_weights}, {"plane", plot_plane}};
-    static const char *const names[] = {"loss", "landscape", "weights", "plane"};
+    } kinds[] = {{"loss", plot_loss}, {"landscape", plot_landscape}, {"weights", plot_weights}, {"plane", plot_plane},
+                 {"panels", plot_panels}};
+    static const char *const names[] = {"loss", "landscape", "weights", "plane", "panels"};
     cli_list rest = {0};
-    char help[80] = "loss, landscape, weights or plane";
+    char help[80] = "loss, landscape, weights, plane or panels";
     int kind = -1;
     // The kind may stand before or after the model.
     for (int i = 0; i < c->words.n; i++) {
         int k = 0;
-        while (k < 4 && (kind >= 0 || i > 1 || strcmp(c->words.at[i], kinds[k].name) != 0)) k++;
-        if (k < 4)
+        while (k < 5 && (kind >= 0 || i > 1 || strcmp(c->words.at[i], kinds[k].name) != 0)) k++;
+        if (k < 5)
             kind = k;
         else
             rest.at[rest.n++] = c->words.at[i];
     }
     if (kind >= 0) return kinds[kind].run(c, &rest);
-    const char *near = c->words.n ? nrg_nearest(c->words.at[0], names, 4) : NULL;
+    const char *near = c->words.n ? nrg_nearest(c->words.at[0], names, 5) : NULL;
     if (near) snprintf(help, sizeof help, "did you mean '%s'?", near);
     return cli_usage(c, help, c->words.n ? "unknown picture '%s'" : "which picture?",
                      c->words.n ? c->words.at[0] : "");

@@ -481,8 +481,12 @@ typedef struct {
     double x0, x1, y0, y1; /* all zero: chosen */
     int points;
     int64_t row;
+    double z0, z1;     /* energies of the darkest and the brightest colour; both zero: the least and the largest drawn */
+    const char *title; /* over the picture; NULL: none */
 } nrg_landscape;
 NRG_API nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_landscape *l, const char *path);
+/* n pictures (.png) on one page, `across` in a row. */
+NRG_API nrg_status nrg_plot_panels_page(nrg_ctx *c, const char *const *pictures, int n, int across, const char *path);
 /* Each row of a weight matrix as a small image. h, w: its shape; 0: from the dims, else nearly square. grey:
  * one scale a tile. */
 NRG_API nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey, const char *path);

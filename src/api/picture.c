@@ -227,8 +227,8 @@ static nrg_status landscape(nrg_ebm *m, const nrg_table *data, const nrg_values 
     TRY(grid_rows(m, v, fixed, l->row, p));
     if (!(p->z = NRG_NEWS(&p->arena, double, (int64_t)p->n * p->n))) return NRG_E098;
     TRY(nrg_energy_of(m->model, m->store, fixed, (int64_t)p->n * p->n, m->threads, p->z));
-    nrg_plot_axes axes = {.x = l->x, .y = l->y};
-    nrg_field f = {p->z, p->n, p->n, p->x.lo, p->x.hi, p->y.lo, p->y.hi, NULL};
+    nrg_plot_axes axes = {.title = l->title, .x = l->x, .y = l->y};
+    nrg_field f = {p->z, p->n, p->n, p->x.lo, p->x.hi, p->y.lo, p->y.hi, NULL, l->z0, l->z1};
     nrg_curve points = {NULL, p->px, p->py, p->px ? p->rows : 0, true};
     return nrg_plot_field(m->ctx, path, &axes, &f, &points);
 }
@@ -244,6 +244,11 @@ nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_lands
     }
     nrg_arena_free(&p.arena);
     return s;
+}
+
+nrg_status nrg_plot_panels_page(nrg_ctx *c, const char *const *pictures, int n, int across,
+                                const char *path) {
+    return nrg_plot_page(c, pictures, n, across, path);
 }
 
 // ---- weights ----

@@ -34,6 +34,14 @@ static int eye(draw *d, double *row) {
     return side;
 }
 
+// y^2 = x: a positive and a negative answer for every x, with a little noise.
+static int branches(draw *d, double *row) {
+    double y = uniform(d, -1, 1);
+    row[0] = y * y;
+    row[1] = y + normal(d, 0.02);
+    return 0;
+}
+
 // Two turns, evenly by arc length to good measure (radius grows with the angle, so the angle goes with a square root).
 static int spiral(draw *d, double *row) {
     double angle = 4 * PI * sqrt(uniform(d, 0.02, 1)), r = angle / (4 * PI);
@@ -66,6 +74,7 @@ typedef struct {
 static const maker makers[] = {
     {"parabola", "x in -1..1, y = x^2", parabola, true, false},
     {"eye", "x in -1..1, y on one of two arcs", eye, true, false},
+    {"branches", "x in 0..1, y near one of the two roots of x", branches, true, false},
     {"spiral", "y [2] on a spiral of two turns", spiral, false, false},
     {"moons", "y [2] in two half moons, label", moons, false, true},
     {"gaussians", "y [2] in eight clouds on a circle, label", gaussians, false, true},
@@ -86,7 +95,7 @@ static const maker *find(nrg_ctx *c, const char *name) {
         names[i] = makers[i].name;
     }
     nrg_fail(c, NRG_E011, NRG_NOWHERE, "no built-in data are called '%s'", name);
-    nrg_fact(c, "built in: parabola eye spiral moons gaussians digits");
+    nrg_fact(c, "built in: parabola eye branches spiral moons gaussians digits");
     const char *near = nrg_nearest(name, names, NMAKERS);
     if (near) nrg_help(c, "did you mean '%s'?", near);
     return NULL;

@@ -33,9 +33,16 @@ static void put_script(nrg_text *script, const char *path, const nrg_field *f, b
         "set palette defined (0 '#2a0845', 1 '#31508c', 2 '#1f8a8c', 3 '#5bc264', 4 '#fbf6c0')\n");
     nrg_text_put(script, "set datafile missing '?'\nset cblabel '%s'\n",
                  f->z_label ? f->z_label : "F (low = good)");
+    bool held = f->z0 < f->z1;
+    if (held) nrg_text_put(script, "set cbrange [%.9g:%.9g]\n", f->z0, f->z1);
+    nrg_text_put(script, "set cntrparam levels ");
+    if (held)
+        nrg_text_put(script, "incremental %.9g, %.9g, %.9g\n", f->z0, (f->z1 - f->z0) / 12, f->z1);
+    else
+        nrg_text_put(script, "12\n");
     nrg_text_put(
         script,
-        "set contour base\nset cntrparam levels 12\nset view map\nunset surface\nunset key\n"
+        "set contour base\nset view map\nunset surface\nunset key\n"
         "set table $levels\nsplot ");
     nrg_gnuplot_data(path, script);
     nrg_text_put(script, " index 0 using 1:2:3 with lines\nunset table\n");

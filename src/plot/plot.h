@@ -24,6 +24,7 @@ typedef struct {
     int nx, ny;
     double x0, x1, y0, y1;
     const char *z_label;
+    double z0, z1; // range of the colours; both zero: that of z
 } nrg_field;
 
 // gnuplot.c: runs `script` (which draws into `path`) on `data`; both are kept beside the picture under its stem. E092 when gnuplot
@@ -52,4 +53,9 @@ typedef struct {
 nrg_status nrg_plot_tiles(nrg_ctx *c, const char *path, const nrg_tiles *t);
 // Tile shape for `count` numbers that are not a known image: as square as the divisors allow, h <= w; 1 x count for a prime.
 void nrg_tile_shape(int64_t count, int *h, int *w);
+// Writes rgb [height, width, 3] as .png.
+nrg_status nrg_plot_png(nrg_ctx *c, const char *path, int64_t width, int64_t height, const unsigned char *rgb);
+
+// page.c: .png pictures side by side, `across` in a row. E053 when one cannot be read.
+nrg_status nrg_plot_page(nrg_ctx *c, const char *const *pictures, int n, int across, const char *path);
 #endif

@@ -105,11 +105,11 @@ static void paste(const layout *l, const nrg_tiles *t, int64_t tile, const unsig
     }
 }
 
-static nrg_status write_png(nrg_ctx *c, const char *path, const layout *l,
-                            const unsigned char *page) {
+nrg_status nrg_plot_png(nrg_ctx *c, const char *path, int64_t width, int64_t height,
+                        const unsigned char *page) {
     png_image im = {.version = PNG_IMAGE_VERSION,
-                    .width = (png_uint_32)l->width,
-                    .height = (png_uint_32)l->height,
+                    .width = (png_uint_32)width,
+                    .height = (png_uint_32)height,
                     .format = PNG_FORMAT_RGB};
     png_alloc_size_t n = 0;
     if (!png_image_write_get_memory_size(im, n, 0, page, 0, NULL))
@@ -148,7 +148,7 @@ nrg_status nrg_plot_tiles(nrg_ctx *c, const char *path, const nrg_tiles *t) {
             colour(t, i, scale, small);
             paste(&l, t, i, small, page);
         }
-        s = write_png(c, path, &l, page);
+        s = nrg_plot_png(c, path, l.width, l.height, page);
     }
     if (page) nrg_mem(c, page, page_n, 0);
     if (small) nrg_mem(c, small, small_n, 0);
