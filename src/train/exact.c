@@ -16,9 +16,9 @@ typedef struct {
 // ---- structure ---------------------------------------------------------------------------------------------------
 
 // The loss of one sample and the regularisers in one node, with latents held.
-static nrg_status objective(nrg_trainer *t, nrg_program *p, nrg_loss *l, nrg_node *y) {
+static nrg_status objective(nrg_trainer *t, nrg_program *p, nrg_dtype type, nrg_loss *l, nrg_node *y) {
     nrg_infer_options o = {.threads = t->o.threads, .batch = t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK};
-    TRY(nrg_program_new(t->m, t->type, &o, p));
+    TRY(nrg_program_new(t->m, type, &o, p));
     TRY(nrg_loss_build(p, t->bound, t->store, true, l));
     *y = l->sample.i ? nrg_add(p->g, l->sample, l->once) : l->once;
     return nrg_graph_check(p->g);
@@ -168,7 +168,7 @@ static nrg_status classify(nrg_trainer *t, nrg_team *gr, exact *e, nrg_program *
     nrg_loss l;
     nrg_node y;
     uint32_t n = 0;
-    TRY(objective(t, p, &l, &y));
+    TRY(objective(t, p, t->type, &l, &y));
     TRY(constants(p, &y));
     uint32_t *quad = NRG_NEWS(&p->arena, uint32_t, gr->params + 1);
     if (!quad) return NRG_E098;
@@ -267,7 +267,8 @@ static nrg_status second(nrg_trainer *t, const nrg_exact_block *b, nrg_program *
 static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b, nrg_program *p, bool twice) {
     nrg_loss l;
     nrg_node y;
-    TRY(objective(t, p, &l, &y));
+    // no latents: nothing is kept in the store's type, and double costs little beside what normal equations lose
+    TRY(objective(t, p, b->pure ? NRG_F64 : t->type, &l, &y));
     if (e->blocks.n > 1 && l.sample.i) TRY(hold(t, gr, p, &l.sample));
     nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * b->params + 2);
     if (!w || !out) return NRG_E098;
@@ -347,9 +348,14 @@ static nrg_status prepare(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_bloc
     if (b->first.run && b->second.run) return NRG_OK;
     b->many = directions(t, b);
     TRY(derivatives(t, gr, e, b, &b->first, false));
-    b->pure = true;
+    bool pure = !b->logs;
     for (uint32_t i = 1; i <= nrg_graph_size(b->first.g); i++)
-        if (nrg_graph_node(b->first.g, (nrg_node){i})->op == NRG_OP_stop) b->pure = false;
+        if (nrg_graph_node(b->first.g, (nrg_node){i})->op == NRG_OP_stop) pure = false;
+    b->pure = pure;
+    if (pure && t->type != NRG_F64) {
+        nrg_program_free(&b->first);
+        TRY(derivatives(t, gr, e, b, &b->first, false));
+    }
     return derivatives(t, gr, e, b, &b->second, true);
 }
 

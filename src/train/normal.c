@@ -70,7 +70,7 @@ static nrg_status compare(nrg_trainer *t, nrg_exact_block *b, room *r) {
         for (int64_t s = 0; s < b->S; s++) r->v[b->at[s * b->B + i]] = x;
     }
     TRY(along(t, b, r));
-    double close = t->type == NRG_F64 ? 1e-12 : 1e-5, off = 0, size = 0;
+    double close = nrg_graph_type(b->second.g) == NRG_F64 ? 1e-12 : 1e-5, off = 0, size = 0;
     for (int64_t i = 0; i < b->B; i++) {
         double one = r->out[place(t, b, 0, b->at[i])];
         for (int64_t s = 1; s < b->S; s++) off = fmax(off, fabs(r->out[place(t, b, 0, b->at[s * b->B + i])] - one));

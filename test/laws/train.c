@@ -179,6 +179,16 @@ static void layers_are_least_squares(void **state) {
     double worst = far(&h, x, y, NULL, WIDE, OUTS);
     print_message("layer of %d x %d: fitted values differ by %.2g\n", WIDE, OUTS, worst);
     assert_true(worst <= 1e-11);
+    double *w = house_f64(&h, "G.0.weight"), off = 0; // with float32 weights the sums are still doubles
+    double *keep = malloc(WIDE * OUTS * sizeof *keep);
+    memcpy(keep, w, WIDE * OUTS * sizeof *keep);
+    o.f64 = false;
+    house_train(&h, &o);
+    const float *small = nrg_store_get(nrg_trainer_store(h.t), "G.0.weight")->data;
+    for (int i = 0; i < WIDE * OUTS; i++) off = fmax(off, fabs((double)small[i] - keep[i]));
+    print_message("layer in float32: weights differ by %.2g\n", off);
+    assert_true(off <= 1.5e-7);
+    free(keep);
     house_close(&h);
 }
 
