@@ -95,7 +95,7 @@ static void field(void **state) {
             z[i * 80 + j] = fabs(y - x * x);
         }
     for (int i = 0; i < 40; i++) px[i] = -1 + i / 19.5, py[i] = px[i] * px[i];
-    nrg_field f = {z, 80, 60, -1, 1, -0.5, 1.5, NULL};
+    nrg_field f = {.z = z, .nx = 80, .ny = 60, .x0 = -1, .x1 = 1, .y0 = -0.5, .y1 = 1.5};
     nrg_curve points = {NULL, px, py, 40, true};
     nrg_plot_axes axes = {"E(x, y)", "x", "y", false};
     assert_int_equal(nrg_plot_field(c, in("field.png"), &axes, &f, &points), NRG_OK);
