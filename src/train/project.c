@@ -67,7 +67,8 @@ static nrg_status project(nrg_model *m, nrg_store *s, const uint32_t *at, uint32
     nrg_status st = nrg_program_new(m, nrg_store_type(s), &o, &p);
     for (uint32_t i = 0; i < n && st == NRG_OK; i++) {
         nrg_node w = nrg_scope_param(p.scope, at[i]), v = nrg_weight_project(p.g, &m->params.at[at[i]], w);
-        if (v.i != w.i) updates[count++] = (nrg_update){w, v};
+        if (!v.i) st = nrg_graph_check(p.g); // says why
+        else if (v.i != w.i) updates[count++] = (nrg_update){w, v};
     }
     if (st == NRG_OK && count) st = nrg_program_plan(&p, NULL, 0, updates, count, 1, 1);
     if (st == NRG_OK && count) st = nrg_program_go(&p, s, 1, 0, 0);
