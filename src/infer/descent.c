@@ -9,14 +9,6 @@ static bool boxed(const nrg_domain *d) {
     return d->kind == NRG_DOM_RANGE && (!isinf(d->lo) || !isinf(d->hi));
 }
 
-bool nrg_descent_boxed(const nrg_model *m, nrg_vars vars) {
-    for (int32_t v = 0; v < NRG_MAX_VARS; v++)
-        if (vars >> v & 1 && m->vars.at[v].domain.kind != NRG_DOM_ALL &&
-            (m->vars.at[v].domain.kind != NRG_DOM_RANGE || boxed(&m->vars.at[v].domain)))
-            return true;
-    return false;
-}
-
 nrg_status nrg_descent_applies(nrg_chain *c, int k) {
     nrg_inference *i = c->i;
     nrg_group *gr = &c->at[k];

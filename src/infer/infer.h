@@ -51,35 +51,6 @@ void nrg_inference_print(const nrg_inference *i, nrg_text *out);
 // the reason. Before the sizes are known nothing changes.
 nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st);
 
-// ---- lbfgs.c: L-BFGS in graph form, shared by inference (leads = sample axis) and training (no leads).
-// Given f and its gradients at the state inputs x (the trial points), build adds updates for x and for its own states, named
-// "<prefix>:<field>". One run of the updates is one evaluation. Before the first: nrg_lbfgs_zero, and x at the start.
-// Stop when `done` (a state) is not 0: 1 converged, 2 no further progress. The best point is in the states `best`, not in x,
-// until done. Training: bind x to the weights, run until done or out of steps, copy `best` into the weights.
-enum { NRG_LBFGS_PARTS = 256 };
-typedef struct {
-    nrg_leads leads;           // NRG_SAMPLE: each sample its own problem; 0: one problem
-    const nrg_node *x;         // n inputs with these leads
-    int n;
-    nrg_node f;                // with these leads, no event axes
-    const nrg_node *gradient;  // n, shapes of x
-    const nrg_domain *domain;  // n (ranges, simplex, sphere), or NULL: unbounded
-    int history;               // 0: 10
-    double tol;                // converged: largest |projected gradient| <= tol max(1, |f|)
-    const char *prefix;
-} nrg_lbfgs_spec;
-typedef struct { const char *name; int64_t count; } nrg_lbfgs_state; // count: numbers a sample
-typedef struct {
-    nrg_update *update;        // for nrg_plan_spec
-    int updates;
-    nrg_lbfgs_state *state;
-    int states;
-    const char *done, *f;      // states: see above; energy at the best point
-    const char **best;         // n states: the best points
-} nrg_lbfgs;
-nrg_status nrg_lbfgs_build(nrg_graph *g, nrg_arena *arena, const nrg_lbfgs_spec *spec, nrg_lbfgs *out);
-nrg_status nrg_lbfgs_zero(const nrg_lbfgs *l, nrg_store *s, int64_t rows); // rows: samples, or 1
-
 // ---- questions.c / ask.c
 // Can this model, trained as its learn statements say, answer? NRG_OK, or E060 with the reason and what it can answer.
 nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given);

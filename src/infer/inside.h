@@ -156,7 +156,6 @@ nrg_status nrg_descent_result(nrg_chain *c, int k, nrg_descent *d, nrg_node *F);
 nrg_status nrg_descent_start(nrg_inference *in, const nrg_group *gr, int32_t v, nrg_leads leads, nrg_leads starts, nrg_node *x);
 nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed, uint32_t step);
 void nrg_descent_print(nrg_chain *c, int k, nrg_text *out);
-bool nrg_descent_boxed(const nrg_model *m, nrg_vars vars); // any domain that needs a projection
 nrg_node nrg_project(nrg_graph *g, const nrg_domain *d, nrg_node x);
 
 // ---- quad.c: an energy of degree 2 in a variable: gradient at 0 and blocks of second derivatives.

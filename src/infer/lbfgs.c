@@ -6,6 +6,34 @@
 #include <math.h>
 #include <string.h>
 
+// Given f and its gradients at the state inputs x (the trial points), `assemble` adds updates for x and for its own states, named
+// "<prefix>:<field>". One run of the updates is one evaluation; before the first all states are zero, and x is at the start.
+// Stop when `done` (a state) is not 0: 1 converged, 2 no further progress. The best point is in the states `best`, not in x, until done.
+enum { PARTS = 256 };
+typedef struct {
+    nrg_leads leads;   // NRG_SAMPLE: each sample its own problem; 0: one problem
+    const nrg_node *x; // n inputs with these leads
+    int n;
+    nrg_node f;               // with these leads, no event axes
+    const nrg_node *gradient; // n, shapes of x
+    const nrg_domain *domain; // n (ranges, simplex, sphere), or NULL: unbounded
+    int history;              // 0: 10
+    double tol;               // converged: largest |projected gradient| <= tol max(1, |f|)
+    const char *prefix;
+} lbfgs_spec;
+typedef struct {
+    const char *name;
+    int64_t count;
+} lbfgs_state; // count: numbers a sample
+typedef struct {
+    nrg_update *update; // for nrg_plan_spec
+    int updates;
+    lbfgs_state *state;
+    int states;
+    const char *done, *f; // states: see above; energy at the best point
+    const char **best;    // n states: the best points
+} lbfgs;
+
 static const double ARMIJO = 1e-4,
                     WOLFE = 0.9; // sufficient decrease and curvature, the usual constants
 enum {
@@ -17,15 +45,15 @@ enum {
 typedef struct {
     nrg_graph *g;
     nrg_arena *arena;
-    const nrg_lbfgs_spec *spec;
-    nrg_lbfgs *out;
+    const lbfgs_spec *spec;
+    lbfgs *out;
     nrg_node run; // 1 while not done
     nrg_status status;
 } build;
 
 static nrg_node state(build *b, const char *field, int j, nrg_shape s, const char **name) {
     nrg_graph *g = b->g;
-    nrg_lbfgs *o = b->out;
+    lbfgs *o = b->out;
     const char *n = j < 0 ? nrg_arena_print(b->arena, "%s:%s", b->spec->prefix, field)
                           : nrg_arena_print(b->arena, "%s:%s:%d", b->spec->prefix, field, j);
     if (!n) return b->status = NRG_E098, NRG_BAD;
@@ -76,7 +104,7 @@ static nrg_node shift(build *b, nrg_node history, nrg_node newest) {
     return m == 1 ? first : nrg_concat(g, first, nrg_slice(g, history, 0, 0, m - 1, 1), 0);
 }
 
-typedef nrg_node list[NRG_LBFGS_PARTS];
+typedef nrg_node list[PARTS];
 
 // r = H q from the history; entries without one have rho = 0 and change nothing.
 static void two_loop(build *b, nrg_node *q, nrg_node *S, nrg_node *Y, nrg_node rho,
@@ -120,7 +148,7 @@ static nrg_node largest(nrg_graph *g, nrg_node x) {
                       0, false);
 }
 
-static bool bounded(const nrg_lbfgs_spec *spec) {
+static bool bounded(const lbfgs_spec *spec) {
     for (int j = 0; spec->domain && j < spec->n; j++) {
         const nrg_domain *d = &spec->domain[j];
         if (d->kind != NRG_DOM_ALL && (d->kind != NRG_DOM_RANGE || !isinf(d->lo) || !isinf(d->hi)))
@@ -136,7 +164,7 @@ typedef struct {
 } machine;
 
 static void open_states(build *b, machine *s) {
-    const nrg_lbfgs_spec *spec = b->spec;
+    const lbfgs_spec *spec = b->spec;
     nrg_shape none = {0}, past = {0};
     past.rank = 1;
     past.dim[0] = spec->history;
@@ -168,7 +196,7 @@ typedef struct {
 
 static verdict judge(build *b, const machine *s, const nrg_node *step) {
     nrg_graph *g = b->g;
-    const nrg_lbfgs_spec *spec = b->spec;
+    const lbfgs_spec *spec = b->spec;
     nrg_node first = nrg_eq(g, s->age, number(b, 0)), bound;
     double eps =
         nrg_graph_type(g) == NRG_F64 ? 4e-16 : 2e-7; // differences below rounding count as none
@@ -190,7 +218,7 @@ static verdict judge(build *b, const machine *s, const nrg_node *step) {
 // The history after this step, then the new direction at the new base.
 static void turn(build *b, const machine *s, const verdict *v, const nrg_node *step, machine *to) {
     nrg_graph *g = b->g;
-    const nrg_lbfgs_spec *spec = b->spec;
+    const lbfgs_spec *spec = b->spec;
     list change, y0, free_grad, q;
     for (int j = 0; j < spec->n; j++) change[j] = nrg_sub(g, spec->gradient[j], s->grad[j]);
     nrg_node sy = dot(b, step, change), yy = dot(b, change, change);
@@ -262,7 +290,7 @@ static nrg_node settled(build *b, const machine *to) {
 
 static void write_states(build *b, const machine *s, const machine *to) {
     nrg_graph *g = b->g;
-    const nrg_lbfgs_spec *spec = b->spec;
+    const lbfgs_spec *spec = b->spec;
     become(b, s->done, to->done);
     become(b, s->age, to->age);
     become(b, s->f, to->f);
@@ -283,19 +311,18 @@ static void write_states(build *b, const machine *s, const machine *to) {
     }
 }
 
-nrg_status nrg_lbfgs_build(nrg_graph *g, nrg_arena *arena, const nrg_lbfgs_spec *given,
-                           nrg_lbfgs *out) {
-    nrg_lbfgs_spec spec = *given;
+static nrg_status assemble(nrg_graph *g, nrg_arena *arena, const lbfgs_spec *given, lbfgs *out) {
+    lbfgs_spec spec = *given;
     build b = {g, arena, &spec, out, NRG_BAD, NRG_OK};
     if (spec.history < 1) spec.history = HISTORY;
     if (spec.history > 64) spec.history = 64;
     memset(out, 0, sizeof *out);
-    if (spec.n < 1 || spec.n > NRG_LBFGS_PARTS)
+    if (spec.n < 1 || spec.n > PARTS)
         return nrg_fail(nrg_graph_ctx(g), NRG_E071, NRG_NOWHERE,
-                        "lbfgs over %d arrays, more than %d", spec.n, NRG_LBFGS_PARTS);
+                        "lbfgs over %d arrays, more than %d", spec.n, PARTS);
     int room = 9 + 6 * spec.n;
     out->update = NRG_NEWS(arena, nrg_update, room);
-    out->state = NRG_NEWS(arena, nrg_lbfgs_state, room);
+    out->state = NRG_NEWS(arena, lbfgs_state, room);
     out->best = NRG_NEWS(arena, const char *, spec.n);
     machine *s = NRG_NEW(arena, machine), *to = NRG_NEW(arena, machine);
     if (!out->update || !out->state || !out->best || !s || !to) return NRG_E098;
@@ -314,13 +341,6 @@ nrg_status nrg_lbfgs_build(nrg_graph *g, nrg_arena *arena, const nrg_lbfgs_spec 
     return nrg_graph_check(g);
 }
 
-nrg_status nrg_lbfgs_zero(const nrg_lbfgs *l, nrg_store *s, int64_t rows) {
-    void *data;
-    for (int k = 0; k < l->states; k++)
-        TRY(nrg_store_make(s, l->state[k].name, l->state[k].count * rows, &data));
-    return NRG_OK;
-}
-
 // ---- the inference method
 
 static nrg_status make(nrg_chain *c, int k, nrg_node *F) {
@@ -328,23 +348,23 @@ static nrg_status make(nrg_chain *c, int k, nrg_node *F) {
     nrg_descent *d;
     nrg_node grad[NRG_MAX_VARS], E;
     nrg_status st = NRG_OK;
-    nrg_lbfgs machine_out;
+    lbfgs machine_out;
     TRY(nrg_descent_open(c, k, &d));
     TRY(nrg_descent_look(c, k, d, &E, grad));
     nrg_domain domain[NRG_MAX_VARS];
     for (int j = 0; j < d->n; j++) domain[j] = i->model->vars.at[d->var[j]].domain;
     bool wide = nrg_graph_type(i->graph) == NRG_F64;
-    nrg_lbfgs_spec spec = {.leads = d->leads | d->starts,
-                           .x = d->x,
-                           .n = d->n,
-                           .f = E,
-                           .gradient = grad,
-                           .domain = domain};
+    lbfgs_spec spec = {.leads = d->leads | d->starts,
+                       .x = d->x,
+                       .n = d->n,
+                       .f = E,
+                       .gradient = grad,
+                       .domain = domain};
     spec.history = (int)nrg_method_arg(i->model, &c->at[k].stmt, "history", HISTORY, &st);
     spec.tol = nrg_method_arg(i->model, &c->at[k].stmt, "tol", wide ? 1e-9 : 1e-5, &st);
     spec.prefix = nrg_loop_name(i, "lbfgs", c->at[k].vars);
     if (st != NRG_OK || !spec.prefix) return st != NRG_OK ? st : NRG_E098;
-    TRY(nrg_lbfgs_build(d->loop->graph, &i->arena, &spec, &machine_out));
+    TRY(assemble(d->loop->graph, &i->arena, &spec, &machine_out));
     for (int s = 0; s < machine_out.states; s++)
         TRY(nrg_descent_extra(i, d, machine_out.state[s].name, machine_out.state[s].count));
     for (int j = 0; j < d->n; j++) d->result[j] = machine_out.best[j];
