@@ -1,28 +1,10 @@
 // The n-th allocation is refused while each model file is loaded, printed and shown, n = 0, 1, 2 ... until it succeeds:
 // always a status, never a leak. Large n are thinned out.
 #include "lang/lang.h"
+#include "refuse.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-
-typedef struct {
-    long left;
-    size_t live;
-} quota;
-
-static void *limited(void *ud, void *p, size_t old, size_t size) {
-    quota *q = ud;
-    if (size == 0) {
-        free(p);
-        q->live -= old;
-        return NULL;
-    }
-    if (q->left == 0) return NULL;
-    if (q->left > 0) q->left--;
-    void *r = realloc(p, size);
-    if (r) q->live += size - (p ? old : 0);
-    return r;
-}
 
 // One try with n allocations allowed. 0: it succeeded, 1: it was refused properly, -1: something is wrong.
 static int try(const char *name, const char *text, size_t size, long n) {

@@ -1,31 +1,12 @@
 // base: memory accounting and refusal, texts, diagnostics as LANGUAGE.md prints them, words, Philox, files.
 #include "base/base.h"
+#include "refuse.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-
-// A hook that refuses from the n-th request on (n < 0: never) and counts what is live.
-typedef struct {
-    long left;
-    size_t live;
-} quota;
-
-static void *limited(void *ud, void *p, size_t old, size_t size) {
-    quota *q = ud;
-    if (size == 0) {
-        free(p);
-        q->live -= old;
-        return NULL;
-    }
-    if (q->left == 0) return NULL;
-    if (q->left > 0) q->left--;
-    void *r = realloc(p, size);
-    if (r) q->live += size - (p ? old : 0);
-    return r;
-}
 
 static void memory_is_counted(void **state) {
     (void)state;

@@ -1,5 +1,6 @@
 // data: readers on small files and on the real sets beside the checkout, messages, writers, generators, transforms.
 #include "data/data.h"
+#include "refuse.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdlib.h>
@@ -9,26 +10,6 @@
 
 #define SEEDS NRG_ROOT "/test/fuzz/corpus/"
 #define REAL NRG_ROOT "/../shared/data/"
-
-// A hook that refuses from the n-th request on (n < 0: never) and counts what is live.
-typedef struct {
-    long left;
-    size_t live;
-} quota;
-
-static void *limited(void *ud, void *p, size_t old, size_t size) {
-    quota *q = ud;
-    if (size == 0) {
-        free(p);
-        q->live -= old;
-        return NULL;
-    }
-    if (q->left == 0) return NULL;
-    if (q->left > 0) q->left--;
-    void *r = realloc(p, size);
-    if (r) q->live += size - (p ? old : 0);
-    return r;
-}
 
 // ---- one table at a time, freed by `drop` ----
 
