@@ -23,9 +23,9 @@ static nrg_status along(nrg_sampler *s, const nrg_expr *e, double otherwise, nrg
     return NRG_OK;
 }
 
-static nrg_status positive(nrg_sampler *s, const char *what, double x, bool zero) {
+static nrg_status positive(nrg_sampler *s, const nrg_sampler_part *p, const char *what, double x, bool zero) {
     if (x > 0 || (zero && x == 0)) return NRG_OK;
-    return nrg_fail(s->model->ctx, NRG_E013, s->stmt.by_span, "%s of langevin is %.6g: it must be positive", what, x);
+    return nrg_fail(s->model->ctx, NRG_E013, p->stmt.by_span, "%s of langevin is %.6g: it must be positive", what, x);
 }
 
 typedef struct {
@@ -33,9 +33,9 @@ typedef struct {
 } knobs;
 
 // Schedules run over the warm-up and then keep their last value.
-static nrg_status read_knobs(nrg_sampler *s, knobs *k) {
+static nrg_status read_knobs(nrg_sampler *s, nrg_sampler_part *p, knobs *k) {
     nrg_graph *g = s->graph;
-    const nrg_expr *by = s->stmt.by && s->stmt.by->kind == NRG_X_CALL ? s->stmt.by : NULL;
+    const nrg_expr *by = p->stmt.by && p->stmt.by->kind == NRG_X_CALL ? p->stmt.by : NULL;
     const nrg_expr *step = by ? nrg_call_arg(by, "step", 1) : NULL, *noise = by ? nrg_call_arg(by, "noise", 2) : NULL,
                    *clip = by ? nrg_call_arg(by, "clip", 3) : NULL;
     double h, sd, most;
@@ -44,35 +44,39 @@ static nrg_status read_knobs(nrg_sampler *s, knobs *k) {
     double span = s->warmup > 1 ? (double)(s->warmup - 1) : 1;
     nrg_node clock = nrg_min(g, nrg_mul(g, t, nrg_const(g, 1 / span)), nrg_const(g, 1));
     TRY(along(s, step, 0.01, clock, &k->step, &h));
-    TRY(positive(s, "step", h, false));
+    TRY(positive(s, p, "step", h, false));
     k->noise = nrg_sqrt(g, k->step);
     sd = sqrt(h);
     if (noise) TRY(along(s, noise, 0, clock, &k->noise, &sd));
-    TRY(positive(s, "noise", sd, true));
+    TRY(positive(s, p, "noise", sd, true));
     k->clip = NRG_BAD;
     if (clip) TRY(along(s, clip, 0, clock, &k->clip, &most));
-    if (clip) TRY(positive(s, "clip", most, false));
-    s->temperature = clip ? NAN : sd * sd / h;
+    if (clip) TRY(positive(s, p, "clip", most, false));
+    p->temperature = clip ? NAN : sd * sd / h;
     return NRG_OK;
 }
 
-static nrg_status build(nrg_sampler *s) {
+static nrg_status build(nrg_sampler *s, nrg_sampler_part *p) {
     nrg_graph *g = s->graph;
     knobs k;
-    TRY(read_knobs(s, &k));
+    nrg_node move[NRG_MAX_VARS];
+    TRY(read_knobs(s, p, &k));
     nrg_node size = nrg_sampler_state_new(s, "step", (nrg_shape){0}, k.step);
     nrg_sampler_update(s, size, k.step);
-    s->size = "chain:step";
-    for (int j = 0; j < s->n; j++) {
+    p->size = nrg_sampler_last(s);
+    for (int j = p->first; j < p->first + p->n; j++) {
         const nrg_domain *d = &s->model->vars.at[s->var[j]].domain;
-        nrg_node v = s->grad[j];
+        nrg_node v;
+        TRY(nrg_sampler_gradient(s, j, &v));
+        v = nrg_sampler_at(s, v, s->now);
         if (k.clip.i) v = nrg_max(g, nrg_neg(g, k.clip), nrg_min(g, v, k.clip));
         nrg_node drift = nrg_mul(g, nrg_mul(g, k.step, nrg_const(g, 0.5)), v);
-        nrg_node noise = nrg_mul(g, k.noise, nrg_sampler_random(s, NRG_RANDOM_NORMAL, s->var[j], s->shape[j]));
-        nrg_sampler_update(s, s->x[j], nrg_reflect(g, d, nrg_add(g, nrg_sub(g, s->x[j], drift), noise), NULL));
+        nrg_node noise = nrg_mul(g, k.noise, nrg_sampler_random(s, NRG_RANDOM_NORMAL, s->shape[j]));
+        move[j] = nrg_reflect(g, d, nrg_add(g, nrg_sub(g, s->now[j], drift), noise), NULL);
     }
+    for (int j = p->first; j < p->first + p->n; j++) s->now[j] = move[j];
     return nrg_graph_check(g);
 }
 
-const nrg_sampler_impl nrg_sampler_langevin = {"langevin", true, build};
+const nrg_sampler_impl nrg_sampler_langevin = {"langevin", true, NULL, build};
 const nrg_method_impl nrg_infer_langevin = {"langevin", nrg_sampler_eliminates, NULL, NULL, NULL, NULL};

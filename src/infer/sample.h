@@ -13,9 +13,45 @@ typedef struct {
 nrg_status nrg_health_of(nrg_ctx *c, const double *draws, int64_t chains, int64_t n, nrg_health *out);
 double nrg_normal_quantile(double p); // of the standard normal distribution, 0 < p < 1
 
+// ---- chains.c: chains under a model's sample statements, their states in a store: what drawing and contrastive training run.
+// Each lane of the sample axis is a chain. Several statements take turns within a step (mixed variables, blocks).
+typedef struct nrg_chains nrg_chains;
+typedef struct {
+    nrg_vars vars;       // drawn together
+    nrg_vars given;      // held; what is neither is eliminated by its own verb
+    int64_t lanes;       // chains in a run, as a rule
+    int64_t warmup;      // steps in which methods may adapt (< 0: `steps` of the method, else 1000)
+    int64_t scored;      // the first step that acceptance counts
+    const char *prefix;  // of the states' names in the store: "chain"
+    const nrg_expr *from;// where chains start, in place of the statements' own; NULL: theirs
+    bool heated;         // energies are multiplied by the lane's number in "PREFIX:heat", which the caller sets
+    int threads;
+    // Binds the given variables' nodes, and those of variables to be drawn where they are in the data; NULL: inputs by their names.
+    nrg_status (*bind)(void *ud, nrg_scope *s);
+    void *ud;
+} nrg_chains_spec;
+typedef struct {
+    const char *name; // in the store: [lanes, count]
+    int64_t count;    // numbers a chain
+} nrg_chains_state;
+nrg_status nrg_chains_open(nrg_model *m, nrg_store *store, const nrg_chains_spec *spec, nrg_chains **out);
+void nrg_chains_free(nrg_chains *c);
+// Numbers of the chains: random numbers depend on them, not on the lane. id NULL: first, first + 1, ...
+nrg_status nrg_chains_ids(nrg_chains *c, const int64_t *id, int64_t first, int64_t n);
+nrg_status nrg_chains_start(nrg_chains *c, int64_t n, uint64_t seed, uint32_t step); // all states at their first values
+nrg_status nrg_chains_go(nrg_chains *c, int64_t n, int64_t steps, uint64_t seed, uint32_t *at); // at: counts steps
+nrg_status nrg_chains_look(nrg_chains *c, int64_t n, uint64_t seed, uint32_t at, void *energy); // beta E, of the store's type
+int nrg_chains_vars(const nrg_chains *c, int32_t *var /* [NRG_MAX_VARS] */);    // in the order of the first states
+const nrg_chains_state *nrg_chains_state_at(const nrg_chains *c, int i);         // NULL past the end; the variables first
+// "sample v, h by gibbs   (blocks v | h)", each statement with its reason.
+nrg_status nrg_chains_print(const nrg_chains *c, nrg_text *out);
+// Over n chains: mean acceptance a step counted (NaN: every step is taken), mean step size, divergences, implied temperature.
+typedef struct { double acceptance, step, temperature; int64_t diverged; } nrg_chains_score;
+void nrg_chains_score_of(const nrg_chains *c, int64_t n, int64_t steps, nrg_chains_score *out);
+
 // ---- sample.c
 typedef struct {
-    nrg_vars vars;          // drawn together: reals
+    nrg_vars vars;          // drawn together
     nrg_vars given;         // held at the data; what is neither is eliminated by its own verb
     int64_t rows;           // rows of the data, each with its own chains; 1 where nothing is given
     int64_t chains, draws;  // chains a row, draws a chain

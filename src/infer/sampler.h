@@ -1,58 +1,72 @@
-// Insides of drawing: one step graph, built by the method, and the states that chains carry.
+// Insides of drawing: one step graph, built part by part by the methods of the sample statements, and the states of the chains.
 #ifndef NRG_INFER_SAMPLER_H
 #define NRG_INFER_SAMPLER_H
 
 #include "infer/inside.h"
 #include "infer/sample.h"
 
-enum { NRG_SAMPLER_UPDATES = 3 * NRG_MAX_VARS + 16 };
+enum { NRG_SAMPLER_UPDATES = 4 * NRG_MAX_VARS + 16, NRG_SAMPLER_PARTS = 16 };
 
-typedef struct {
-    const char *name;
-    int64_t count; // numbers a chain
-} nrg_sampler_state;
+typedef struct nrg_chains nrg_sampler;
 
+// One statement: its variables move in turn, the others held where they are.
+typedef struct nrg_sampler_impl nrg_sampler_impl;
 typedef struct {
-    nrg_model *model;
-    nrg_store *store;   // the data's, seen from the chains, and the states
-    const nrg_sample_spec *spec;
+    const nrg_sampler_impl *impl;
     nrg_infer_stmt stmt;
+    int first, n;                           // places of its variables in the sampler's lists
+    const char *accepted, *diverged, *size; // states that the method keeps, or NULL: sums over steps after the warm-up; step size
+    double temperature;                     // implied by step and noise; NaN: not known
+} nrg_sampler_part;
+
+struct nrg_chains {
+    nrg_model *model;
+    nrg_store *store;
+    nrg_chains_spec spec;
     nrg_graph *graph;
     nrg_scope *scope;
     nrg_inference *inference;
     nrg_plan *start, *step, *look;
     nrg_run *run_start, *run_step, *run_look;
     nrg_arena arena;
-    int64_t lanes;      // rows times chains
-    int64_t warmup, scored; // steps before the first draw; the first step that acceptance counts
+    const char *id_name, *heat_name; // in the store
+    int64_t warmup;              // steps in which methods may adapt
+    nrg_sampler_part part[NRG_SAMPLER_PARTS];
+    int parts, at;               // at: the part being built
     int n;
-    int32_t var[NRG_MAX_VARS];
+    int32_t var[NRG_MAX_VARS];   // in the order of the parts
     nrg_shape shape[NRG_MAX_VARS];
-    nrg_node x[NRG_MAX_VARS];    // states: where the chains are
+    nrg_node x[NRG_MAX_VARS];    // states: where the chains are when a step begins
     nrg_node x0[NRG_MAX_VARS];   // where they start
-    nrg_node grad[NRG_MAX_VARS]; // of beta E at x
+    nrg_node now[NRG_MAX_VARS];  // where they are after the parts built so far
+    nrg_node grad[NRG_MAX_VARS]; // of U at x: nrg_sampler_gradient
+    bool has_grad;
     nrg_node U;                  // beta E at x
     nrg_node id;                 // number of the chain
-    NRG_LIST(nrg_sampler_state) states;
+    uint32_t randoms;
+    NRG_LIST(nrg_chains_state) states;
     nrg_update first[NRG_SAMPLER_UPDATES], up[NRG_SAMPLER_UPDATES];
     int firsts, ups;
-    const char *accepted, *diverged, *size; // states that the method keeps, or NULL: sums over steps after the warm-up; step size
-    double temperature;
-} nrg_sampler;
+};
 
-// One file a method: adds states and updates to a sampler whose x, U and grad stand.
-typedef struct {
+// One file a method. build: moves the variables of part p from `now` to new values of `now`, with states and updates of its own.
+struct nrg_sampler_impl {
     const char *name;
     bool loops; // an energy with inner loops will do
-    nrg_status (*build)(nrg_sampler *s);
-} nrg_sampler_impl;
-extern const nrg_sampler_impl nrg_sampler_langevin, nrg_sampler_mala, nrg_sampler_hmc;
+    // Does the method fit these variables? NULL: reals without a domain beyond a range. E026, E071 with the reason.
+    nrg_status (*fits)(nrg_sampler *s, const nrg_sampler_part *p);
+    nrg_status (*build)(nrg_sampler *s, nrg_sampler_part *p);
+};
+const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m); // NULL: not built
 
-// A state of every chain, by name "chain:<name>"; first: its start value.
+// A state of every chain, by name "PREFIX:PART:<name>"; first: its start value.
 nrg_node nrg_sampler_state_new(nrg_sampler *s, const char *name, nrg_shape shape, nrg_node first);
+const char *nrg_sampler_last(const nrg_sampler *s); // the full name of the newest state
 void nrg_sampler_update(nrg_sampler *s, nrg_node state, nrg_node value);
-nrg_node nrg_sampler_random(nrg_sampler *s, nrg_random_kind kind, int32_t v, nrg_shape shape); // v < 0: not a variable's
-nrg_node nrg_sampler_at(nrg_sampler *s, nrg_node y, const nrg_node *x); // y, which stands at s->x, taken at x instead
+nrg_node nrg_sampler_random(nrg_sampler *s, nrg_random_kind kind, nrg_shape shape); // fresh numbers at each call and step
+nrg_node nrg_sampler_at(nrg_sampler *s, nrg_node y, const nrg_node *x); // y, which stands at s->x, taken at x [s->n] instead
+// Gradient of U with respect to x[j] at x; of reals, bits and signs. Built at the first call.
+nrg_status nrg_sampler_gradient(nrg_sampler *s, int j, nrg_node *out);
 // x folded into a range as light between mirrors; *flip (may be NULL) becomes -1 where the motion is turned, else 1.
 nrg_node nrg_reflect(nrg_graph *g, const nrg_domain *d, nrg_node x, nrg_node *flip);
 nrg_status nrg_sampler_eliminates(nrg_chain *c, int k); // E026: a sampler draws, it does not eliminate
@@ -64,5 +78,5 @@ typedef struct {
     double target;
     bool jitter;
 } nrg_trajectory;
-nrg_status nrg_trajectory_build(nrg_sampler *s, const nrg_trajectory *t);
+nrg_status nrg_trajectory_build(nrg_sampler *s, nrg_sampler_part *p, const nrg_trajectory *t);
 #endif
