@@ -9,10 +9,11 @@ nrg_status nrg_sampler_eliminates(nrg_chain *c, int k) {
     return nrg_fail(c->i->ctx, NRG_E026, c->at[k].stmt.by_span, "a sampler draws values and eliminates no variable");
 }
 
-extern const nrg_sampler_impl nrg_sampler_langevin, nrg_sampler_mala, nrg_sampler_hmc;
+extern const nrg_sampler_impl nrg_sampler_langevin, nrg_sampler_underdamped, nrg_sampler_mala, nrg_sampler_hmc;
 const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m) {
     static const nrg_sampler_impl *const rows[NRG_BY_COUNT] = {
         [NRG_BY_langevin] = &nrg_sampler_langevin,
+        [NRG_BY_underdamped] = &nrg_sampler_underdamped,
         [NRG_BY_mala] = &nrg_sampler_mala,
         [NRG_BY_hmc] = &nrg_sampler_hmc,
     };

@@ -9,7 +9,7 @@ static nrg_status build(nrg_sampler *s, nrg_sampler_part *p) {
     double step = nrg_method_arg(s->model, &p->stmt, "step", 0, &st);
     TRY(st);
     if (step < 0) return nrg_fail(s->model->ctx, NRG_E013, p->stmt.by_span, "step of mala is %.6g: it must be positive", step);
-    nrg_trajectory t = {.leaps = 1, .step = sqrt(step), .target = 0.574}; // Roberts and Rosenthal 1998
+    nrg_trajectory t = {.leaps = 1, .tune = {.step = sqrt(step), .target = 0.574}}; // Roberts and Rosenthal 1998
     return nrg_trajectory_build(s, p, &t);
 }
 

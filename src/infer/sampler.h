@@ -5,7 +5,7 @@
 #include "infer/inside.h"
 #include "infer/sample.h"
 
-enum { NRG_SAMPLER_UPDATES = 4 * NRG_MAX_VARS + 16, NRG_SAMPLER_PARTS = 16 };
+enum { NRG_SAMPLER_UPDATES = 6 * NRG_MAX_VARS + 48, NRG_SAMPLER_PARTS = 16 };
 
 typedef struct nrg_chains nrg_sampler;
 
@@ -71,11 +71,27 @@ nrg_status nrg_sampler_gradient(nrg_sampler *s, int j, nrg_node *out);
 nrg_node nrg_reflect(nrg_graph *g, const nrg_domain *d, nrg_node x, nrg_node *flip);
 nrg_status nrg_sampler_eliminates(nrg_chain *c, int k); // E026: a sampler draws, it does not eliminate
 
-// hmc.c: one Metropolis-adjusted trajectory of `leaps` leapfrog steps; jitter: its step size is drawn around the adapted one.
+// ---- tune.c: step size and scales of trajectories, learned in the first half of the warm-up; acceptance and divergences.
+typedef struct {
+    double step;   // of the leapfrog, written; 0: adapted to the acceptance `target`
+    double target;
+    bool scaled;   // a step that is adapted is adapted for each number
+} nrg_tuning;
+typedef struct {
+    nrg_tuning how;
+    nrg_node clock, now, warm, late; // steps done, number of this one, is it adapted, is it counted
+    nrg_node size;                   // step size
+    nrg_node scale[NRG_MAX_VARS];    // of each number, by place in the sampler's lists; bad: 1
+} nrg_tuner;
+nrg_status nrg_tune_open(nrg_sampler *s, nrg_sampler_part *p, const nrg_tuning *how, nrg_tuner *t);
+nrg_node nrg_tune_scaled(nrg_sampler *s, const nrg_tuner *t, int j, nrg_node x); // x times the scale of variable j
+// x: where the chain is after the step, by place; done: 1 where a step has ended (bad: everywhere); dH: its worst energy error.
+nrg_status nrg_tune_close(nrg_sampler *s, nrg_sampler_part *p, nrg_tuner *t, const nrg_node *x, nrg_node done, nrg_node alpha, nrg_node dH);
+
+// ---- hmc.c: one Metropolis-adjusted trajectory of `leaps` leapfrog steps; jitter: its step size is drawn around the adapted one.
 typedef struct {
     int64_t leaps;
-    double step;   // of the leapfrog, written; 0: adapted to the acceptance `target` in the first half of the warm-up
-    double target;
+    nrg_tuning tune;
     bool jitter;
 } nrg_trajectory;
 nrg_status nrg_trajectory_build(nrg_sampler *s, nrg_sampler_part *p, const nrg_trajectory *t);
