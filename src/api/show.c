@@ -249,21 +249,6 @@ nrg_status nrg_ebm_text(nrg_ebm *m, nrg_show what, const char **text) {
 
 // ---- what it can do ----
 
-// Does a loss read a free energy that only draws by this statement could give?
-static bool needs_draws(const nrg_model *k, const nrg_infer_stmt *st) {
-    if (st->verb != NRG_SAMPLE_VERB) return false;
-    for (uint32_t i = 0; i < k->learns.n; i++)
-        for (uint32_t j = 0; j < k->learns.at[i].atoms.n; j++) {
-            const nrg_atom *a = &k->learns.at[i].atoms.at[j];
-            if (a->kind != NRG_FREE || k->learns.at[i].against || !(a->over & st->vars)) continue;
-            for (int32_t v = 0; v < NRG_MAX_VARS; v++)
-                if ((a->over & st->vars) >> v & 1 && k->vars.at[v].elem == NRG_REAL &&
-                    !nrg_model_infer(k, NRG_MARGINALIZE, v))
-                    return true;
-        }
-    return false;
-}
-
 nrg_status nrg_ebm_trainable(nrg_ebm *m) {
     const nrg_model *k = m->model;
     if (k->learns.n == 0 || k->optimizes.n == 0) {
@@ -278,11 +263,9 @@ nrg_status nrg_ebm_trainable(nrg_ebm *m) {
     for (uint32_t i = 0; i < k->infers.n; i++) {
         const nrg_infer_stmt *st = &k->infers.at[i];
         const nrg_method_row *row = st->method != NRG_BY_NONE ? nrg_method_get(st->method) : NULL;
-        if (!row || (row->built && !needs_draws(k, st))) continue;
+        if (!row || row->built) continue;
         nrg_fail(m->ctx, NRG_E071, st->by_span.file ? st->by_span : st->span,
-                 row->built ? "learning from draws by '%s' is not supported yet"
-                            : "the method '%s' is not supported yet",
-                 row->name);
+                 "the method '%s' is not supported yet", row->name);
         return NRG_E071;
     }
     return NRG_OK;

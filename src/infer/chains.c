@@ -194,12 +194,25 @@ static nrg_status from_noise(nrg_sampler *s, int j, const nrg_expr *from) {
     return nrg_graph_check(g);
 }
 
+// Where the chain stood, unless it is to start again.
+static nrg_status from_kept(nrg_sampler *s, int j) {
+    const char *kept = nrg_arena_print(&s->arena, "%s:kept:%s", s->spec.prefix, s->model->vars.at[s->var[j]].name),
+               *again = nrg_arena_print(&s->arena, "%s:again", s->spec.prefix);
+    if (!kept || !again) return NRG_E098;
+    nrg_node old = nrg_input(s->graph, kept, NRG_SAMPLE, s->shape[j]), anew = nrg_input(s->graph, again, NRG_SAMPLE, (nrg_shape){0});
+    s->x0[j] = nrg_select(s->graph, anew, s->x0[j], old);
+    return nrg_graph_check(s->graph);
+}
+
 static nrg_status start_of(nrg_sampler *s, const nrg_sampler_part *p, int j) {
     const nrg_expr *from = s->spec.from ? s->spec.from : p->stmt.from;
     nrg_model *m = s->model;
     int32_t v = s->var[j];
     nrg_node bound = nrg_scope_bound(s->scope, v); // its data, where there are any
-    if (!from || word_is(from, "noise") || word_is(from, "buffer")) return from_noise(s, j, from);
+    if (!from || word_is(from, "noise") || word_is(from, "buffer")) {
+        TRY(from_noise(s, j, from));
+        return s->spec.kept ? from_kept(s, j) : NRG_OK;
+    }
     if (word_is(from, "data")) {
         if (bound.i) return s->x0[j] = bound, NRG_OK;
         if (m->vars.at[v].role == NRG_LATENT) return from_noise(s, j, NULL);

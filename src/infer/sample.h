@@ -24,6 +24,7 @@ typedef struct {
     int64_t scored;      // the first step that acceptance counts
     const char *prefix;  // of the states' names in the store: "chain"
     const nrg_expr *from;// where chains start, in place of the statements' own; NULL: theirs
+    bool kept;           // chains `from buffer` start where "PREFIX:kept:NAME" says, or anew where "PREFIX:again" is not 0
     bool heated;         // energies are multiplied by the lane's number in "PREFIX:heat", which the caller sets
     int threads;
     // Binds the given variables' nodes, and those of variables to be drawn where they are in the data; NULL: inputs by their names.

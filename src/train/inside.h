@@ -3,6 +3,7 @@
 #define NRG_TRAIN_INSIDE_H
 
 #include "train/train.h"
+#include "infer/sample.h"
 
 #ifdef NRG_STRESS
 enum { NRG_CHUNK = 7 };
@@ -15,7 +16,27 @@ void nrg_numbers_get(const nrg_buffer *b, double *to, int64_t n);
 void nrg_numbers_put(const nrg_buffer *b, const double *from, int64_t n);
 nrg_status nrg_number_set(nrg_store *s, const char *name, double value); // a single number, made at first use
 
+// ---- draws.c: chains that stand for `free` where a sum is out of reach. One source for each such atom.
+typedef struct {
+    nrg_chains *chains;
+    const nrg_infer_stmt *stmt;
+    const char *prefix;                 // of the chains' states in the store
+    nrg_vars vars, over, given;         // drawn; of them those of the atom; held at the data
+    int64_t steps, slots, batch, pass;  // slots: chains of the buffer, 0: none is kept
+    double restart;                     // share of the chains that start anew at each update
+    int n;
+    int32_t var[NRG_MAX_VARS];
+    const char *slot[NRG_MAX_VARS];     // the buffer in the store: [slots, count]
+    double *age;                        // [slots] steps since the start
+    int64_t *lane, *order;              // slot of a lane; this pass over the slots
+    nrg_node sum;                       // of F at the draws over the batch
+    double level;                       // mean of F at the draws over the last epoch
+    nrg_chains_score score;
+} nrg_drawing;
+
 // ---- program.c: a graph with what it needs to run.
+// What an atom that needs draws becomes: it is refused; energies at draws made before each run; the number `level` of before.
+typedef enum { NRG_DRAWS_NONE, NRG_DRAWS_LIVE, NRG_DRAWS_LEVEL } nrg_draws_mode;
 typedef struct {
     nrg_graph *g;
     nrg_scope *scope;
@@ -29,12 +50,27 @@ typedef struct {
     int outputs_n;
     size_t bytes;
     nrg_arena arena;
+    nrg_draws_mode draws_mode;
+    int64_t batch;
+    int threads;
+    NRG_LIST(nrg_drawing *) draws;
+    uint32_t levels;             // atoms of NRG_DRAWS_LEVEL so far
 } nrg_program;
 nrg_status nrg_program_new(nrg_model *m, nrg_dtype type, const nrg_infer_options *o, nrg_program *out);
 // Outputs must not have the sample axis. After this the program can run.
 nrg_status nrg_program_plan(nrg_program *p, nrg_node *outputs, int n, const nrg_update *updates, int updates_n, int64_t batch, int threads);
 nrg_status nrg_program_go(nrg_program *p, nrg_store *s, int64_t n, uint64_t seed, uint32_t step);
 void nrg_program_free(nrg_program *p);
+
+bool nrg_draws_wanted(const nrg_model *m, const nrg_atom *a);
+nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t batch, int threads,
+                          nrg_drawing **out);
+void nrg_draws_close(nrg_drawing *d);
+nrg_status nrg_draws_energy(nrg_program *p, nrg_drawing *d, nrg_node *F);
+nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t seed); // the buffer's first chains
+nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, uint64_t seed, int64_t step);
+double nrg_draws_age(const nrg_drawing *d);                             // mean number of steps of a chain since its start
+nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out);
 
 // ---- loss.c: the learn statements over one batch
 enum { NRG_SEEN_POS, NRG_SEEN_NEG, NRG_SEEN_FREE, NRG_SEEN_COUNT };
@@ -102,8 +138,10 @@ nrg_status nrg_weights_project(nrg_model *m, nrg_store *s);
 nrg_status nrg_team_project(nrg_trainer *t, const nrg_team *gr);
 
 // ---- the trainer
+enum { NRG_SOURCES = 8 };
 typedef struct {
     double loss, seen[NRG_SEEN_COUNT], norm, weight; // sums over the epoch so far; weight: samples
+    double level[NRG_SOURCES];                       // of F at the draws
 } nrg_sums;
 struct nrg_trainer {
     nrg_ctx *ctx;

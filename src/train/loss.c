@@ -1,6 +1,7 @@
 // The learn statements over one batch: atoms by inference, loss expressions over them, regularisers once.
 #include "train/inside.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 nrg_vars nrg_loss_data(const nrg_model *m) {
@@ -38,6 +39,28 @@ static nrg_verb verb_of(const nrg_learn *l, const nrg_atom *pos) {
     return NRG_MINIMIZE;
 }
 
+static nrg_status out_of_reach(nrg_model *m, const nrg_learn *l) {
+    nrg_status s = nrg_fail(m->ctx, NRG_E071, l->span, "this optimiser needs the loss itself, and draws give only its gradient");
+    nrg_help(m->ctx, "optimize by sgd or adam");
+    return s;
+}
+
+// The free energy where it cannot be summed: F at draws, or their level in a pass that does not draw.
+static nrg_status at_draws(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_store *store, uint32_t learn, const nrg_atom *a, nrg_node *out) {
+    nrg_drawing *d;
+    char name[64];
+    if (p->draws_mode == NRG_DRAWS_NONE) return out_of_reach(m, &m->learns.at[learn]);
+    if (p->draws_mode == NRG_DRAWS_LEVEL) {
+        snprintf(name, sizeof name, "level:%u", p->levels++);
+        *out = nrg_input(p->g, name, 0, nrg_shape_of(0, NULL));
+        return nrg_number_set(store, name, 0);
+    }
+    TRY(nrg_draws_open(p, b, store, learn, a, p->batch, p->threads, &d));
+    TRY(nrg_draws_energy(p, d, out));
+    d->sum = nrg_reduce(p->g, NRG_OP_sum, *out, 0, NRG_SAMPLE, false);
+    return nrg_graph_check(p->g);
+}
+
 static nrg_status atom(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, bool held, nrg_node *out) {
     switch (a->kind) {
     case NRG_POS:
@@ -57,10 +80,10 @@ static nrg_status fresh(nrg_program *p, const nrg_bound *b, nrg_model *m) {
     return nrg_bound_hide(b, p->scope);
 }
 
-static void see(nrg_program *p, const nrg_atom *a, nrg_node node, nrg_loss *out) {
+static void see(nrg_program *p, const nrg_atom *a, nrg_node node, bool draws, nrg_loss *out) {
     static const int place[] = {
         [NRG_POS] = NRG_SEEN_POS, [NRG_NEG] = NRG_SEEN_NEG, [NRG_LOWEST] = NRG_SEEN_FREE, [NRG_FREE] = NRG_SEEN_FREE};
-    nrg_node *to = &out->seen[place[a->kind]];
+    nrg_node *to = &out->seen[draws ? NRG_SEEN_NEG : place[a->kind]];
     if (!to->i && nrg_graph_node(p->g, node)->leads == NRG_SAMPLE)
         *to = nrg_reduce(p->g, NRG_OP_sum, node, 0, NRG_SAMPLE, false);
 }
@@ -89,7 +112,7 @@ static nrg_status add_terms(nrg_program *p, const nrg_expr *e, double sign, nrg_
     return NRG_OK;
 }
 
-static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, uint32_t i, bool held, nrg_loss *out) {
+static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_store *store, uint32_t i, bool held, nrg_loss *out) {
     const nrg_learn *l = &m->learns.at[i];
     nrg_node *atoms = NRG_NEWS(&p->arena, nrg_node, l->atoms.n + 1);
     if (!atoms) return NRG_E098;
@@ -97,8 +120,10 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, uint32_t
     for (uint32_t k = 0; k < l->atoms.n; k++) {
         TRY(fresh(p, b, m));
         nrg_graph_span(p->g, l->span);
-        TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
-        see(p, &l->atoms.at[k], atoms[k], out);
+        bool draws = nrg_draws_wanted(m, &l->atoms.at[k]);
+        if (draws) TRY(at_draws(p, b, m, store, i, &l->atoms.at[k], &atoms[k]));
+        else TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
+        see(p, &l->atoms.at[k], atoms[k], draws, out);
     }
     TRY(fresh(p, b, m));
     int before = nrg_diag_errors(m->ctx);
@@ -112,7 +137,7 @@ nrg_status nrg_loss_build(nrg_program *p, const nrg_bound *b, nrg_store *store, 
     nrg_model *m = nrg_scope_model(p->scope);
     *out = (nrg_loss){0};
     TRY(nrg_loss_clock(m, store, 0));
-    for (uint32_t i = 0; i < m->learns.n; i++) TRY(one(p, b, m, i, held, out));
+    for (uint32_t i = 0; i < m->learns.n; i++) TRY(one(p, b, m, store, i, held, out));
     if (out->sample.i) {
         out->sample = nrg_mul(p->g, out->sample, nrg_bound_weight(b, p->scope));
         out->sum = nrg_reduce(p->g, NRG_OP_sum, out->sample, 0, NRG_SAMPLE, false);

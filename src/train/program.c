@@ -48,6 +48,7 @@ nrg_status nrg_program_go(nrg_program *p, nrg_store *s, int64_t n, uint64_t seed
 }
 
 void nrg_program_free(nrg_program *p) {
+    for (uint32_t i = 0; i < p->draws.n; i++) nrg_draws_close(p->draws.at[i]);
     nrg_run_free(p->run);
     nrg_plan_free(p->plan);
     nrg_inference_free(p->inf);

@@ -2,6 +2,7 @@
 // not finite leaves weights and states as they were, so that the last good state is at hand when the run stops.
 #include "train/inside.h"
 #include <math.h>
+#include <stdio.h>
 
 // Where an output lies: {sum, once, norm, seen...}
 enum { OUT_SUM, OUT_ONCE, OUT_NORM, OUT_SEEN };
@@ -90,7 +91,7 @@ static nrg_status updates(nrg_trainer *t, nrg_program *p, batch *b) {
     return NRG_OK;
 }
 
-static int outputs(nrg_trainer *t, const nrg_loss *l, nrg_node *out) {
+static int outputs(nrg_trainer *t, const nrg_program *p, const nrg_loss *l, nrg_node *out) {
     int n = OUT_SEEN;
     out[OUT_SUM] = l->sum;
     out[OUT_ONCE] = l->once;
@@ -98,23 +99,42 @@ static int outputs(nrg_trainer *t, const nrg_loss *l, nrg_node *out) {
         t->seen[i] = l->seen[i].i != 0;
         if (t->seen[i]) out[n++] = l->seen[i];
     }
+    for (uint32_t i = 0; i < p->draws.n; i++) out[n++] = p->draws.at[i]->sum;
     return n;
+}
+
+// The chains that are kept from step to step belong to what a resumed run needs.
+static nrg_status keep_buffers(nrg_trainer *t, nrg_program *p) {
+    if (p->draws.n > NRG_SOURCES) return nrg_fail(t->ctx, NRG_E071, NRG_NOWHERE, "more than %d losses that draw", NRG_SOURCES);
+    for (uint32_t k = 0; k < p->draws.n; k++) {
+        nrg_drawing *d = p->draws.at[k];
+        const char *age = nrg_arena_print(&t->arena, "age:%s", d->prefix);
+        if (!age) return NRG_E098;
+        for (int i = 0; i < d->n && d->slots; i++)
+            TRY(NRG_PUSH(&t->arena, t->states, ((nrg_state){d->slot[i], NULL, nrg_chains_state_at(d->chains, i)->count * d->slots})));
+        if (d->slots) TRY(nrg_state_own(t, age, d->age, d->slots));
+    }
+    return NRG_OK;
 }
 
 nrg_status nrg_step_build(nrg_trainer *t) {
     nrg_program *p = &t->step;
     nrg_infer_options o = {.threads = t->o.threads, .batch = t->batch};
-    nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
+    nrg_node out[OUT_SEEN + NRG_SEEN_COUNT + NRG_SOURCES];
     nrg_loss l;
     batch b = {0};
     TRY(nrg_program_new(t->m, t->type, &o, p));
+    p->draws_mode = NRG_DRAWS_LIVE;
+    p->batch = t->batch;
+    p->threads = t->o.threads;
     TRY(nrg_loss_build(p, t->bound, t->store, false, &l));
+    TRY(keep_buffers(t, p));
     TRY(list(t, p, &b));
     TRY(gradients(p, &l, &b));
     measure(p, &b);
     t->updates.n = 0;
     TRY(updates(t, p, &b));
-    int n = outputs(t, &l, out);
+    int n = outputs(t, p, &l, out);
     out[OUT_NORM] = b.norm;
     return nrg_program_plan(p, out, n, t->updates.at, (int)t->updates.n, t->batch, t->o.threads);
 }
@@ -134,14 +154,17 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
         TRY(nrg_team_lr(t, gr, clock));
         TRY(gr->way->clock(t, gr, t->total));
     }
+    for (uint32_t i = 0; i < p->draws.n; i++) TRY(nrg_draws_go(t->m, p->draws.at[i], t->store, n, t->o.seed, t->total));
     TRY(nrg_program_go(p, t->store, n, t->o.seed, (uint32_t)t->total));
     double loss = p->values[OUT_SUM] * scale + p->values[OUT_ONCE], norm = p->values[OUT_NORM];
     if (!isfinite(loss) || !isfinite(norm)) return nrg_diverged(t, p, n);
     t->sums.loss += loss * (double)n;
     t->sums.norm += norm * (double)n;
     t->sums.weight += (double)n;
-    for (int i = 0, k = OUT_SEEN; i < NRG_SEEN_COUNT; i++)
+    int k = OUT_SEEN;
+    for (int i = 0; i < NRG_SEEN_COUNT; i++)
         if (t->seen[i]) t->sums.seen[i] += p->values[k++];
+    for (uint32_t i = 0; i < p->draws.n; i++) t->sums.level[i] += p->values[k++];
     return NRG_OK;
 }
 
@@ -171,10 +194,21 @@ nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, i
     nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
     nrg_loss l;
     TRY(nrg_program_new(t->m, t->type, &o, p));
+    p->draws_mode = NRG_DRAWS_LEVEL;
     TRY(nrg_loss_build(p, b, t->store, false, &l));
-    int count = outputs(t, &l, out);
+    int count = outputs(t, p, &l, out);
     out[OUT_NORM] = nrg_const(p->g, 0);
     return nrg_program_plan(p, out, count, NULL, 0, o.batch, t->o.threads);
+}
+
+// What the draws of the last epoch had for an energy stands for `free` in a pass that does not draw.
+static nrg_status levels(nrg_trainer *t) {
+    char name[64];
+    for (uint32_t i = 0; i < t->step.draws.n; i++) {
+        snprintf(name, sizeof name, "level:%u", i);
+        TRY(nrg_number_set(t->store, name, t->step.draws.at[i]->level));
+    }
+    return NRG_OK;
 }
 
 nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
@@ -183,6 +217,7 @@ nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, con
     int64_t chunks = n > 0 ? (n + NRG_CHUNK - 1) / NRG_CHUNK : 1;
     if (!p->run) TRY(nrg_value_build(t, p, b, n));
     TRY(clock_now(t));
+    TRY(levels(t));
     TRY(pass(t, p, b, rows, n, sum));
     double scale = n > 0 ? 1 / ((double)n * mean_weight(t, b)) : 0;
     *loss = sum[OUT_SUM] * scale + sum[OUT_ONCE] / (double)chunks;
@@ -201,7 +236,7 @@ static nrg_status grad_build(nrg_trainer *t, nrg_team *gr, nrg_program *p) {
              *out = NRG_NEWS(&p->arena, nrg_node, 2 * gr->params + 8);
     if (!w || !out) return NRG_E098;
     for (uint32_t i = 0; i < gr->params; i++) w[i] = nrg_scope_param(p->scope, gr->param[i]);
-    int seen = outputs(t, &l, out);
+    int seen = outputs(t, p, &l, out);
     out[OUT_NORM] = nrg_const(p->g, 0);
     if (l.sample.i) TRY(nrg_grad(p->g, l.sample, NRG_BAD, w, (int)gr->params, out + seen));
     else TRY(nrg_grad(p->g, l.sum, NRG_BAD, w, (int)gr->params, out + seen));

@@ -143,7 +143,10 @@ static nrg_status make(nrg_trainer *t) {
     if (!t->batch_rows) return NRG_E098;
     t->steps = minibatches(t) ? (t->rows_n + t->batch - 1) / t->batch : 1;
     TRY(minibatches(t) ? nrg_step_build(t) : nrg_value_build(t, &t->value, t->bound, t->rows_n));
-    return t->o.resume ? nrg_run_load(t) : NRG_OK;
+    if (t->o.resume) return nrg_run_load(t);
+    for (uint32_t i = 0; i < t->step.draws.n; i++)
+        if (t->step.draws.at[i]->slots) TRY(nrg_draws_fill(t->m, t->step.draws.at[i], t->store, t->o.seed));
+    return NRG_OK;
 }
 
 nrg_status nrg_trainer_new(nrg_model *m, const nrg_table *table, const nrg_train_options *o, nrg_trainer **out) {
@@ -193,6 +196,11 @@ static void put_plan(const nrg_trainer *t, nrg_text *out) {
     const char *gap = "";
     for (char *line = said.at ? strtok(said.at, "\n") : NULL; line; line = strtok(NULL, "\n")) {
         nrg_text_put(out, "%s%s", gap, line);
+        gap = "   ";
+    }
+    for (uint32_t i = 0; i < p->draws.n; i++) {
+        nrg_text_put(out, "%s", gap);
+        (void)nrg_draws_print(p->draws.at[i], out);
         gap = "   ";
     }
     for (uint32_t i = 0; i < t->teams.n; i++) {
@@ -269,6 +277,7 @@ static bool due(const nrg_trainer *t, bool epoch_end) {
 
 static nrg_status end_epoch(nrg_trainer *t) {
     nrg_progress p;
+    for (uint32_t i = 0; i < t->step.draws.n; i++) t->step.draws.at[i]->level = over(t->sums.level[i], t->sums.weight);
     if (t->valid_n) {
         const nrg_bound *b = t->valid_bound ? t->valid_bound : t->bound;
         nrg_sums kept = t->sums;
@@ -278,7 +287,7 @@ static nrg_status end_epoch(nrg_trainer *t) {
     }
     fill(t, &p, true);
     double score = t->valid_n ? t->valid_loss : p.loss;
-    p.best = score < t->best_loss;
+    p.best = score < t->best_loss || t->step.draws.n > 0; // the gap between data and draws does not rank weights: the latest are kept
     if (p.best) {
         t->best_loss = score;
         TRY(keep_best(t));

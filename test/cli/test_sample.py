@@ -92,10 +92,6 @@ class Sample(kit.Case):
         self.refused("sample", "d.nrg", code=3, says="discrete")
         self.write("bad.nrg", "predict x : real\nenergy E(x) = -sq(sq(x))\nsample x by langevin(step=1)\n")
         self.refused("sample", "bad.nrg", code=6, says="ran away")
-        self.write("learn.nrg", "predict x : real\nweight a : real\nenergy E(x) = sq(sq(x)) + a * x\nsample x by langevin\nlearn nll(x)\n"
-                   "optimize by sgd\n")
-        self.write("x.csv", "x\n1\n2\n")
-        self.refused("train", "learn.nrg", "--data", "x=x.csv:x", code=3, says="learning from draws")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,89 @@
+"""Contrastive learning by draws: what is learned, the same bits again, chains that are kept, and what is said when it goes wrong."""
+import os
+import random
+import signal
+import statistics
+import subprocess
+import time
+
+import kit
+
+GAUSS = """predict  x : real
+weight   m : real init 0
+weight   a : real init 1
+energy   E(x) = 0.5 * exp(a) * sq(x - m)
+sample   x by hmc(steps=5, step=0.2, leapfrog=4) from buffer(200)
+learn    nll
+optimize by adam(lr=0.05 -> 0.001, batch=100, epochs=100)
+"""
+
+
+class Draws(kit.Case):
+    def setUp(self):
+        super().setUp()
+        rng = random.Random(1)
+        self.xs = [rng.gauss(2, 0.5) for _ in range(1000)]
+        self.write("x.csv", "x\n" + "".join(f"{x}\n" for x in self.xs))
+
+    def learned(self, run):
+        rows = kit.table(self.nrg("sample", run, "-n", 4000, "--stmt", "sample x by hmc", "--seed", 9).stdout)
+        return [float(r["x"]) for r in rows]
+
+    # Four ways to draw, one likelihood: mean and deviation of the data come back (0.05 is more than 5 standard errors of either).
+    def test_maximum_likelihood(self):
+        for start in ("buffer(200)", "buffer(200, restart=5%)", "data"):
+            model = GAUSS.replace("buffer(200)", start)
+            self.write("g.nrg", model)
+            self.nrg("train", "g.nrg", "--data", "x.csv", "-o", "run", "--overwrite", "--quiet", "--seed", 3)
+            xs = self.learned("run")
+            self.assertLess(abs(statistics.mean(xs) - statistics.mean(self.xs)), 0.05, start)
+            self.assertLess(abs(statistics.pstdev(xs) - statistics.pstdev(self.xs)), 0.05, start)
+
+    def test_the_plan_says_how(self):
+        for start, words in (("buffer(200, restart=5%)", "200 persistent chains, 5 steps an update, 5% restarted"),
+                             ("data", "contrastive divergence, 5 steps from the data"), ("noise", "short runs of 5 steps")):
+            self.write("g.nrg", GAUSS.replace("buffer(200)", start).replace("epochs=100", "epochs=1"))
+            self.assertIn(words, self.nrg("train", "g.nrg", "--data", "x.csv", "-o", "run", "--overwrite").stderr)
+
+    def weights(self, run):
+        with open(self.folder / run / "weights.safetensors", "rb") as f:
+            return f.read()
+
+    def test_same_bits_for_any_threads_and_after_a_kill(self):
+        self.write("g.nrg", GAUSS.replace("buffer(200)", "buffer(300, restart=5%)"))
+        train = ["train", "g.nrg", "--data", "x.csv", "--seed", 5, "--valid", "10%"]
+        self.nrg(*train, "-o", "one", "--threads", 1)
+        self.nrg(*train, "-o", "two", "--threads", 2)
+        self.assertEqual(self.weights("one"), self.weights("two"))
+        self.write("long.nrg", (GAUSS).replace("epochs=100", "epochs=1500"))
+        long = ["train", "long.nrg", "--data", "x.csv", "--seed", 5, "-o", "cut"]
+        with subprocess.Popen([kit.NRG, *map(str, long)], cwd=self.folder, stderr=subprocess.DEVNULL) as p:
+            state = self.folder / "cut" / "state.safetensors"
+            while not os.path.exists(state) and p.poll() is None:
+                time.sleep(0.02)
+            p.send_signal(signal.SIGINT)
+            p.wait()
+        self.assertEqual(p.returncode, 130)
+        self.nrg(*long, "--resume", "--quiet")
+        self.nrg(*long[:-1], "whole", "--quiet")
+        self.assertEqual(self.weights("cut"), self.weights("whole"))
+
+    def test_reasons_why_not(self):
+        def tried(model, code, says):
+            self.write("bad.nrg", model)
+            self.refused("train", "bad.nrg", "--data", "x.csv", "-o", "bad", "--overwrite", code=code, says=says)
+        tried(GAUSS.replace("buffer(200)", "buffer(50)"), 3, "a buffer of 50 chains for batches of 100")
+        tried(GAUSS.replace("buffer(200)", "buffer(200, restart=2)"), 3, "restart of the buffer is 2")
+        tried(GAUSS.replace("steps=5", "steps=0"), 3, "0 steps between two updates")
+        tried(GAUSS.replace("adam(lr=0.05 -> 0.001, batch=100, epochs=100)", "lbfgs"), 3, "draws give only its gradient")
+
+    # A sampler that runs away stops the run; the weights before it stay.
+    def test_a_runaway(self):
+        self.write("away.nrg", (GAUSS).replace("hmc(steps=5, step=0.2, leapfrog=4)", "langevin(steps=50, step=50)"))
+        got = self.refused("train", "away.nrg", "--data", "x.csv", "-o", "away", "--overwrite", code=6, says="the sampler ran away")
+        self.assertIn("away.nrg:5", got.stderr)
+        self.assertTrue(os.path.exists(self.folder / "away" / "run.json"))
+
+
+if __name__ == "__main__":
+    kit.main()

@@ -1,0 +1,5 @@
+if(TARGET nrg_api AND TARGET nrg)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME cli_draws COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_draws.py)
+  set_tests_properties(cli_draws PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
+endif()
