@@ -186,37 +186,59 @@ nrg_status nrg_infer_list(nrg_inference *i, int32_t v, nrg_group *gr, int64_t *c
     return st;
 }
 
+// The values of one variable, or of several together: all of them where all are finite, else grid points.
+static nrg_status list_together(nrg_inference *i, nrg_vars vars, nrg_group *gr, int64_t *count) {
+    nrg_status st = NRG_OK;
+    int32_t v = 0;
+    double log_cell, n = nrg_finite_count(i, vars);
+    while (!(vars >> v & 1)) v++;
+    if (vars == (nrg_vars)1 << v) return nrg_infer_list(i, v, gr, count, &log_cell);
+    *gr = listing(i, v);
+    gr->vars = vars;
+    if (n >= 1 && n <= 1e6) return *count = (int64_t)n, NRG_OK;
+    const nrg_var *var = &i->model->vars.at[v];
+    if (n >= 1) {
+        st = nrg_fail(i->ctx, NRG_E026, var->span, "%s and the others have %.6g values together, and the limit is 1e+06",
+                      var->name, n);
+        nrg_help(i->ctx, "compare fewer variables at once, or draw wrong answers: against batch");
+        return st;
+    }
+    gr->stmt.method = NRG_BY_grid;
+    *count = nrg_grid_count(i, gr, &log_cell, &st);
+    return st;
+}
+
 nrg_status nrg_infer_candidates(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_node *F,
                                 nrg_leads *lead, nrg_node *value) {
-    int32_t v = 0;
     nrg_chain *c = NRG_NEW(&i->arena, nrg_chain);
-    if (!c) return NRG_E098;
-    if (!over || (over & (over - 1)))
-        return nrg_fail(i->ctx, NRG_E071, NRG_NOWHERE,
-                        "candidates of several variables at once are not built yet");
-    while (!(over >> v & 1)) v++;
     nrg_group gr;
     int64_t count;
-    double log_cell;
-    nrg_node values[NRG_MAX_VARS] = {{0}};
-    TRY(nrg_infer_list(i, v, &gr, &count, &log_cell));
-    *lead = nrg_lead_new(i->graph, i->model->vars.at[v].name, count);
-    TRY(nrg_group_decode(i, &gr, nrg_iota_lead(i->graph, *lead), values));
-    *value = values[v];
-    nrg_scope_bind(i->scope, v, *value);
+    nrg_text name = nrg_text_make(i->ctx);
+    nrg_vars_print(i->model, over, &name);
+    if (!c || name.bad) {
+        nrg_text_free(&name);
+        return NRG_E098;
+    }
+    nrg_status st = list_together(i, over, &gr, &count);
+    if (st == NRG_OK) *lead = nrg_lead_new(i->graph, name.at, count);
+    nrg_text_free(&name);
+    TRY(st);
+    TRY(nrg_group_decode(i, &gr, nrg_iota_lead(i->graph, *lead), value));
+    nrg_bind_all(i, over, value, false, NULL);
     TRY(nrg_chain_make(i, data, 0, NRG_MINIMIZE, over, c));
     TRY(nrg_chain_energy(c, 0, F));
     if (!(nrg_graph_node(i->graph, *F)->leads & *lead))
-        *F = nrg_expand(i->graph, *F, (nrg_shape){0}, *lead); // the energy ignores v
+        *F = nrg_expand(i->graph, *F, (nrg_shape){0}, *lead); // the energy ignores them
     if (nrg_tile_estimate(i, *F, *lead, false) > NRG_IN_GRAPH * i->options.memory) {
-        nrg_status s =
-            nrg_fail(i->ctx, NRG_E071, i->model->vars.at[v].span,
-                     "the energies of all %lld values of %s at once do not fit into memory",
-                     (long long)count, i->model->vars.at[v].name);
+        st = nrg_fail(i->ctx, NRG_E071, i->model->energy.span,
+                      "the energies of all %lld answers at once do not fit into memory", (long long)count);
         nrg_help(i->ctx, "use a smaller domain, or a loss without `against`");
-        return s;
+        return st;
     }
+    TRY(nrg_infer_say(i, "wrong answers: all %lld %s, exact", (long long)count,
+                      gr.stmt.method == NRG_BY_grid ? "grid points" : "values"));
     unbind(c);
-    nrg_scope_bind(i->scope, v, NRG_BAD);
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++)
+        if (over >> v & 1) nrg_scope_bind(i->scope, v, NRG_BAD);
     return nrg_graph_check(i->graph);
 }

@@ -40,11 +40,27 @@ nrg_status nrg_infer_energy(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_
 // As nrg_infer_energy with over = 0, but with the probabilities of summed-out variables held fixed: a sum of stop(p) E whose
 // gradient is that of F and whose second derivatives are those of the expected energy (expectation-maximisation).
 nrg_status nrg_infer_surrogate(nrg_inference *i, nrg_vars data, nrg_node *Q);
-// The energies of all values of a finite variable (or of grid points): leads of F gain one candidate axis, returned in *lead;
-// *value is the candidate (event shape of the variable) along that axis. For offender and questions. E026 when not enumerable.
+// The energies of all values of finite variables (or of grid points), jointly where there are several: leads of F gain one candidate
+// axis, returned in *lead; value[v] is the candidate of variable v (its event shape) along that axis. E026 when not enumerable.
 nrg_status nrg_infer_candidates(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_node *F, nrg_leads *lead, nrg_node *value);
+// hunt.c: answers outside the sphere of radius (input) `outside` around the bound ones, lowest in cost, by descent from several starts:
+// approximate. value[v] becomes the answer, held fixed, and *cost its cost; *found is 0 for a sample where every start stayed inside.
+typedef struct {
+    nrg_vars data, over;
+    const char *outside;
+    int64_t starts, steps;
+    // The cost of an answer with energy F, in scope s; nodes of `outer` may be copied over. NULL: F itself.
+    nrg_status (*cost)(void *ud, nrg_scope *s, const nrg_graph *outer, nrg_node F, nrg_node *cost);
+    void *ud;
+} nrg_hunt;
+nrg_status nrg_infer_hunt(nrg_inference *i, const nrg_hunt *spec, nrg_node *value, nrg_node *found, nrg_node *cost);
+// Can the values be compared exhaustively, all of them or on a grid? `any`: even where a statement asks for descent.
+bool nrg_infer_listable(const nrg_inference *i, nrg_vars over, bool any);
+// spread.c: x[k] of every row of the batch as candidates for each row, along one new axis; *other is 1 where the candidate is another row.
+nrg_status nrg_infer_batch(nrg_inference *i, const nrg_node *x, int n, nrg_node *out, nrg_leads *lead, nrg_node *other);
 // Runs inner loops for the current batch of n samples (rows as bound in the store) and leaves their results in the store.
 nrg_status nrg_inference_go(nrg_inference *i, nrg_store *store, int64_t n, uint64_t seed, uint32_t step);
+nrg_status nrg_infer_say(nrg_inference *i, const char *fmt, ...) NRG_PRINTF(2, 3); // one more line of choices
 // What was chosen and why, one line a choice: "minimize y by exhaustive   (10 values)".
 void nrg_inference_print(const nrg_inference *i, nrg_text *out);
 // The method for a statement: checks it against verb and domain (E026, E071); without `by`, chosen from domain and structure, with

@@ -46,7 +46,6 @@ typedef struct {
     int n;
     nrg_node best[NRG_MAX_VARS];
 } nrg_chain;
-nrg_status nrg_infer_say(nrg_inference *i, const char *fmt, ...) NRG_PRINTF(2, 3); // one more line of choices
 nrg_status nrg_chain_make(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_verb verb, nrg_vars keep, nrg_chain *out);
 nrg_status nrg_chain_energy(nrg_chain *c, int k, nrg_node *F);
 

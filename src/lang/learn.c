@@ -54,8 +54,8 @@ static nrg_expr *copy(expansion *x, const nrg_expr *e) {
 }
 
 static int atom_kind(const char *s) {
-    static const char *const words[] = {"pos", "neg", "lowest", "free"};
-    for (int i = 0; i < 4; i++)
+    static const char *const words[] = {"pos", "neg", "lowest", "free", "negatives"};
+    for (int i = 0; i < 5; i++)
         if (nrg_same(words[i], s)) return i;
     return -1;
 }
@@ -175,30 +175,45 @@ static nrg_expr *expand(expansion *x, const nrg_expr *e) {
     return copy(x, e);
 }
 
+// data(y=column), rows(condition): what they name are arrays, known only with the data.
+static nrg_status columns(checker *k, const nrg_expr *e, const char *name) {
+    bool pairs = nrg_same(name, "rows"), call = e->kind == NRG_X_CALL && e->n > 1;
+    for (uint32_t j = 1; call && j < e->n; j++) {
+        const char *var = e->names ? e->names[j] : NULL;
+        if (pairs && (var || e->n > 2)) call = false;
+        if (!pairs && !var) call = false;
+        if (!pairs && var && nrg_model_var(k->m, var) < 0)
+            return nrg_names_unknown(k, "variable", var, e->kid[j]->span, 1u << N_VAR);
+        if (call) TRY(nrg_resolve(k, e->kid[j], SEE_VARS | SEE_WORDS));
+    }
+    if (call) return NRG_OK;
+    nrg_status s = nrg_fail(k->c, NRG_E037, e->span, pairs ? "rows takes one condition on an array"
+                                                           : "data takes an array for each variable, with its name");
+    nrg_help(k->c, pairs ? "write rows(similar == 0)" : "write data(y=COLUMN)");
+    return s;
+}
+
 static nrg_status against(checker *k, const nrg_expr *e) {
     static const struct {
         const char *name, *args;
-    } rows[] = {{"offender", "outside"}, {"sample", "k"}, {"batch", ""}, {"queue", "n"},
-                {"noise", "sd power"},   {"data", NULL},  {"rows", NULL}};
+    } rows[] = {
+#define NRG_POINT(name, args, built, doc) {#name, args},
+#include "model/points.def"
+    };
+    enum { ROWS = sizeof rows / sizeof *rows };
     const nrg_expr *head = e->kind == NRG_X_CALL ? e->kid[0] : e;
-    const char *list[7];
-    for (int i = 0; i < 7; i++) {
+    const char *list[ROWS];
+    for (int i = 0; i < ROWS; i++) {
         list[i] = rows[i].name;
         if (head->kind != NRG_X_NAME || !nrg_same(rows[i].name, head->text)) continue;
-        if (rows[i].args) return nrg_check_args(k, e, rows[i].args, rows[i].name, 0, SEE_VARS);
-        for (uint32_t j = 1; e->kind == NRG_X_CALL && j < e->n; j++) {
-            if (e->names && e->names[j] && nrg_model_var(k->m, e->names[j]) < 0)
-                return nrg_names_unknown(k, "variable", e->names[j], e->kid[j]->span, 1u << N_VAR);
-            TRY(nrg_resolve(k, e->kid[j], SEE_VARS | SEE_WORDS));
-        }
-        return NRG_OK;
+        if (nrg_same(rows[i].args, "...")) return columns(k, e, rows[i].name);
+        return nrg_check_args(k, e, rows[i].args, rows[i].name, 0, SEE_VARS);
     }
     const char *name = head->kind == NRG_X_NAME ? head->text : nrg_source_part(k, head),
-               *near = nrg_nearest(name, list, 7);
+               *near = nrg_nearest(name, list, ROWS);
     nrg_status s =
         nrg_fail(k->c, NRG_E011, head->span, "unknown source of wrong answers '%s'", name);
-    nrg_fact(k->c, "sources: offender(outside=r) sample(k) batch queue(n) noise data(column=value) "
-                   "rows(condition)");
+    nrg_fact(k->c, "sources: offender(outside=r) batch noise(...) data(column=value) rows(condition) sample(k) queue(n)");
     if (near) nrg_help(k->c, "did you mean '%s'?", near);
     return s;
 }
@@ -276,11 +291,35 @@ static void nothing_over(checker *k, const nrg_learn *l, uint32_t i) {
     nrg_help(k->c, "declare one with predict, or name what is compared: nll(x)");
 }
 
+// A schedule may not pass below 0 at either end.
+static void radius(checker *k, const nrg_expr *r) {
+    double v[2] = {0, 0};
+    for (int i = 0; i < 2; i++)
+        if (nrg_eval_schedule(k->m, r, i, &v[i]) != NRG_OK) return;
+    double least = v[0] < v[1] ? v[0] : v[1];
+    if (least >= 0) return;
+    nrg_fail(k->c, NRG_E013, r->span, "the radius outside= is %.6g: a distance from the data is 0 or more", least);
+    nrg_help(k->c, "write outside=%.6g", -least);
+}
+
+// Wrong answers that no part of the loss reads.
+static void idle(checker *k, const nrg_learn *l) {
+    bool read = !l->against;
+    for (uint32_t i = 0; i < l->atoms.n; i++) read |= l->atoms.at[i].kind == NRG_NEG || l->atoms.at[i].kind == NRG_FREE;
+    if (read || !l->atoms.n) return;
+    nrg_fail(k->c, NRG_E049, l->against->span, "nothing in this loss reads wrong answers");
+    nrg_help(k->c, "leave `against` out, or use a loss with neg: hinge(margin=1), square_square(m=1), nll");
+}
+
 static void offenders(checker *k, const nrg_learn *l, uint32_t i) {
     const nrg_atom *a = &l->atoms.at[i];
     const nrg_expr *by = l->against, *head = by && by->kind == NRG_X_CALL ? by->kid[0] : by;
     if (by && !(head->kind == NRG_X_NAME && nrg_same(head->text, "offender"))) return;
-    if (by && nrg_call_arg(by, "outside", 0)) return;
+    const nrg_expr *r = by ? nrg_call_arg(by, "outside", 0) : NULL;
+    if (r) {
+        radius(k, r);
+        return;
+    }
     for (uint32_t v = 0; v < k->m->vars.n; v++) {
         if (!(a->over >> v & 1) || k->m->vars.at[v].elem != NRG_REAL) continue;
         const char *name = k->m->vars.at[v].name;
@@ -304,6 +343,7 @@ void nrg_learn_check(checker *k) {
     const nrg_model *m = k->m;
     for (uint32_t j = 0; j < m->learns.n; j++) {
         const nrg_learn *l = &m->learns.at[j];
+        idle(k, l);
         for (uint32_t i = 0; i < l->atoms.n; i++) {
             const nrg_atom *a = &l->atoms.at[i];
             int before = nrg_diag_errors(k->c);

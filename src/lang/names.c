@@ -4,11 +4,11 @@
 #include <string.h>
 
 static const char *const reserved[] = {"pos",  "neg",  "offender", "lowest",
-                                       "free", "beta", "N",        NULL};
+                                       "free", "negatives", "beta", "N", NULL};
 static const char *const meanings[] = {
     "the energy at the data",           "the energy at the wrong answers",
     "the most offending wrong answer",  "the lowest energy over all answers",
-    "the free energy over all answers", "the inverse temperature; hyper beta = ... sets it",
+    "the free energy over all answers", "how many wrong answers a row has", "the inverse temperature; hyper beta = ... sets it",
     "the number of training rows"};
 
 name_kind nrg_names_find(const checker *k, const char *name, int32_t *at) {

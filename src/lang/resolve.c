@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const atoms[] = {"pos", "neg", "lowest", "free", NULL};
+static const char *const atoms[] = {"pos", "neg", "lowest", "free", "negatives", NULL};
 static const char *const always[] = {"N", "beta", "data", "noise", NULL};
 static const char *const of_modules[] = {"ema", "copy", "repeat", NULL};
 static const char *const edge_sets[] = {"chain", "ring",    "complete", "grid4",

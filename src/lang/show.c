@@ -157,7 +157,7 @@ static const char *source_of(const nrg_model *m, const nrg_learn *l, nrg_vars ov
 }
 
 static void atoms(const nrg_model *m, const nrg_learn *l, nrg_text *out) {
-    static const char *const words[] = {"pos", "neg", "lowest", "free"};
+    static const char *const words[] = {"pos", "neg", "lowest", "free", "negatives"};
     for (uint32_t i = 0; i < l->atoms.n; i++) {
         const nrg_atom *a = &l->atoms.at[i];
         head("", out);
@@ -165,7 +165,7 @@ static void atoms(const nrg_model *m, const nrg_learn *l, nrg_text *out) {
         if (a->data) set(m, a->data, out);
         nrg_text_put(out, a->data ? " from the data" : "nothing from the data");
         if (a->over) {
-            static const char *const how[] = {"", "from", "lowest over", "all"};
+            static const char *const how[] = {"", "from", "lowest over", "all", "as many as neg has for"};
             nrg_text_put(out, ", %s ", how[a->kind]);
             if (a->kind == NRG_NEG) {
                 if (l->against)

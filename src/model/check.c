@@ -40,7 +40,7 @@ static nrg_status applied(nrg_scope *s, const nrg_expr *e) {
         for (uint32_t k = 1; k < e->n; k++) {
             const char *t = e->kid[k]->kind == NRG_X_NAME ? e->kid[k]->text : "";
             atoms |= e->kid[k]->kind == NRG_X_ATOM || nrg_same(t, "pos") || nrg_same(t, "neg") ||
-                     nrg_same(t, "lowest") || nrg_same(t, "free");
+                     nrg_same(t, "lowest") || nrg_same(t, "free") || nrg_same(t, "negatives");
         }
         nrg_value v;
         return atoms ? NRG_OK : nrg_eval(s, e, &v);

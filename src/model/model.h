@@ -152,7 +152,8 @@ typedef struct {
 } nrg_infer_stmt;
 
 // What a loss reads. pos: F at the data. neg: F at the `against` points. lowest: min over `over`. free: -1/beta log sum over `over`.
-typedef enum { NRG_POS, NRG_NEG, NRG_LOWEST, NRG_FREE } nrg_atom_kind;
+// count: how many wrong answers neg stands for.
+typedef enum { NRG_POS, NRG_NEG, NRG_LOWEST, NRG_FREE, NRG_COUNT } nrg_atom_kind;
 typedef struct {
     nrg_atom_kind kind;
     nrg_vars data; // variables held at the data

@@ -57,6 +57,10 @@ nrg_status nrg_transform_node(const nrg_bound *b, const nrg_transform *t, nrg_gr
 nrg_status nrg_bind_shape(nrg_bound *b, int32_t var, const nrg_array *a, const nrg_shape *shape, bool ragged);
 // values.c: computes all rows of a data statement once, chunk by chunk, and checks them; row weights are kept
 nrg_status nrg_bind_computed(nrg_bound *b, nrg_store *store, const nrg_binding *k);
+// values.c: an expression over the arrays of the data, for each row
+nrg_status nrg_bound_eval(const nrg_bound *b, nrg_scope *s, const nrg_expr *e, nrg_node *out);
+// columns.c: arrays that `against` names
+nrg_status nrg_bind_columns(nrg_bound *b);
 // bind.c
 const nrg_array *nrg_bind_look(nrg_bound *b, const char *name, int64_t *shift); // by --map or by name; *shift: what --map adds
 const char *nrg_bind_file(const nrg_bound *b); // for messages

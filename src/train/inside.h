@@ -87,9 +87,9 @@ nrg_vars nrg_loss_data(const nrg_model *m); // variables that must be in the dat
 nrg_status nrg_loss_clock(const nrg_model *m, nrg_store *store, double t);
 
 // ---- against.c: wrong answers, the atom `neg`
-nrg_status nrg_against_check(const nrg_model *m, const nrg_learn *l);   // E071 where `against` names what is not there
+bool nrg_against_batch(const nrg_model *m); // is a row compared with the others of its minibatch?
+bool nrg_against_noise(const nrg_model *m); // are wrong answers drawn?
 nrg_status nrg_against_clock(const nrg_model *m, nrg_store *store, double t);
-nrg_status nrg_against_energy(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_atom *a, nrg_node *out);
 
 // ---- groups.c: optimize statements
 typedef struct nrg_optim nrg_optim;

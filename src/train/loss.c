@@ -1,5 +1,5 @@
 // The learn statements over one batch: atoms by inference, loss expressions over them, regularisers once.
-#include "train/inside.h"
+#include "train/against.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -68,7 +68,8 @@ static nrg_status atom(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_a
                     : nrg_infer_energy(p->inf, a->data, 0, verb_of(&m->learns.at[learn], a), out, NULL);
     case NRG_LOWEST: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MINIMIZE, out, NULL);
     case NRG_FREE: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MARGINALIZE, out, NULL);
-    case NRG_NEG: return nrg_against_energy(p, m, learn, a, out);
+    case NRG_NEG:
+    case NRG_COUNT: break; // against.c
     }
     return NRG_OK;
 }
@@ -82,7 +83,7 @@ static nrg_status fresh(nrg_program *p, const nrg_bound *b, nrg_model *m) {
 
 static void see(nrg_program *p, const nrg_atom *a, nrg_node node, bool draws, nrg_loss *out) {
     static const int place[] = {
-        [NRG_POS] = NRG_SEEN_POS, [NRG_NEG] = NRG_SEEN_NEG, [NRG_LOWEST] = NRG_SEEN_FREE, [NRG_FREE] = NRG_SEEN_FREE};
+        [NRG_POS] = NRG_SEEN_POS, [NRG_NEG] = NRG_SEEN_NEG, [NRG_LOWEST] = NRG_SEEN_FREE, [NRG_FREE] = NRG_SEEN_FREE, [NRG_COUNT] = NRG_SEEN_NEG};
     nrg_node *to = &out->seen[draws ? NRG_SEEN_NEG : place[a->kind]];
     if (!to->i && nrg_graph_node(p->g, node)->leads == NRG_SAMPLE)
         *to = nrg_reduce(p->g, NRG_OP_sum, node, 0, NRG_SAMPLE, false);
@@ -90,11 +91,27 @@ static void see(nrg_program *p, const nrg_atom *a, nrg_node node, bool draws, nr
 
 static nrg_node plus(nrg_graph *g, nrg_node a, nrg_node b) { return a.i ? nrg_add(g, a, b) : b; }
 
-// Adds sign * e: sums are taken apart, so that what has no samples in it stays out of the pass over them.
-static nrg_status add_terms(nrg_program *p, const nrg_expr *e, double sign, nrg_loss *out) {
+typedef struct {
+    nrg_wrong *at;
+    uint32_t n;
+} wrongs;
+
+static bool constant(const nrg_model *m, const nrg_expr *e) {
+    return e->kind == NRG_X_NUMBER || (e->kind == NRG_X_NAME && nrg_model_hyper(m, e->text) >= 0);
+}
+
+// Adds factor * e: sums are taken apart, so that what has no samples in it stays out of the pass over them, and so that a term without
+// wrong answers is not averaged over them.
+static nrg_status add_terms(nrg_program *p, const wrongs *w, const nrg_expr *e, nrg_node factor, nrg_loss *out) {
     if (e->kind == NRG_X_BINARY && (nrg_same(e->op, "+") || nrg_same(e->op, "-"))) {
-        TRY(add_terms(p, e->kid[0], sign, out));
-        return add_terms(p, e->kid[1], nrg_same(e->op, "-") ? -sign : sign, out);
+        TRY(add_terms(p, w, e->kid[0], factor, out));
+        return add_terms(p, w, e->kid[1], nrg_same(e->op, "-") ? nrg_neg(p->g, factor) : factor, out);
+    }
+    for (uint32_t i = 0; i < 2 && e->kind == NRG_X_BINARY && nrg_same(e->op, "*"); i++) {
+        nrg_value times;
+        if (!constant(nrg_scope_model(p->scope), e->kid[i])) continue;
+        TRY(nrg_eval(p->scope, e->kid[i], &times));
+        return add_terms(p, w, e->kid[1 - i], nrg_mul(p->g, factor, times.node), out);
     }
     nrg_value v;
     TRY(nrg_eval(p->scope, e, &v));
@@ -105,10 +122,38 @@ static nrg_status add_terms(nrg_program *p, const nrg_expr *e, double sign, nrg_
         nrg_help(c, "reduce it: sum(...), sq(...), mean(...)");
         return s;
     }
-    nrg_node x = nrg_reshape(p->g, v.node, nrg_shape_of(0, NULL));
-    if (sign < 0) x = nrg_neg(p->g, x);
-    if (info->leads & NRG_SAMPLE) out->sample = plus(p->g, out->sample, x);
+    nrg_node x = nrg_mul(p->g, nrg_reshape(p->g, v.node, nrg_shape_of(0, NULL)), factor);
+    TRY(nrg_against_term(w->at, w->n, e, &x));
+    if (nrg_graph_node(p->g, x)->leads & NRG_SAMPLE) out->sample = plus(p->g, out->sample, x);
     else out->once = plus(p->g, out->once, x);
+    return NRG_OK;
+}
+
+// The atoms that need wrong answers, once the others are known; then asked variables stand for these.
+static nrg_status against(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, nrg_node *atoms, wrongs *out, nrg_loss *loss) {
+    nrg_model *m = nrg_scope_model(p->scope);
+    const nrg_learn *l = &m->learns.at[learn];
+    if (!(out->at = NRG_NEWS(&p->arena, nrg_wrong, l->atoms.n + 1))) return NRG_E098;
+    for (uint32_t k = 0; k < l->atoms.n; k++) {
+        const nrg_atom *a = &l->atoms.at[k];
+        nrg_wrong *w = &out->at[out->n];
+        if (!nrg_against_needs(l, a)) continue;
+        TRY(fresh(p, b, m));
+        nrg_graph_span(p->g, l->span);
+        *w = (nrg_wrong){.p = p, .b = b, .m = m, .store = store, .learn = learn, .atom = k, .l = l, .a = a, .atoms = atoms};
+        TRY(nrg_against_make(w));
+        if (a->kind == NRG_FREE) TRY(nrg_against_free(w, &atoms[k]));
+        else atoms[k] = w->F, out->n++;
+        see(p, a, a->kind == NRG_FREE ? atoms[k] : nrg_against_mean(w, w->F), false, loss);
+    }
+    for (uint32_t k = 0; k < l->atoms.n; k++) {
+        if (l->atoms.at[k].kind != NRG_COUNT) continue;
+        atoms[k] = nrg_const(p->g, 1);
+        for (uint32_t i = 0; i < out->n; i++)
+            if (out->at[i].a->over == l->atoms.at[k].over) atoms[k] = out->at[i].count;
+    }
+    TRY(fresh(p, b, m));
+    for (uint32_t i = 0; i < out->n; i++) TRY(nrg_against_names(&out->at[i]));
     return NRG_OK;
 }
 
@@ -116,8 +161,9 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_stor
     const nrg_learn *l = &m->learns.at[i];
     nrg_node *atoms = NRG_NEWS(&p->arena, nrg_node, l->atoms.n + 1);
     if (!atoms) return NRG_E098;
-    TRY(nrg_against_check(m, l));
+    wrongs w = {0};
     for (uint32_t k = 0; k < l->atoms.n; k++) {
+        if (nrg_against_needs(l, &l->atoms.at[k]) || l->atoms.at[k].kind == NRG_COUNT) continue;
         TRY(fresh(p, b, m));
         nrg_graph_span(p->g, l->span);
         bool draws = nrg_draws_wanted(m, &l->atoms.at[k]);
@@ -125,12 +171,12 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_stor
         else TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
         see(p, &l->atoms.at[k], atoms[k], draws, out);
     }
-    TRY(fresh(p, b, m));
+    TRY(against(p, b, store, i, atoms, &w, out));
     int before = nrg_diag_errors(m->ctx);
     nrg_scope_atoms(p->scope, atoms, l->atoms.n);
     if (nrg_diag_errors(m->ctx) != before) return NRG_E098; // it cannot say so itself
     nrg_graph_span(p->g, l->span);
-    return add_terms(p, l->expr, 1, out);
+    return add_terms(p, &w, l->expr, nrg_const(p->g, 1), out);
 }
 
 nrg_status nrg_loss_build(nrg_program *p, const nrg_bound *b, nrg_store *store, bool held, nrg_loss *out) {

@@ -54,6 +54,7 @@ static nrg_status build(nrg_plane *p, nrg_model *m, const nrg_learn *l) {
         case NRG_NEG: atoms[k] = neg; break;
         case NRG_LOWEST: atoms[k] = nrg_min(p->g, pos, neg); break;
         case NRG_FREE: atoms[k] = two_free(p->g, pos, neg, beta); break;
+        case NRG_COUNT: atoms[k] = nrg_const(p->g, 1); break;
         }
     nrg_scope_atoms(p->scope, atoms, l->atoms.n);
     TRY(add_terms(p, l->expr, 1, &sum));

@@ -170,13 +170,17 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
 
 // ---- passes over many rows, for validation and whole-set methods ------------------------------------------------
 
+// Rows that are compared with each other come in batches as in training.
+static int64_t chunk(const nrg_trainer *t) { return nrg_against_batch(t->m) ? t->batch : NRG_CHUNK; }
+
 // Adds the outputs from `first` on of a pass in chunks into sum. once: the regularisers of the last chunk.
 static nrg_status pass(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
                        double *sum) {
     int64_t width = p->offset[p->outputs_n];
     for (int64_t i = 0; i < width; i++) sum[i] = 0;
-    for (int64_t at = 0; at < n || at == 0; at += NRG_CHUNK) {
-        int64_t many = n - at < NRG_CHUNK ? n - at : NRG_CHUNK;
+    int64_t most = chunk(t);
+    for (int64_t at = 0; at < n || at == 0; at += most) {
+        int64_t many = n - at < most ? n - at : most;
         TRY(nrg_bound_rows_set(b, t->store, rows + at));
         TRY(nrg_program_go(p, t->store, many, t->o.seed, (uint32_t)t->total));
         for (int64_t i = 0; i < width; i++) sum[i] += p->values[i];
@@ -190,7 +194,8 @@ static nrg_status clock_now(nrg_trainer *t) {
 }
 
 nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, int64_t n) {
-    nrg_infer_options o = {.threads = t->o.threads, .batch = n < NRG_CHUNK ? n : NRG_CHUNK, .values_only = true};
+    int64_t most = chunk(t);
+    nrg_infer_options o = {.threads = t->o.threads, .batch = n < most ? n : most, .values_only = true};
     nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
     nrg_loss l;
     TRY(nrg_program_new(t->m, t->type, &o, p));
@@ -214,7 +219,7 @@ static nrg_status levels(nrg_trainer *t) {
 nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
                          double *loss) {
     double sum[OUT_SEEN + NRG_SEEN_COUNT];
-    int64_t chunks = n > 0 ? (n + NRG_CHUNK - 1) / NRG_CHUNK : 1;
+    int64_t most = chunk(t), chunks = n > 0 ? (n + most - 1) / most : 1;
     if (!p->run) TRY(nrg_value_build(t, p, b, n));
     TRY(clock_now(t));
     TRY(levels(t));

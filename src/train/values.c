@@ -34,7 +34,7 @@ static nrg_status name_sources(const nrg_bound *b, nrg_scope *s) {
 }
 
 // Evaluates a data statement in a scope of its own, where arrays have names and variables have none.
-static nrg_status expr_node(const nrg_bound *b, nrg_scope *s, const nrg_expr *e, nrg_node *out) {
+nrg_status nrg_bound_eval(const nrg_bound *b, nrg_scope *s, const nrg_expr *e, nrg_node *out) {
     nrg_scope *own;
     TRY(nrg_scope_new(nrg_scope_model(s), nrg_scope_graph(s), &own));
     nrg_value v;
@@ -54,7 +54,7 @@ nrg_status nrg_bound_nodes(const nrg_bound *b, nrg_scope *s) {
             const nrg_source *src = &b->sources.at[k->source];
             node = nrg_input(nrg_scope_graph(s), src->input, NRG_SAMPLE, src->shape);
         } else {
-            TRY(expr_node(b, s, k->expr, &node));
+            TRY(nrg_bound_eval(b, s, k->expr, &node));
             nrg_shape shape;
             TRY(nrg_var_shape(nrg_scope_model(s), k->var, &shape));
             node = nrg_reshape(nrg_scope_graph(s), node, shape);
@@ -111,7 +111,7 @@ static nrg_status sheet_make(const nrg_bound *b, nrg_dtype type, const nrg_expr 
     TRY(nrg_graph_new(b->ctx, type, &t->g));
     TRY(nrg_scope_new(b->m, t->g, &t->s));
     nrg_node out;
-    TRY(expr_node(b, t->s, e, &out));
+    TRY(nrg_bound_eval(b, t->s, e, &out));
     TRY(nrg_graph_check(t->g));
     t->shape = nrg_graph_node(t->g, out)->shape;
     t->width = nrg_shape_count(&t->shape);

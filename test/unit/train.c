@@ -832,7 +832,7 @@ static void hidden_parts(void **state) {
 
 static void what_is_missing_is_named(void **state) {
     (void)state;
-    static const char *const learn[] = {"hinge against noise(0.1)", "hinge against sample(3)", "nll against batch"};
+    static const char *const learn[] = {"hinge against sample(3)", "nll against queue(100)"};
     for (size_t i = 0; i < sizeof learn / sizeof *learn; i++) {
         char text[500];
         house h;
