@@ -147,7 +147,7 @@ const char *nrg_tensors_meta(const nrg_tensors *t, const char *key); // NULL: no
 const nrg_meta *nrg_tensors_meta_at(const nrg_tensors *t, int i);    // NULL past the end
 
 // ---- make.c, digits.c: data without files; a pure function of name, n and seed ----
-// parabola eye branches spiral moons gaussians digits. E011 for another name, with the nearest.
+// parabola eye branches spiral moons gaussians checkerboard digits. E011 for another name, with the nearest.
 nrg_status nrg_data_make(nrg_ctx *c, const char *name, int64_t n, uint64_t seed, nrg_table **out);
 const char *nrg_data_maker(int i, const char **doc); // the i-th name, NULL past the end
 nrg_status nrg_digits_make(nrg_table *t, int64_t n, uint64_t seed); // images u8 [n, 28, 28], labels u8 [n]

@@ -65,6 +65,14 @@ static int gaussians(draw *d, double *row) {
     return k;
 }
 
+// Every other square of a board of four by four over [-2, 2]^2, evenly.
+static int checkerboard(draw *d, double *row) {
+    int k = (int)uniform(d, 0, 8), across = k / 2, up = 2 * (k % 2) + across % 2;
+    row[0] = uniform(d, across - 2, across - 1);
+    row[1] = uniform(d, up - 2, up - 1);
+    return k;
+}
+
 typedef struct {
     const char *name, *doc;
     int (*sample)(draw *d, double *row);
@@ -78,6 +86,7 @@ static const maker makers[] = {
     {"spiral", "y [2] on a spiral of two turns", spiral, false, false},
     {"moons", "y [2] in two half moons, label", moons, false, true},
     {"gaussians", "y [2] in eight clouds on a circle, label", gaussians, false, true},
+    {"checkerboard", "y [2] on every other square of a board, label", checkerboard, false, true},
     {"digits", "images [28, 28] of hand-drawn-style digits, labels", NULL, false, true},
 };
 enum { NMAKERS = sizeof makers / sizeof *makers };
@@ -95,7 +104,7 @@ static const maker *find(nrg_ctx *c, const char *name) {
         names[i] = makers[i].name;
     }
     nrg_fail(c, NRG_E011, NRG_NOWHERE, "no built-in data are called '%s'", name);
-    nrg_fact(c, "built in: parabola eye branches spiral moons gaussians digits");
+    nrg_fact(c, "built in: parabola eye branches spiral moons gaussians checkerboard digits");
     const char *near = nrg_nearest(name, names, NMAKERS);
     if (near) nrg_help(c, "did you mean '%s'?", near);
     return NULL;

@@ -517,6 +517,11 @@ static void makers_draw_what_they_say(void **state) {
     }
     for (int i = 0; i < 8; i++) assert_true(abs(count[i] - 500) < 110); // five standard deviations
     drop();
+    assert_int_equal(nrg_data_make(ctx, "checkerboard", 2000, 1, &table), NRG_OK);
+    p = get("y")->data;
+    for (int i = 0; i < 4000; i++) assert_true(p[i] >= -2 && p[i] < 2);
+    for (int i = 0; i < 2000; i++) assert_int_equal(((int)floor(p[2 * i]) + (int)floor(p[2 * i + 1]) + 8) % 2, 0);
+    drop();
     assert_int_equal(nrg_data_make(ctx, "digits", 1000, 1, &table), NRG_OK);
     assert_string_equal(line("images"), "images : 1000 samples of 28 x 28, uint8 0..255");
     const uint8_t *label = get("labels")->data, *cells = get("images")->data;
