@@ -31,7 +31,7 @@ nrg_status nrg_infer_unbuilt(nrg_inference *i, const nrg_infer_stmt *st) {
     nrg_status s =
         nrg_fail(i->ctx, NRG_E071, st->by_span, "the inference method %s is not built yet",
                  row ? row->name : "asked for");
-    nrg_help(i->ctx, "built are exact, exhaustive, grid, gradient and lbfgs");
+    nrg_help(i->ctx, "built are exact, exhaustive, factors, grid, gradient and lbfgs");
     return s;
 }
 
@@ -83,10 +83,14 @@ static void merge_exact(nrg_chain *c) {
     c->n = n;
 }
 
-// A closed form chosen from the energy alone does not hold above variables that are still to be eliminated.
+// What was chosen from the energy alone need not hold above variables that are still to be eliminated.
 static void soften(nrg_chain *c) {
     for (int k = 0; k + 1 < c->n; k++) {
         nrg_infer_stmt *st = &c->at[k].stmt;
+        if (!st->written && st->method == NRG_BY_factors && nrg_finite_count(c->i, c->at[k].vars) <= 1e6) {
+            st->method = NRG_BY_exhaustive;
+            st->reason = "finite and small";
+        }
         if (st->written || st->method != NRG_BY_exact || st->verb != NRG_MINIMIZE) continue;
         st->method = NRG_BY_lbfgs;
         st->reason = "smooth pieces once the others are eliminated";

@@ -1,5 +1,5 @@
 // The method for a statement: chosen from the domain and the structure of the energy where `by` was left out, with the reason.
-#include "infer/inside.h"
+#include "infer/sites.h"
 #include <math.h>
 
 // ---- a look at the structure: the energy with every variable as an input
@@ -63,6 +63,25 @@ bool nrg_fault_term(nrg_inference *i, nrg_vars vars, nrg_span *at) {
         return true;
     }
     return false;
+}
+
+// Are all numbers of these variables independent given the rest?
+static nrg_status apart_in(nrg_model *m, nrg_vars vars, bool *fits) {
+    look l;
+    nrg_node E = NRG_BAD, hole[NRG_MAX_VARS];
+    nrg_arena tmp = nrg_arena_make(m->ctx);
+    nrg_sites *site = NRG_NEWS(&tmp, nrg_sites, NRG_MAX_VARS);
+    int n = 0;
+    nrg_status s = open_look(m, &l);
+    if (s == NRG_OK && !site) s = NRG_E098;
+    if (s == NRG_OK) s = nrg_eval_energy(l.scope, &E);
+    for (int32_t v = 0; s == NRG_OK && v < NRG_MAX_VARS; v++)
+        if (vars >> v & 1 && l.hole[v].i) hole[n++] = l.hole[v];
+    *fits = false;
+    if (s == NRG_OK && n) s = nrg_sites_apart(&tmp, l.graph, E, hole, n, site, fits);
+    close_look(&l);
+    nrg_arena_free(&tmp);
+    return s;
 }
 
 static bool sizes_known(const nrg_model *m) {
@@ -156,7 +175,8 @@ static nrg_status check_written(nrg_model *m, const nrg_infer_stmt *st, const co
         return s;
     }
     if (!row->built) return NRG_OK; // said where it is to be used
-    bool discrete = nrg_same(row->domain, "finite");
+    if (nrg_same(row->domain, "any")) return NRG_OK;
+    bool discrete = nrg_same(row->domain, "finite") || nrg_same(row->domain, "factors");
     if (discrete ? c->finite : c->real) return NRG_OK;
     nrg_text t = nrg_text_make(m->ctx);
     nrg_vars_print(m, st->vars, &t);
@@ -186,10 +206,15 @@ nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st) {
     if (c.structured)
         return lost(m, st, NRG_E071, "algorithms for combinatorial domains are not built yet",
                     "leave the domain out where the array is small");
+    if (c.finite && c.numbers > 1) {
+        bool apart;
+        TRY(apart_in(m, st->vars, &apart));
+        if (apart) return pick(st, NRG_BY_factors, "finite, its numbers independent given the rest");
+    }
     if (c.finite && c.count <= 1e6) return pick(st, NRG_BY_exhaustive, "finite and small");
     if (c.finite)
-        return lost(m, st, NRG_E071, "it is finite, but has more than 1000000 values",
-                    "factor graphs are not built yet; make the domain smaller");
+        return lost(m, st, NRG_E071, "it has more than 1000000 values, and its numbers meet in the energy",
+                    "make the domain smaller, or draw it by gibbs");
     if (c.real) return choose_real(m, st, &c);
     return lost(m, st, NRG_E026, "its variables are of different kinds",
                 "write one statement for the finite and one for the real ones");

@@ -1,0 +1,1 @@
+nrg_test(factors_laws laws/factors.c infer lang)
