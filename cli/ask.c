@@ -57,11 +57,16 @@ static nrg_status among(cli *c, nrg_ebm *m, nrg_ask_options *o) {
 
 // Names of the variables that --given holds, so that the question says exactly what is clamped.
 static nrg_status asked(cli *c, nrg_ebm *m, nrg_ask_options *o) {
-    long long top = 0, n = 0;
+    long long top = 0, n = 0, minima = 0;
     nrg_status s = cli_integer(c, "top", c->top, 1, &top);
+    if (s == NRG_OK) s = cli_integer(c, "minima", c->minima, 1, &minima);
+    if (s == NRG_OK && minima && o->question != NRG_BEST)
+        s = cli_usage(c, "nrg ask best y MODEL --minima 3", "--minima belongs to the question best");
+    if (s == NRG_OK && minima > 1000) s = cli_usage(c, NULL, "--minima takes at most 1000");
     if (s == NRG_OK) s = cli_integer(c, "n", c->n, 1, &n);
     if (s == NRG_OK) s = among(c, m, o);
     o->top = (int)top;
+    o->minima = (int)minima;
     o->samples = n;
     o->anyway = c->anyway;
     return s;
@@ -70,7 +75,7 @@ static nrg_status asked(cli *c, nrg_ebm *m, nrg_ask_options *o) {
 static nrg_status deliver(cli *c, nrg_reply *r) {
     const char *text;
     nrg_status s;
-    cli_note(c, "%s\n", r->how);
+    cli_note(c, "%s\n%lld energies\n", r->how, (long long)r->energies);
     if (c->out) return nrg_reply_save(r, c->out);
     s = nrg_reply_text(r, c->json ? NRG_AS_JSON : NRG_AS_CSV, &text);
     return s == NRG_OK ? cli_print(c, text) : s;

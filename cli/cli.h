@@ -19,7 +19,7 @@ typedef struct {
     int shown;      // diagnostics printed so far
     cli_list words; // what is not a flag
     cli_list data, valid, set, stmt, map, given;
-    const char *out, *init, *time, *checkpoint, *top, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows, *range, *title, *across;
+    const char *out, *init, *time, *checkpoint, *top, *minima, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows, *range, *title, *across;
     const char *steps, *warmup, *every, *chains, *loss;
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
@@ -73,6 +73,7 @@ nrg_status cli_help(cli *c);
 nrg_status cli_train(cli *c);   // train.c
 bool cli_progress(void *c, const nrg_progress *p);
 nrg_status cli_ask(cli *c);     // ask.c
+nrg_status cli_calibrate(cli *c); // calibrate.c
 nrg_status cli_energy(cli *c);
 nrg_status cli_eval(cli *c);
 nrg_status cli_test(cli *c);

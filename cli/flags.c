@@ -46,6 +46,7 @@ static const flag flags[] = {
     ON("quiet", quiet, "no progress, no notes"),
     ON("json", json, "results as JSON, one object a line"),
     ONE("top", top, "N", "rank: only the N lowest"),
+    ONE("minima", minima, "K", "best: up to K distinct local minima, lowest first"),
     ONE("among", among, "a,b", "choose among these labels or numbers only"),
     ON("anyway", anyway, "answer although training never compared these energies"),
     ONE("n", n, "N", "number of samples"),

@@ -56,6 +56,7 @@ static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
             s = put(c, m, kinds[i]);
         }
     if (s != NRG_OK || any) return s;
+    if ((s = nrg_ebm_check(m)) != NRG_OK) return s;
     remark_training(c, m, path);
     remark_losses(c, m, path);
     if (!c->diagnostics) cli_note(c, "%s: ok\n", path);

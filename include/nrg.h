@@ -353,10 +353,11 @@ typedef struct {
     int64_t among_n;
     int64_t samples;          /* without data: how many samples; 0: one */
     bool anyway;              /* answer although training never compared these energies */
+    int minima;               /* best: so many distinct local minima instead of the lowest; 0: the lowest */
 } nrg_ask_options;
 
 /* Answers for n samples. Numbers of an answer: width = product of dim[rank]. Categories are indices into
- * labels. */
+ * labels. Several minima are a ranking: question is NRG_RANK, and answers are NaN where there are fewer. */
 typedef struct {
     nrg_question question;
     const char *var;
@@ -373,9 +374,11 @@ typedef struct {
     const double *runner_up, *runner_up_energy; /* best [n, width], [n]; NaN where there is none; or NULL */
     const char *const *status; /* [n] exact, converged, max_steps, approx */
     const char *how;           /* method and reason */
+    int64_t energies;          /* what it cost: energies of values of the asked variable, over all samples */
 } nrg_reply;
-/* `data` may be NULL when nothing is given. E060: training never compared these energies; E081: some did not
- * converge (the reply is there all the same). */
+/* `data` may be NULL when nothing is given. E060: training never compared these energies, or exp(-beta E) has no
+ * finite sum; E061: every value is forbidden for some samples, E081: some did not converge (for these two the
+ * reply is there all the same). */
 NRG_API nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, nrg_reply **out);
 NRG_API void nrg_reply_free(nrg_reply *r);
 /* The table `sample, answer, energy, runner_up, runner_up_energy, status` (and its like for rank and dist) as
@@ -383,6 +386,18 @@ NRG_API void nrg_reply_free(nrg_reply *r);
 typedef enum { NRG_AS_CSV, NRG_AS_JSON } nrg_form;
 NRG_API nrg_status nrg_reply_text(nrg_reply *r, nrg_form form, const char **text);
 NRG_API nrg_status nrg_reply_save(nrg_reply *r, const char *path); /* .csv, .json or .npz */
+
+/* Fits beta, the scale of the energies, so that the distribution of `var`, all else given, fits rows that were not
+ * trained on: the highest likelihood. The model takes it over: `dist var` is allowed from then on, and nrg_ebm_save
+ * keeps it. E060: training never compared these energies; E081: no beta is best. */
+typedef struct {
+    int64_t rows;
+    double beta[2], nll[2], ece[2]; /* before and after; ece: expected calibration error in 15 bins, NaN for reals */
+} nrg_calibration;
+NRG_API nrg_status nrg_ebm_calibrate(nrg_ebm *m, const nrg_table *data, const char *var, nrg_calibration *out);
+/* What can be known without data: arguments of methods, and every `answer` statement against what training
+ * compares (E060). */
+NRG_API nrg_status nrg_ebm_check(nrg_ebm *m);
 
 /* ---- draws ------------------------------------------------------------------------------------------------- */
 

@@ -59,7 +59,7 @@ static nrg_status train(nrg_ctx *c, nrg_ebm *m) {
 static nrg_status ask(nrg_ctx *c, nrg_ebm *m) {
     static const double x[2] = {1, 1};
     static const int64_t dim[2] = {1, 2};
-    nrg_ask_options o = {NRG_BEST, "y", NULL, 0, 0, NULL, 0, 0, false};
+    nrg_ask_options o = {NRG_BEST, "y", NULL, 0, 0, NULL, 0, 0, false, 0};
     nrg_table *data = NULL;
     nrg_reply *r = NULL;
     nrg_status s = nrg_table_new(c, &data);

@@ -33,7 +33,7 @@ static nrg_status train(nrg_ctx *c, nrg_ebm *m) {
 static nrg_status ask(nrg_ctx *c, nrg_ebm *m, nrg_question question) {
     static const double x[4] = {0.0, 1.0, 1.0, -0.5};
     static const int64_t dim[2] = {2, 2};
-    nrg_ask_options o = {question, "y", NULL, 0, 0, NULL, 0, 0, false};
+    nrg_ask_options o = {question, "y", NULL, 0, 0, NULL, 0, 0, false, 0};
     nrg_table *data = NULL;
     nrg_reply *r = NULL;
     nrg_status s = nrg_table_new(c, &data);

@@ -43,7 +43,9 @@ static nrg_status publish(nrg_ebm *m, reply *r, const nrg_ask_spec *spec) {
                          .variance = a->variance,
                          .runner_up = a->runner_up,
                          .runner_up_energy = a->runner_up_energy,
-                         .status = a->status};
+                         .status = a->status,
+                         .energies = a->energies};
+    if (spec->minima > 0) r->pub.question = NRG_RANK;
     memcpy(r->pub.dim, shape.dim, sizeof shape.dim);
     r->pub.var = nrg_arena_copy(&r->arena, v->name, strlen(v->name));
     r->pub.how = nrg_arena_copy(&r->arena, a->how ? a->how : "", a->how ? strlen(a->how) : 0);
@@ -122,6 +124,9 @@ static nrg_status no_data(nrg_ebm *m, const nrg_ask_options *o, nrg_vars given) 
     return s;
 }
 
+// Some failures come with the answers.
+static bool answered(nrg_status s) { return s == NRG_OK || s == NRG_E081 || s == NRG_E061; }
+
 static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, int32_t var,
                       nrg_vars given, reply *r) {
     nrg_values v;
@@ -136,11 +141,12 @@ static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *
                          .among_n = o->among_n,
                          .threads = m->threads,
                          .seed = m->seed,
+                         .minima = o->minima,
                          .anyway = o->anyway};
     spec.n = data ? v.rows : o->samples > 0 ? o->samples : 1;
     nrg_status s = rows ? rows_among(m, r, var, &v, &spec) : NRG_OK;
     if (s == NRG_OK) s = nrg_ask(m->model, m->store, &spec, &r->answers);
-    if (s == NRG_OK || s == NRG_E081) {
+    if (answered(s)) {
         nrg_status t = publish(m, r, &spec);
         if (t != NRG_OK) s = t;
     }
@@ -155,13 +161,16 @@ nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options 
     *out = NULL;
     TRY(check_var(m, o, &var));
     TRY(held(m, data, o, var, &given));
-    if (!o->anyway) TRY(nrg_question_allowed(m->model, o->question, var, given));
+    bool grows = o->question == NRG_DIST && data && m->model->vars.at[var].elem == NRG_REAL; // then the energy itself is looked at first
+    if (!o->anyway && !grows) TRY(nrg_question_allowed(m->model, o->question, var, given));
+    if (o->minima > 0 && o->question != NRG_BEST)
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "minima belong to the question best");
     reply *r = nrg_mem(m->ctx, NULL, 0, sizeof *r);
     if (!r) return NRG_E098;
     *r = (reply){.ctx = m->ctx, .arena = nrg_arena_make(m->ctx), .said = nrg_text_make(m->ctx)};
     r->answers.arena = nrg_arena_make(m->ctx);
     nrg_status s = ask(m, data, o, var, given, r);
-    if (s == NRG_OK || s == NRG_E081)
+    if (answered(s))
         *out = &r->pub;
     else
         nrg_reply_free(&r->pub);

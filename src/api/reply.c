@@ -93,6 +93,7 @@ static void put_best(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) 
 static void put_rank(nrg_text *t, const nrg_reply *r, int64_t i, nrg_form form) {
     for (int64_t k = 0; k < r->choices; k++) {
         int64_t at = i * r->choices + k;
+        if (isnan(r->energy[at])) break; // fewer minima than asked for
         open_row(t, form);
         key(t, "sample", form, true);
         nrg_text_put(t, "%lld", (long long)i);

@@ -15,6 +15,8 @@ nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_tr
         t.maps_n = m->maps_n;
     }
     TRY(nrg_ebm_trainable(m));
+    m->model->calibrated = 0; // new weights have a new scale
+    TRY(nrg_ebm_check(m));
     nrg_api_clear(&m->more);
     nrg_lang_print(m->model, &m->more);
     TRY(nrg_text_end(&m->more));

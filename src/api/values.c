@@ -83,8 +83,12 @@ static nrg_status bind(nrg_ebm *m, const nrg_table *t, nrg_vars need, bool fit, 
 }
 
 nrg_status nrg_values_make(nrg_ebm *m, const nrg_table *t, nrg_vars need, nrg_values *out) {
+    bool fresh = !m->started;
     *out = (nrg_values){0};
     TRY(nrg_api_ready(m, t));
+    if (fresh && m->model->params.n > 0)
+        nrg_warn(m->ctx, NRG_W104, NRG_NOWHERE, "the model has not been trained: these are its first weights, seed %llu",
+                 (unsigned long long)m->seed);
     if (!t) return NRG_OK;
     nrg_status s = bind(m, t, need, false, &out->bound);
     if (s == NRG_OK) {

@@ -1,6 +1,7 @@
 // Arguments of a written method, by name or by place.
 #include "infer/inside.h"
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 // Place of an argument among those of the method's row.
@@ -67,6 +68,23 @@ double nrg_method_arg(const nrg_model *m, const nrg_infer_stmt *st, const char *
     if (s == NRG_OK) s = check(m, st, e, name, value);
     if (s != NRG_OK && *status == NRG_OK) *status = s;
     return s == NRG_OK ? value : otherwise;
+}
+
+nrg_status nrg_method_check(nrg_model *m) {
+    for (uint32_t k = 0; k < m->infers.n; k++) {
+        const nrg_infer_stmt *st = &m->infers.at[k];
+        const nrg_method_row *row = st->written && st->method != NRG_BY_NONE ? nrg_method_get(st->method) : NULL;
+        for (const char *p = row && row->built ? row->args : ""; *p;) {
+            char name[64];
+            nrg_status s = NRG_OK;
+            size_t n = strcspn(p, " ");
+            snprintf(name, sizeof name, "%.*s", (int)n, p);
+            nrg_method_arg(m, st, name, 0, &s);
+            TRY(s);
+            for (p += n; *p == ' ';) p++;
+        }
+    }
+    return NRG_OK;
 }
 
 bool nrg_method_word(const nrg_infer_stmt *st, const char *name) {

@@ -42,6 +42,20 @@ nrg_status nrg_asking_plan(nrg_asking *a, const nrg_node *outputs, int n) {
                        &a->run);
 }
 
+nrg_status nrg_asking_values(nrg_model *m, const nrg_store *store, const nrg_ask_spec *spec,
+                             const int64_t *row, const double *at, int64_t n, int64_t width, nrg_store **out) {
+    void *to;
+    TRY(nrg_store_rows(m, store, row, n, out));
+    TRY(nrg_store_make(*out, m->vars.at[spec->var].name, n * width, &to));
+    for (int64_t i = 0; i < n * width; i++) {
+        if (nrg_store_type(store) == NRG_F64)
+            ((double *)to)[i] = at[i];
+        else
+            ((float *)to)[i] = (float)at[i];
+    }
+    return NRG_OK;
+}
+
 nrg_status nrg_asking_view(nrg_asking *a, int64_t row) {
     char name[256];
     nrg_store_free(a->store);
@@ -68,6 +82,28 @@ nrg_status nrg_asking_go(nrg_asking *a, int64_t n) {
     TRY(nrg_inference_go(a->inference, a->store, n, a->spec->seed, 0));
     TRY(nrg_store_bind(a->store, a->graph, a->run));
     return nrg_run_go(a->run, n, 1, a->spec->seed, 0);
+}
+
+nrg_status nrg_asking_pieces(nrg_asking *a, int outputs, const int64_t *width, double *const *to,
+                             const char **status) {
+    nrg_dtype type = nrg_store_type(a->from);
+    int64_t total = a->spec->n;
+    void *raw[4] = {NULL};
+    for (int k = 0; k < outputs; k++)
+        if (!(raw[k] = nrg_arena_get(&a->inference->arena,
+                                     (size_t)(a->piece * width[k] + 1) * nrg_dtype_size(type))))
+            return NRG_E098;
+    for (int64_t row = 0; row < total; row += a->piece) {
+        int64_t n = total - row < a->piece ? total - row : a->piece;
+        TRY(nrg_asking_view(a, row));
+        for (int k = 0; k < outputs; k++) nrg_run_output(a->run, k, raw[k]);
+        TRY(nrg_asking_go(a, n));
+        if (status) nrg_asking_marks(a, n, status + row);
+        for (int k = 0; k < outputs; k++)
+            for (int64_t i = 0; i < n * width[k]; i++)
+                to[k][row * width[k] + i] = nrg_store_number(type, raw[k], i);
+    }
+    return NRG_OK;
 }
 
 void nrg_asking_rate(nrg_asking *a, const nrg_chain *c) {

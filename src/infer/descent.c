@@ -165,9 +165,11 @@ nrg_status nrg_descent_open(nrg_chain *c, int k, nrg_descent **out) {
                                        gr->stmt.method == NRG_BY_lbfgs ? 200 : 100, &st);
     TRY(st);
     d->leads = nrg_leads_bound(i, gr->vars);
+    if (starts_from(gr->stmt.from, "data")) d->leads |= NRG_SAMPLE; // each sample its own start
     if (starts > 1) d->starts = nrg_lead_new(i->graph, "start", (int64_t)starts);
     TRY(nrg_loop_new(i, nrg_method_impl_get(gr->stmt.method), &l));
     l->own = d;
+    l->over = gr->vars;
     d->loop = l;
     d->done = nrg_loop_name(i, "done", gr->vars);
     l->done = d->done;
@@ -278,9 +280,10 @@ static nrg_status finite_states(nrg_inference *i, const nrg_loop *l, nrg_store *
 nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t n, uint64_t seed,
                             uint32_t step) {
     nrg_descent *d = l->own;
-    int64_t rows = d->leads & NRG_SAMPLE ? n : 1;
+    int64_t rows = d->leads & NRG_SAMPLE ? n : 1,
+            problems = rows * nrg_leads_count(i->graph, d->leads | d->starts);
     void *data;
-    TRY(nrg_store_make(s, d->done, rows * nrg_leads_count(i->graph, d->leads | d->starts), &data));
+    TRY(nrg_store_make(s, d->done, problems, &data));
     for (int j = 0; j < d->n; j++) TRY(nrg_store_make(s, d->name[j], d->count[j] * rows, &data));
     for (uint32_t j = 0; j < d->extra.n; j++)
         TRY(nrg_store_make(s, d->extra.at[j].name, d->extra.at[j].count * rows, &data));
@@ -292,12 +295,10 @@ nrg_status nrg_descent_step(nrg_inference *i, nrg_loop *l, nrg_store *s, int64_t
     for (int64_t t = 0; t < d->steps; t += deep ? 1 : CHUNK) {
         if (deep) TRY(nrg_inference_go(l->inner, s, n, seed, step));
         if (deep || t == 0) TRY(nrg_store_bind(s, l->graph, l->run));
-        TRY(nrg_run_go(l->run, n,
-                       deep                   ? 1
-                       : d->steps - t < CHUNK ? d->steps - t
-                                              : CHUNK,
-                       seed, (uint32_t)t));
-        if (all_done(s, d, rows * nrg_leads_count(i->graph, d->leads | d->starts))) break;
+        int64_t steps = deep ? 1 : d->steps - t < CHUNK ? d->steps - t : CHUNK;
+        TRY(nrg_run_go(l->run, n, steps, seed, (uint32_t)t));
+        l->looks += steps * problems;
+        if (all_done(s, d, problems)) break;
     }
     return finite_states(i, l, s, rows);
 }

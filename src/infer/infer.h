@@ -69,6 +69,8 @@ nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st);
 
 // ---- questions.c / ask.c
 // Can this model, trained as its learn statements say, answer? NRG_OK, or E060 with the reason and what it can answer.
+nrg_status nrg_question_promises(const nrg_model *m); // every `answer` statement; E060 with its place
+nrg_status nrg_method_check(nrg_model *m);            // arguments of written methods: E013 and the like
 nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given);
 typedef struct {
     nrg_question question;
@@ -80,13 +82,15 @@ typedef struct {
     int64_t among_n;
     int threads;
     uint64_t seed;
+    int minima;                // best: so many distinct minima, lowest first; 0: the lowest alone
     bool anyway;
+    bool from_data;            // best by descent: from where the store holds the variable
     size_t memory;
 } nrg_ask_spec;
 typedef struct {
     nrg_arena arena;
     int64_t n, width;          // samples; numbers an answer (event size of the variable)
-    int64_t choices;           // rank: answers a sample; dist of a finite variable: values; grid: points; else 1
+    int64_t choices;           // rank, minima: answers a sample (NaN where there are fewer); dist of a finite variable: values; grid: points; else 1
     double *value;             // best: [n, width]; rank: [n, choices, width]; dist: [choices, width] the values (shared)
     double *energy;            // best: [n]; rank: [n, choices]; dist: [n, choices]
     double *p;                 // dist: [n, choices] probabilities (densities for reals), or NULL
@@ -95,10 +99,14 @@ typedef struct {
     const char **status;       // [n] exact, converged, max_steps, approx
     double *mean, *variance;   // dist of a real whose conditional is Gaussian (exact): [n, width]; else NULL
     const char *how;           // method and reason
+    int64_t energies;          // what it cost: how many values of the asked variable were given an energy, over all samples
 } nrg_answers;
-// E081: some samples did not converge; the answers are there all the same.
+// E081: some samples did not converge; E061: for some every value is forbidden. The answers are there all the same.
 nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out);
 void nrg_answers_free(nrg_answers *a);
+// Fits beta so that the distribution of spec->var gives `truth` [n, width] the highest likelihood; the model takes it and remembers
+// the variable. E060: its energies were never compared; E081: no beta is best.
+nrg_status nrg_calibrate(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const double *truth, nrg_calibration *out);
 // F(x, y) of n samples, latents eliminated. energy: [n].
 nrg_status nrg_energy_of(nrg_model *m, nrg_store *store, nrg_vars data, int64_t n, int threads, double *energy);
 #endif

@@ -11,6 +11,7 @@ void nrg_store_bind_known(const nrg_store *s, const nrg_graph *g, nrg_run *r); /
 void nrg_store_fill(const nrg_store *s, void *data, int64_t n, double value); // data of the store's type
 nrg_status nrg_store_share(const nrg_store *from, nrg_store *to);                         // everything, lent
 nrg_status nrg_store_shift(nrg_store *s, const char *name, int64_t row, int64_t numbers); // rows from `row` on, of `numbers` each
+nrg_status nrg_store_rows(const nrg_model *m, const nrg_store *from, const int64_t *row, int64_t n, nrg_store **out); // new: everything, lent; sample i of the variables is row[i]
 nrg_status nrg_store_hypers(const nrg_model *m, nrg_store *s);                            // scheduled ones at their end values
 
 // ---- infer.c
@@ -65,6 +66,8 @@ struct nrg_loop {
     void *own;              // the method's, in the outer inference's arena
     const char *done;       // 1 where a sample has converged; NULL: nothing iterates
     nrg_leads leads;        // of `done`
+    nrg_vars over;          // a descent: what moves
+    int64_t looks;          // a descent: energies computed so far, over all samples and starts
 };
 
 // One file a method, each with these five words.

@@ -15,7 +15,7 @@ typedef struct {
     void *values, *F;                 // [tile, width], [piece, tile], of the store's type
     int64_t *index;                   // [n, keep] of the lowest
     double *low;                      // [n, keep] their energies, rising
-    double *all;                      // [n, count], dist only
+    double *all;                      // [n, count]: dist, and minima on a grid
 } listing;
 
 // The numbers of candidate c.
@@ -36,6 +36,11 @@ static void value_of(const listing *l, int64_t c, double *to) {
         else
             to[e] = nrg_finite_number(m, spec->var, digit);
     }
+}
+
+// Are the energies of all candidates wanted, rather than the lowest few?
+static bool whole(const nrg_ask_spec *spec) {
+    return spec->question == NRG_DIST || (spec->question == NRG_BEST && spec->minima > 0);
 }
 
 static nrg_status candidates(listing *l) {
@@ -101,13 +106,13 @@ static nrg_status open(listing *l, nrg_model *m, nrg_store *store, const nrg_ask
     nrg_arena *arena = &l->out->arena;
     l->keep = spec->question == NRG_BEST ? 2 : spec->top > 0 ? spec->top : RANKED_MOST;
     if (l->keep > l->count) l->keep = l->count;
-    if (spec->question == NRG_DIST) l->keep = 0;
+    if (whole(spec)) l->keep = 0;
     l->values = nrg_arena_get(arena, (size_t)(l->tile * l->width + 1) * one);
     l->F = nrg_arena_get(arena, (size_t)(l->tile * l->a.piece) * one);
     l->index = NRG_NEWS(arena, int64_t, spec->n * l->keep + 1);
     l->low = NRG_NEWS(arena, double, spec->n * l->keep + 1);
-    if (spec->question == NRG_DIST) l->all = NRG_NEWS(arena, double, spec->n * l->count + 1);
-    bool have = l->values && l->F && l->index && l->low && (l->all || spec->question != NRG_DIST);
+    if (whole(spec)) l->all = NRG_NEWS(arena, double, spec->n * l->count + 1);
+    bool have = l->values && l->F && l->index && l->low && (l->all || !whole(spec));
     return have ? NRG_OK : NRG_E098;
 }
 
@@ -175,17 +180,24 @@ static nrg_status energies(listing *l) {
     return NRG_OK;
 }
 
+static nrg_status spread_out(listing *l) {
+    nrg_answers *o = l->out;
+    o->choices = l->count;
+    o->energy = l->all;
+    o->value = NRG_NEWS(&o->arena, double, l->count * l->width + 1);
+    if (!o->value) return NRG_E098;
+    for (int64_t c = 0; c < l->count; c++) value_of(l, c, o->value + c * l->width);
+    return NRG_OK;
+}
+
 // Probabilities exp(-beta (F - free)); with cells, densities, and free is that of the continuous variable.
 static nrg_status weigh(listing *l) {
     nrg_answers *o = l->out;
     double beta = l->a.model->beta;
-    o->choices = l->count;
-    o->energy = l->all;
+    TRY(spread_out(l));
     o->p = NRG_NEWS(&o->arena, double, o->n * l->count + 1);
     o->free = NRG_NEWS(&o->arena, double, o->n + 1);
-    o->value = NRG_NEWS(&o->arena, double, l->count * l->width + 1);
-    if (!o->p || !o->free || !o->value) return NRG_E098;
-    for (int64_t c = 0; c < l->count; c++) value_of(l, c, o->value + c * l->width);
+    if (!o->p || !o->free) return NRG_E098;
     for (int64_t i = 0; i < o->n; i++) {
         const double *F = l->all + i * l->count;
         double low = INFINITY, sum = 0;
@@ -245,7 +257,8 @@ nrg_status nrg_ask_listing(nrg_model *m, nrg_store *store, const nrg_ask_spec *s
                      "%s has no values to choose from", m->vars.at[spec->var].name);
     out->width = l.width;
     if (s == NRG_OK) s = energies(&l);
-    if (s == NRG_OK) s = spec->question == NRG_DIST ? weigh(&l) : rank(&l);
+    if (s == NRG_OK) s = spec->question == NRG_DIST ? weigh(&l) : whole(spec) ? spread_out(&l) : rank(&l);
+    out->energies = spec->n * l.count;
     if (s == NRG_OK) s = describe(&l);
     nrg_asking_close(&l.a);
     return s;

@@ -86,7 +86,7 @@ static taught about(const nrg_model *m, int32_t v) {
         taught t = by_statement(m, &m->learns.at[k], v);
         if (t > best) best = t;
     }
-    return best;
+    return best == ORDER && (m->calibrated >> v & 1) ? DENSITY : best;
 }
 
 // ---- the answer
@@ -113,12 +113,12 @@ static void losses(const nrg_model *m, nrg_text *t) {
     }
 }
 
-static nrg_status refuse(const nrg_model *m, nrg_question q, int32_t asked, int32_t v, taught got) {
+static nrg_status refuse(const nrg_model *m, nrg_question q, int32_t asked, int32_t v, taught got, nrg_span at) {
     const char *name = m->vars.at[v].name, *y = m->vars.at[asked].name;
     nrg_text by = nrg_text_make(m->ctx), can = nrg_text_make(m->ctx);
     losses(m, &by);
     list_answers(m, &can);
-    nrg_status s = nrg_fail(m->ctx, NRG_E060, NRG_NOWHERE, "%s %s cannot be answered by this model",
+    nrg_status s = nrg_fail(m->ctx, NRG_E060, at, "%s %s cannot be answered by this model",
                             words[q], y);
     if (v != asked)
         nrg_fact(m->ctx, "%s is not given, so energies of different %s would be compared", name,
@@ -143,20 +143,33 @@ static nrg_status refuse(const nrg_model *m, nrg_question q, int32_t asked, int3
         nrg_help(m->ctx, "learn %s + nll(%s), or --anyway for raw energies", by.at ? by.at : "nll",
                  name);
     else
-        nrg_help(m->ctx, "learn nll, or --anyway for exp(-beta E)");
+        nrg_help(m->ctx, "fit their scale to rows that were not trained on:  nrg calibrate %s MODEL --data FILE -o OUT.nrgm;   or learn nll, or --anyway for exp(-beta E)", y);
     nrg_text_free(&by);
     nrg_text_free(&can);
     return s;
 }
 
-nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given) {
+static nrg_status allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given, nrg_span at) {
     taught got = about(m, var);
-    if (q == NRG_DIST ? got != DENSITY : got == NOTHING) return refuse(m, q, var, var, got);
+    if (q == NRG_DIST ? got != DENSITY : got == NOTHING) return refuse(m, q, var, var, got, at);
     for (int32_t v = 0; v < (int32_t)m->vars.n;
          v++) { // what is not given is minimised or summed out: it is compared too
         if (v == var || given >> v & 1 || !(m->energy.vars >> v & 1)) continue;
         if (m->vars.at[v].role == NRG_WEIGHT || m->vars.at[v].role == NRG_LATENT) continue;
-        if (about(m, v) == NOTHING) return refuse(m, q, var, v, NOTHING);
+        if (about(m, v) == NOTHING) return refuse(m, q, var, v, NOTHING, at);
+    }
+    return NRG_OK;
+}
+
+nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given) {
+    return allowed(m, q, var, given, NRG_NOWHERE);
+}
+
+nrg_status nrg_question_promises(const nrg_model *m) {
+    nrg_vars seen = m->energy.vars & (nrg_model_role(m, NRG_GIVEN) | nrg_model_role(m, NRG_PREDICT));
+    for (uint32_t i = 0; i < m->answers.n; i++) {
+        const nrg_answer_stmt *a = &m->answers.at[i];
+        TRY(allowed(m, a->question, a->var, (a->given ? a->given : seen) & ~((nrg_vars)1 << a->var), a->span));
     }
     return NRG_OK;
 }

@@ -138,6 +138,31 @@ nrg_status nrg_store_share(const nrg_store *from, nrg_store *to) {
     return NRG_OK;
 }
 
+// `name` shows its rows in another order, with repetitions.
+static nrg_status reorder(nrg_store *s, const char *name, const int64_t *row, int64_t n) {
+    entry *e = find(s, name);
+    if (!e || !e->buffer.data) return NRG_OK;
+    int64_t *to = NRG_NEWS(&s->arena, int64_t, n + 1);
+    if (!to) return NRG_E098;
+    for (int64_t i = 0; i < n; i++) to[i] = e->buffer.rows ? e->buffer.rows[row[i]] : row[i];
+    e->buffer.rows = to;
+    return NRG_OK;
+}
+
+nrg_status nrg_store_rows(const nrg_model *m, const nrg_store *from, const int64_t *row, int64_t n,
+                          nrg_store **out) {
+    char name[256];
+    TRY(nrg_store_new(from->ctx, from->type, out));
+    TRY(nrg_store_share(from, *out));
+    for (uint32_t v = 0; v < m->vars.n; v++)
+        if (m->vars.at[v].role != NRG_WEIGHT) TRY(reorder(*out, m->vars.at[v].name, row, n));
+    for (uint32_t d = 0; d < m->dims.n; d++) {
+        snprintf(name, sizeof name, "length:%s", m->dims.at[d].name);
+        TRY(reorder(*out, name, row, n));
+    }
+    return NRG_OK;
+}
+
 static size_t buffer_size(nrg_buf_type t) {
     switch (t) {
     case NRG_BUF_F32:

@@ -1,5 +1,6 @@
 // The noun: its life, look-ups by name, and new expressions. All lists live in the model's arena.
 #include "model/model.h"
+#include <math.h>
 #include <string.h>
 
 nrg_status nrg_model_new(nrg_ctx *c, nrg_model **out) {
@@ -39,6 +40,22 @@ nrg_vars nrg_model_role(const nrg_model *m, nrg_role role) {
     for (uint32_t i = 0; i < m->vars.n; i++)
         if (m->vars.at[i].role == role) set |= (nrg_vars)1 << i;
     return set;
+}
+
+nrg_status nrg_model_beta(nrg_model *m, double beta, nrg_vars calibrated) {
+    int32_t i = nrg_model_hyper(m, "beta");
+    if (i < 0) {
+        nrg_hyper h = {.name = "beta", .lo = -INFINITY, .hi = INFINITY};
+        TRY(NRG_PUSH(&m->arena, m->hypers, h));
+        i = (int32_t)m->hypers.n - 1;
+    }
+    nrg_hyper *h = &m->hypers.at[i];
+    h->from = h->to = m->beta = beta;
+    h->scheduled = h->geometric = false;
+    h->lo = fmin(h->lo, beta);
+    h->hi = fmax(h->hi, beta);
+    m->calibrated = calibrated;
+    return NRG_OK;
 }
 
 const nrg_infer_stmt *nrg_model_infer(const nrg_model *m, nrg_verb verb, int32_t var) {

@@ -236,6 +236,7 @@ struct nrg_model {
     NRG_LIST(nrg_expr_stmt) expects, reports;
     NRG_LIST(nrg_param) params; // filled by evaluation
     double beta;
+    nrg_vars calibrated; // variables for which beta was fitted to held-out data: differences of their energies are log odds
     int64_t rows;    // N, the number of training rows; 0 before data are seen
     uint32_t exprs;  // next expression id
 };
@@ -249,6 +250,7 @@ int32_t nrg_model_hyper(const nrg_model *m, const char *name);
 int32_t nrg_model_module(const nrg_model *m, const char *name);
 int32_t nrg_model_let(const nrg_model *m, const char *name);
 nrg_vars nrg_model_role(const nrg_model *m, nrg_role role);
+nrg_status nrg_model_beta(nrg_model *m, double beta, nrg_vars calibrated); // as `hyper beta = ...`, fitted for these variables
 const nrg_infer_stmt *nrg_model_infer(const nrg_model *m, nrg_verb verb, int32_t var); // NULL: no such statement
 nrg_expr *nrg_expr_new(nrg_model *m, nrg_expr_kind kind, uint32_t kids, nrg_span span);
 // Builds energy.terms from energy.body.

@@ -185,8 +185,14 @@ nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const
 
 nrg_status nrg_weights_save(const nrg_model *m, const nrg_store *store, const char *model_text, const char *path) {
     char rows[32];
+    nrg_text fitted = nrg_text_make(m->ctx);
     snprintf(rows, sizeof rows, "%lld", (long long)m->rows);
-    return nrg_weights_save_as(m, store, model_text, path, &(nrg_meta){"rows", rows}, 1, NULL, 0);
+    for (uint32_t v = 0; v < m->vars.n; v++)
+        if (m->calibrated >> v & 1) nrg_text_put(&fitted, "%s%s", fitted.n ? " " : "", m->vars.at[v].name);
+    nrg_meta more[] = {{"rows", rows}, {"calibrated", fitted.n ? fitted.at : ""}};
+    nrg_status s = fitted.bad ? NRG_E098 : nrg_weights_save_as(m, store, model_text, path, more, fitted.n ? 2 : 1, NULL, 0);
+    nrg_text_free(&fitted);
+    return s;
 }
 
 // ---- loading -----------------------------------------------------------------------------------------------------
@@ -304,6 +310,17 @@ static nrg_status set_labels(nrg_model *m, const char *p) {
     return NRG_OK;
 }
 
+// Variables whose scale was fitted, by name.
+static void set_calibrated(nrg_model *m, const char *p) {
+    for (; p && *p; p += *p == ' ') {
+        size_t n = strcspn(p, " ");
+        for (uint32_t v = 0; v < m->vars.n; v++)
+            if (strlen(m->vars.at[v].name) == n && strncmp(m->vars.at[v].name, p, n) == 0)
+                m->calibrated |= (nrg_vars)1 << v;
+        p += n;
+    }
+}
+
 static bool same_shape(const nrg_tensor *t, const nrg_shape *s) {
     if (t->rank != s->rank) return false;
     for (int i = 0; i < s->rank; i++)
@@ -355,6 +372,7 @@ nrg_status nrg_weights_apply(const nrg_weights *w, nrg_model *m, nrg_store *stor
     const char *rows = nrg_weights_meta(w, "rows");
     TRY(set_dims(m, nrg_weights_meta(w, "dims")));
     TRY(set_labels(m, nrg_weights_meta(w, "labels")));
+    set_calibrated(m, nrg_weights_meta(w, "calibrated"));
     if (rows && m->rows == 0) m->rows = strtoll(rows, NULL, 10);
     TRY(nrg_model_resolve(m, nrg_store_type(store)));
     TRY(load_params(m, store, w));

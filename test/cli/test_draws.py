@@ -74,7 +74,7 @@ class Draws(kit.Case):
             self.refused("train", "bad.nrg", "--data", "x.csv", "-o", "bad", "--overwrite", code=code, says=says)
         tried(GAUSS.replace("buffer(200)", "buffer(50)"), 3, "a buffer of 50 chains for batches of 100")
         tried(GAUSS.replace("buffer(200)", "buffer(200, restart=2)"), 3, "restart of the buffer is 2")
-        tried(GAUSS.replace("steps=5", "steps=0"), 3, "0 steps between two updates")
+        tried(GAUSS.replace("steps=5", "steps=0"), 3, "steps of hmc is 0")
         tried(GAUSS.replace("adam(lr=0.05 -> 0.001, batch=100, epochs=100)", "lbfgs"), 3, "draws give only its gradient")
 
     # A sampler that runs away stops the run; the weights before it stay.

@@ -145,7 +145,7 @@ static void questions(void **state) {
     nrg_ctx *c = nrg_ctx_new(NULL, NULL);
     nrg_ebm *m = model(c);
     nrg_table *t = rows(c);
-    nrg_ask_options o = {NRG_DIST, "y", NULL, 0, 0, NULL, 0, 0, false};
+    nrg_ask_options o = {NRG_DIST, "y", NULL, 0, 0, NULL, 0, 0, false, 0};
     nrg_reply *r;
     const char *csv;
     assert_int_equal(nrg_ebm_train(m, t, NULL, NULL, NULL), NRG_OK);
@@ -286,7 +286,7 @@ static nrg_status whole_way(nrg_ctx *c) {
     nrg_ebm *m = NULL;
     nrg_table *t = NULL;
     nrg_reply *r = NULL;
-    nrg_ask_options q = {NRG_BEST, "y", NULL, 0, 0, NULL, 0, 0, false};
+    nrg_ask_options q = {NRG_BEST, "y", NULL, 0, 0, NULL, 0, 0, false, 0};
     o.threads = 1;
     nrg_status s = nrg_ebm_load_text(c, "m.nrg", text, strlen(text), &o, &m);
     if (s == NRG_OK) s = nrg_table_new(c, &t);
