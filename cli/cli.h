@@ -21,6 +21,7 @@ typedef struct {
     cli_list data, valid, set, stmt, map, given;
     const char *out, *init, *time, *checkpoint, *top, *minima, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows, *range, *title, *across;
     const char *steps, *warmup, *every, *chains, *loss;
+    const char *width;
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
     bool f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, help;
@@ -79,5 +80,6 @@ nrg_status cli_eval(cli *c);
 nrg_status cli_test(cli *c);
 nrg_status cli_sample(cli *c);  // sample.c
 nrg_status cli_plot(cli *c);    // plot.c
+nrg_status cli_logz(cli *c);    // logz.c
 nrg_status cli_data_command(cli *c); // data.c
 #endif

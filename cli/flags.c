@@ -54,6 +54,7 @@ static const flag flags[] = {
     ONE("warmup", warmup, "N", "steps before the first draw (`steps` of the method, else 1000)"),
     ONE("every", every, "N", "steps from draw to draw (10)"),
     ONE("chains", chains, "N", "chains, for each row of the data (16)"),
+    ONE("width", width, "W", "width of the interval asked for (0.1)"),
     ON("shapes", shapes, "types and sizes of everything declared"),
     ON("graph", graph, "the energy as a graph, one line a node"),
     ON("plan", plan, "the steps that compute it"),

@@ -22,6 +22,8 @@ static const cli_command commands[] = {
      MODEL_FLAGS "data given out overwrite json n steps warmup every chains", cli_sample},
     {"energy", "energy MODEL --data FILE", "F(x, y) of each sample; low = good",
      MODEL_FLAGS "data given out overwrite json", cli_energy},
+    {"logz", "logz MODEL [VAR...] [--width 0.1] [--data FILE]", "log of the normaliser of exp(-beta E), as an interval",
+     MODEL_FLAGS "data given json chains steps width", cli_logz},
     {"eval", "eval MODEL --data FILE", "the metrics of `report`, one CSV row",
      MODEL_FLAGS "data json", cli_eval},
     {"show", "show MODEL", "one-screen summary: dims, variables, choices with reasons, questions",

@@ -439,6 +439,29 @@ NRG_API void nrg_samples_free(nrg_samples *r);
 NRG_API nrg_status nrg_samples_text(nrg_samples *r, nrg_form form, const char **text); /* the first n of each row, draw by draw */
 NRG_API nrg_status nrg_samples_save(nrg_samples *r, const char *path);                 /* .npz, .csv or .json */
 
+/* log Z = log of the sum (integral) of exp(-beta F) over some variables, for each row of the data. All zero is a good default. */
+typedef struct {
+    const char *const *vars; /* summed over; none: as nrg_ebm_sample draws */
+    int vars_n;
+    double width;   /* of the interval asked for; 0: 0.1 */
+    int64_t chains; /* for each row; 0: 64 */
+    int64_t steps;  /* that a chain may take in all; 0: 20000 */
+    uint64_t seed;  /* 0: the model's */
+} nrg_log_z_options;
+typedef struct {
+    int64_t rows;
+    const double *low, *log_z, *high; /* [rows]: 95% interval, by a bootstrap over chains, and its middle; equal where exact */
+    const char *const *status;        /* [rows]: exact; interval; wide: not as narrow as asked for */
+    int64_t heats, steps;             /* of the schedule; taken by a chain in all; 0 where exact */
+    double forward, reverse;          /* effective share of the weights, of the worst row; NaN where exact */
+    const char *how;
+} nrg_log_z;
+/* Closed form or enumeration where the structure allows, else annealed importance sampling in both directions. E026: the sampler is
+ * biased; E080: the energy falls to minus infinity. The result outlives the model. */
+NRG_API nrg_status nrg_ebm_log_z(nrg_ebm *m, const nrg_table *data, const nrg_log_z_options *o, nrg_log_z **out);
+NRG_API void nrg_log_z_free(nrg_log_z *z);
+NRG_API nrg_status nrg_log_z_text(nrg_log_z *z, nrg_form form, const char **text); /* row, low, log_z, high, status */
+
 /* F of each row, latents eliminated; energy [rows]. Low = good. */
 NRG_API nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy);
 /* Gradient of F with respect to `name`. A variable: of each row, [rows, event]. A weight: of the mean of F over

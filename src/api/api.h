@@ -44,6 +44,9 @@ nrg_vars nrg_api_found(const nrg_ebm *m, const nrg_table *t,
                        nrg_vars among);                   // those whose array is in the table
 nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t); // sizes known, weights have values
 
+// sample.c -- what is drawn: those named; else those of the sample statements; else the predicted ones that are not in the data.
+nrg_status nrg_api_drawn(nrg_ebm *m, const nrg_table *data, const char *const *vars, int n, nrg_vars *drawn, nrg_vars *held);
+
 // ask.c
 nrg_text *nrg_reply_said(nrg_reply *r);
 nrg_ctx *nrg_reply_ctx(const nrg_reply *r);

@@ -44,13 +44,12 @@ static nrg_vars forced(const nrg_ebm *m, const nrg_table *t) {
     return out;
 }
 
-// Those named; else those of the sample statements; else the predicted ones that are not in the data.
-static nrg_status choose(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, nrg_vars *drawn, nrg_vars *held) {
+nrg_status nrg_api_drawn(nrg_ebm *m, const nrg_table *data, const char *const *vars, int n, nrg_vars *drawn, nrg_vars *held) {
     nrg_vars seen = nrg_api_visible(m), there = nrg_api_found(m, data, seen), fixed = forced(m, data);
     *drawn = 0;
-    for (int i = 0; i < o->vars_n; i++) {
+    for (int i = 0; i < n; i++) {
         int32_t v;
-        TRY(nrg_api_var(m, o->vars[i], &v));
+        TRY(nrg_api_var(m, vars[i], &v));
         *drawn |= (nrg_vars)1 << v;
     }
     if (*drawn & fixed) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a variable cannot be both drawn and given");
@@ -161,7 +160,7 @@ static nrg_status sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_opt
     nrg_sample_spec spec = {.first = o->first, .seed = o->seed ? o->seed : m->seed, .threads = m->threads};
     nrg_values v;
     int64_t n;
-    TRY(choose(m, data, o, &spec.vars, &spec.given));
+    TRY(nrg_api_drawn(m, data, o->vars, o->vars_n, &spec.vars, &spec.given));
     TRY(sizes(m, o, &spec, &n));
     TRY(nrg_values_make(m, data, spec.given | nrg_api_found(m, data, spec.vars), &v));
     spec.rows = data && v.vars ? v.rows : 1;

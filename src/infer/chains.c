@@ -266,8 +266,16 @@ static nrg_status energy(nrg_sampler *s) {
         nrg_help(s->model->ctx, "draw by langevin, or draw the other variables as well");
         return st;
     }
-    s->U = nrg_mul(g, nrg_spread(g, F, NRG_SAMPLE), nrg_const(g, s->model->beta));
-    if (s->spec.heated) s->U = nrg_mul(g, s->U, nrg_input(g, s->heat_name, NRG_SAMPLE, (nrg_shape){0}));
+    s->U = s->plain = nrg_mul(g, nrg_spread(g, F, NRG_SAMPLE), nrg_const(g, s->model->beta));
+    if (s->spec.heated) {
+        nrg_node heat = nrg_input(g, s->heat_name, NRG_SAMPLE, (nrg_shape){0});
+        s->U = nrg_mul(g, s->plain, heat);
+        if (s->spec.base) {
+            TRY(s->spec.base(s->spec.ud, g, s->var, s->x, s->n, &s->base));
+            s->base = nrg_spread(g, s->base, NRG_SAMPLE);
+            s->U = nrg_add(g, s->U, nrg_mul(g, s->base, nrg_sub(g, nrg_const(g, 1), heat)));
+        }
+    }
     return nrg_graph_check(g);
 }
 
@@ -297,7 +305,8 @@ static nrg_status plan(nrg_sampler *s) {
     spec.updates = s->up;
     spec.updates_n = s->ups;
     TRY(nrg_plan_make(c, &spec, &s->step));
-    spec = (nrg_plan_spec){.graph = s->graph, .outputs = &s->U, .outputs_n = 1, .batch = s->spec.lanes};
+    nrg_node seen[2] = {s->plain, s->base};
+    spec = (nrg_plan_spec){.graph = s->graph, .outputs = seen, .outputs_n = s->base.i ? 2 : 1, .batch = s->spec.lanes};
     TRY(nrg_plan_make(c, &spec, &s->look));
     TRY(nrg_run_new(c, s->start, threads, &s->run_start));
     TRY(nrg_run_new(c, s->step, threads, &s->run_step));
@@ -389,11 +398,18 @@ nrg_status nrg_chains_go(nrg_chains *s, int64_t n, int64_t steps, uint64_t seed,
     return NRG_OK;
 }
 
-nrg_status nrg_chains_look(nrg_chains *s, int64_t n, uint64_t seed, uint32_t at, void *energy) {
+nrg_status nrg_chains_look(nrg_chains *s, int64_t n, uint64_t seed, uint32_t at, void *energy, void *base) {
     if (nrg_inference_loops(s->inference)) TRY(nrg_inference_go(s->inference, s->store, n, seed, at));
     TRY(nrg_store_bind(s->store, s->graph, s->run_look));
     nrg_run_output(s->run_look, 0, energy);
+    if (s->base.i) nrg_run_output(s->run_look, 1, base);
     return nrg_run_go(s->run_look, n, 1, seed, at);
+}
+
+const char *nrg_chains_biased(const nrg_chains *s) {
+    for (int k = 0; k < s->parts; k++)
+        if (s->part[k].biased) return s->part[k].impl->name;
+    return NULL;
 }
 
 int nrg_chains_vars(const nrg_chains *s, int32_t *var) {

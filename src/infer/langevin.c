@@ -53,6 +53,7 @@ static nrg_status read_knobs(nrg_sampler *s, nrg_sampler_part *p, knobs *k) {
     if (clip) TRY(along(s, clip, 0, clock, &k->clip, &most));
     if (clip) TRY(positive(s, p, "clip", most, false));
     p->temperature = clip ? NAN : sd * sd / h;
+    p->biased = true;
     return NRG_OK;
 }
 

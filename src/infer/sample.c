@@ -22,31 +22,27 @@ void nrg_draws_free(nrg_draws *d) {
 
 // ---- data and weights as the chains see them
 
-static nrg_status see_rows(drawing *s, const char *name, const int64_t *row_of) {
-    const nrg_buffer *b = nrg_store_get(s->store, name);
+static nrg_status see_rows(nrg_arena *a, nrg_store *s, const char *name, int64_t lanes, int64_t each) {
+    const nrg_buffer *b = nrg_store_get(s, name);
     if (!b) return NRG_OK;
     nrg_buffer seen = *b;
-    int64_t *rows = NRG_NEWS(&s->arena, int64_t, s->lanes + 1);
+    int64_t *rows = NRG_NEWS(a, int64_t, lanes + 1);
     if (!rows) return NRG_E098;
-    for (int64_t i = 0; i < s->lanes; i++) rows[i] = b->rows ? b->rows[row_of[i]] : row_of[i];
+    for (int64_t i = 0; i < lanes; i++) rows[i] = b->rows ? b->rows[i / each] : i / each;
     seen.rows = rows;
-    return nrg_store_put(s->store, name, seen);
+    return nrg_store_put(s, name, seen);
 }
 
-static nrg_status open_store(drawing *s, const nrg_store *from) {
+nrg_status nrg_lanes_store(nrg_model *m, nrg_arena *a, const nrg_store *from, int64_t rows, int64_t each, nrg_store **out) {
     char name[256];
-    nrg_model *m = s->model;
-    TRY(nrg_store_new(m->ctx, nrg_store_type(from), &s->store));
-    TRY(nrg_store_share(from, s->store));
-    TRY(nrg_store_hypers(m, s->store));
-    int64_t *row_of = NRG_NEWS(&s->arena, int64_t, s->lanes + 1);
-    if (!row_of) return NRG_E098;
-    for (int64_t i = 0; i < s->lanes; i++) row_of[i] = i / s->spec->chains;
+    TRY(nrg_store_new(m->ctx, nrg_store_type(from), out));
+    TRY(nrg_store_share(from, *out));
+    TRY(nrg_store_hypers(m, *out));
     for (uint32_t v = 0; v < m->vars.n; v++)
-        if (m->vars.at[v].role != NRG_WEIGHT) TRY(see_rows(s, m->vars.at[v].name, row_of));
+        if (m->vars.at[v].role != NRG_WEIGHT) TRY(see_rows(a, *out, m->vars.at[v].name, rows * each, each));
     for (uint32_t d = 0; d < m->dims.n; d++) {
         snprintf(name, sizeof name, "length:%s", m->dims.at[d].name);
-        TRY(see_rows(s, name, row_of));
+        TRY(see_rows(a, *out, name, rows * each, each));
     }
     return NRG_OK;
 }
@@ -68,7 +64,7 @@ static nrg_status drawing_open(drawing *s, nrg_model *m, const nrg_store *from, 
     *s = (drawing){.model = m, .spec = spec, .arena = nrg_arena_make(m->ctx), .lanes = spec->rows * spec->chains};
     s->warmup = steps_of(s);
     s->scored = spec->draws > 1 ? s->warmup : s->warmup / 2; // with one draw a chain nothing follows the warm-up
-    TRY(open_store(s, from));
+    TRY(nrg_lanes_store(m, &s->arena, from, spec->rows, spec->chains, &s->store));
     nrg_chains_spec c = {.vars = spec->vars, .given = spec->given, .lanes = s->lanes, .warmup = s->warmup, .scored = s->scored, .threads = spec->threads};
     TRY(nrg_chains_open(m, s->store, &c, &s->chains));
     return nrg_chains_ids(s->chains, NULL, spec->first, s->lanes);
@@ -91,7 +87,7 @@ static nrg_status lost(drawing *s, int64_t lane, const char *what) {
 
 static nrg_status record(drawing *s, nrg_draws *out, int64_t draw, uint32_t at, void *raw) {
     nrg_dtype type = nrg_store_type(s->store);
-    TRY(nrg_chains_look(s->chains, s->lanes, s->spec->seed, at, raw));
+    TRY(nrg_chains_look(s->chains, s->lanes, s->spec->seed, at, raw, NULL));
     for (int j = 0; j < out->n; j++) {
         const nrg_buffer *b = nrg_store_get(s->store, nrg_chains_state_at(s->chains, j)->name);
         for (int64_t i = 0; i < s->lanes; i++)

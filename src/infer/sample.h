@@ -25,7 +25,9 @@ typedef struct {
     const char *prefix;  // of the states' names in the store: "chain"
     const nrg_expr *from;// where chains start, in place of the statements' own; NULL: theirs
     bool kept;           // chains `from buffer` start where "PREFIX:kept:NAME" says, or anew where "PREFIX:again" is not 0
-    bool heated;         // energies are multiplied by the lane's number in "PREFIX:heat", which the caller sets
+    bool heated;         // U is beta E times the lane's number in "PREFIX:heat", which the caller sets and may change between runs
+    // Heated chains may move from U0 of the variables x, heat 0, to beta E, heat 1: U = heat beta E + (1 - heat) U0. NULL: no U0.
+    nrg_status (*base)(void *ud, nrg_graph *g, const int32_t *var, const nrg_node *x, int n, nrg_node *U0);
     int threads;
     // Binds the given variables' nodes, and those of variables to be drawn where they are in the data; NULL: inputs by their names.
     nrg_status (*bind)(void *ud, nrg_scope *s);
@@ -41,7 +43,9 @@ void nrg_chains_free(nrg_chains *c);
 nrg_status nrg_chains_ids(nrg_chains *c, const int64_t *id, int64_t first, int64_t n);
 nrg_status nrg_chains_start(nrg_chains *c, int64_t n, uint64_t seed, uint32_t step); // all states at their first values
 nrg_status nrg_chains_go(nrg_chains *c, int64_t n, int64_t steps, uint64_t seed, uint32_t *at); // at: counts steps
-nrg_status nrg_chains_look(nrg_chains *c, int64_t n, uint64_t seed, uint32_t at, void *energy); // beta E, of the store's type
+// beta E, and U0 where there is a base (else NULL), whatever the heat; of the store's type.
+nrg_status nrg_chains_look(nrg_chains *c, int64_t n, uint64_t seed, uint32_t at, void *energy, void *base);
+const char *nrg_chains_biased(const nrg_chains *c); // name of a method whose draws are biased by its step; NULL: there is none
 int nrg_chains_vars(const nrg_chains *c, int32_t *var /* [NRG_MAX_VARS] */);    // in the order of the first states
 const nrg_chains_state *nrg_chains_state_at(const nrg_chains *c, int i);         // NULL past the end; the variables first
 // "sample v, h by gibbs   (blocks v | h)", each statement with its reason.
@@ -51,6 +55,8 @@ typedef struct { double acceptance, step, temperature; int64_t diverged; } nrg_c
 void nrg_chains_score_of(const nrg_chains *c, int64_t n, int64_t steps, nrg_chains_score *out);
 
 // ---- sample.c
+// The store as chains see it: `each` lanes for a row of the data, one after the other.
+nrg_status nrg_lanes_store(nrg_model *m, nrg_arena *a, const nrg_store *from, int64_t rows, int64_t each, nrg_store **out);
 typedef struct {
     nrg_vars vars;          // drawn together
     nrg_vars given;         // held at the data; what is neither is eliminated by its own verb

@@ -17,6 +17,7 @@ typedef struct {
     int first, n;                           // places of its variables in the sampler's lists
     const char *accepted, *diverged, *size; // states that the method keeps, or NULL: sums over steps after the warm-up; step size
     double temperature;                     // implied by step and noise; NaN: not known
+    bool biased;                            // by its step: no test of acceptance
 } nrg_sampler_part;
 
 struct nrg_chains {
@@ -41,7 +42,8 @@ struct nrg_chains {
     nrg_node now[NRG_MAX_VARS];  // where they are after the parts built so far
     nrg_node grad[NRG_MAX_VARS]; // of U at x: nrg_sampler_gradient
     bool has_grad;
-    nrg_node U;                  // beta E at x
+    nrg_node U;                  // what is sampled, at x: beta E, perhaps heated; where it is, nothing of it may be kept over steps
+    nrg_node plain, base;        // beta E and U0 at x, without heat
     nrg_node id;                 // number of the chain
     uint32_t randoms;
     NRG_LIST(nrg_chains_state) states;

@@ -48,6 +48,7 @@ static nrg_status build(nrg_sampler *s, nrg_sampler_part *p) {
     }
     for (int j = p->first; j < p->first + p->n; j++) s->now[j] = move[j];
     p->temperature = 1;
+    p->biased = true;
     return nrg_graph_check(g);
 }
 

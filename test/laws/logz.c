@@ -1,0 +1,137 @@
+// Laws of log Z: exact where the structure allows; elsewhere intervals that cover the truth. Intervals are at 95% nominally; over
+// SEEDS seeds a model may miss at most MISSES, which an interval that covers 95% passes with a chance of 1 - 8e-5 (binomial), had
+// the seeds not been fixed.
+#include "infer/logz.h"
+#include "infer_help.h"
+
+enum { SEEDS = 16, MISSES = 5 };
+static const double PI = 3.14159265358979323846;
+
+static nrg_log_z_out measured(fixture *f, const char *vars, const char *given, int64_t rows, double width, uint64_t seed, bool annealed) {
+    nrg_log_z_spec spec = {.rows = rows, .chains = 32, .width = width, .budget = 6000, .seed = seed, .threads = 2, .annealed = annealed};
+    char name[2] = {0};
+    nrg_log_z_out z;
+    for (const char *p = vars; *p; p++) name[0] = *p, spec.vars |= set(f, name);
+    for (const char *p = given; *p; p++) name[0] = *p, spec.given |= set(f, name);
+    ok(f, nrg_log_z_of(f->m, f->s, &spec, &z));
+    return z;
+}
+
+static void exact(const char *text, const char *vars, double truth) {
+    fixture f = load(text, NRG_F64);
+    nrg_log_z_out z = measured(&f, vars, "", 1, 0.1, 1, false);
+    assert_true(z.exact);
+    assert_true(fabs(z.low[0] - truth) < 1e-9 && z.high[0] == z.low[0]);
+    nrg_log_z_out_free(&z);
+    drop(&f);
+}
+
+// The interval of each seed against the truth; its mean width is told.
+static void covers(const char *text, const char *vars, nrg_dtype type, double truth) {
+    fixture f = load(text, type);
+    int missed = 0;
+    double width = 0, off = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        nrg_log_z_out z = measured(&f, vars, "", 1, 0.25, seed, true);
+        assert_false(z.exact);
+        missed += !(z.low[0] <= truth && truth <= z.high[0]);
+        width += (z.high[0] - z.low[0]) / SEEDS;
+        off += (0.5 * (z.high[0] + z.low[0]) - truth) / SEEDS;
+        nrg_log_z_out_free(&z);
+    }
+    print_message("%-60.60s %d of %d missed, mean width %.3f, mean error %.4f\n", strrchr(text, 'E'), missed, SEEDS, width, off);
+    assert_true(missed <= MISSES);
+    assert_true(width < 0.6 && fabs(off) < 0.1);
+    drop(&f);
+}
+
+static void closed_forms(void **state) {
+    (void)state;
+    exact("dim D = 5\npredict x : real[D]\nenergy E(x) = 2 * sq(x - 3)\n", "x", 2.5 * log(2 * PI / 4));
+    exact("hyper beta = 2\ndim D = 5\npredict x : real[D]\nenergy E(x) = 2 * sq(x - 3)\n", "x", 2.5 * log(2 * PI / 8));
+    exact("dim V = 6\npredict s : sign[V]\nenergy E(s) = -0.5 * sum((i, j) in chain(V): s[i] * s[j])\n", "s", log(2) + 5 * log(2 * cosh(0.5)));
+    exact("dim V = 12\npredict b : bit[V]\nenergy E(b) = -sum(b)\n", "b", 12 * log(1 + exp(1)));
+}
+
+static double integral(double (*E)(double), double lo, double hi) {
+    enum { N = 400000 };
+    double sum = 0, h = (hi - lo) / N;
+    for (int i = 0; i < N; i++) sum += exp(-E(lo + (i + 0.5) * h)) * h;
+    return log(sum);
+}
+static double well(double x) { return 3 * (x * x - 1) * (x * x - 1) + 0.3 * x; }
+static double quartic(double x) { return 0.1 * x * x * x * x; }
+
+static void intervals_cover_the_truth(void **state) {
+    (void)state;
+    covers("predict x : real\nenergy E(x) = 3 * sq(sq(x) - 1) + 0.3 * x", "x", NRG_F64, integral(well, -5, 5));
+    covers("predict x : real\nenergy E(x) = 0.1 * sq(sq(x))", "x", NRG_F32, integral(quartic, -9, 9));
+    covers("dim D = 6\npredict x, y : real[D]\nenergy E(x, y) = 0.5 * sq(x - 3) + 2 * sq(y - x)", "xy", NRG_F64,
+           3 * log(2 * PI) + 3 * log(2 * PI / 4));
+    covers("dim D = 4\npredict x : real[D] in 0..\nenergy E(x) = 0.5 * sq(x - 1)", "x", NRG_F64,
+           4 * log(sqrt(2 * PI) * 0.5 * erfc(-1 / sqrt(2))));
+    covers("dim D = 3\npredict x : real[D] in -1..2\nenergy E(x) = sum(x)", "x", NRG_F64, 3 * log(exp(1) - exp(-2)));
+    covers("hyper beta = 2\npredict x : real\nlatent z : bit\nenergy E(x, z) = 0.5 * sq(x - 2 + 4 * z) + log(2) * z\nmarginalize z\n", "x",
+           NRG_F64, log(sqrt(2 * PI / 2) * (1 + 0.25)));
+}
+
+// Each row of the data has a Z of its own.
+static void rows_have_their_own(void **state) {
+    (void)state;
+    fixture f = load("given x : real\npredict y : real\nenergy E(x, y) = exp(x) * sq(y) + 3 * x", NRG_F64);
+    double x[3] = {-1, 0, 2};
+    put_numbers(&f, "x", x, 3);
+    for (int annealed = 0; annealed < 2; annealed++) {
+        nrg_log_z_out z = measured(&f, "y", "x", 3, 0.1, 3, annealed);
+        for (int r = 0; r < 3; r++) {
+            double truth = 0.5 * log(PI / exp(x[r])) - 3 * x[r];
+            double width = z.high[r] - z.low[r]; // about four deviations: one more on each side
+            assert_true(z.low[r] - width <= truth + 1e-9 && truth <= z.high[r] + width + 1e-9 && width < 0.2);
+        }
+        assert_int_equal(z.exact, !annealed);
+        nrg_log_z_out_free(&z);
+    }
+    drop(&f);
+}
+
+static void threads_change_no_bit(void **state) {
+    (void)state;
+    fixture f = load("dim D = 3\npredict x : real[D]\nenergy E(x) = sq(sq(x))", NRG_F32);
+    nrg_log_z_spec spec = {.vars = set(&f, "x"), .rows = 1, .chains = 64, .width = 1, .budget = 100, .seed = 2, .threads = 1};
+    nrg_log_z_out one, two;
+    ok(&f, nrg_log_z_of(f.m, f.s, &spec, &one));
+    spec.threads = 4;
+    ok(&f, nrg_log_z_of(f.m, f.s, &spec, &two));
+    assert_memory_equal(one.low, two.low, sizeof(double));
+    assert_memory_equal(one.high, two.high, sizeof(double));
+    nrg_log_z_out_free(&one);
+    nrg_log_z_out_free(&two);
+    drop(&f);
+}
+
+static void refusals(void **state) {
+    (void)state;
+    static const struct { const char *text; nrg_status want; } rows[] = {
+        {"predict x : real\nenergy E(x) = sq(sq(x))\nsample x by langevin", NRG_E026},
+        {"predict x : real\nenergy E(x) = sq(sq(x))\nsample x by underdamped", NRG_E026},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fixture f = load(rows[i].text, NRG_F64);
+        nrg_log_z_spec spec = {.vars = set(&f, "x"), .rows = 1, .chains = 8, .width = 1, .budget = 100, .threads = 1};
+        nrg_log_z_out z;
+        assert_int_equal(nrg_log_z_of(f.m, f.s, &spec, &z), rows[i].want);
+        nrg_log_z_out_free(&z);
+        drop(&f);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(closed_forms),
+        cmocka_unit_test(intervals_cover_the_truth),
+        cmocka_unit_test(rows_have_their_own),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
