@@ -152,6 +152,10 @@ static size_t scratch_size(const nrg_plan *p) {
     size_t most = NRG_SCRATCH_FLOATS * p->real;
     for (uint32_t i = 0; i < p->steps.n; i++) {
         const nrg_work *s = &p->steps.at[i];
+        if (s->kind == NRG_STEP_conv) {
+            size_t one = (NRG_CONV_FLOATS + (size_t)((const nrg_conv_step *)s->detail)->grid.size) * p->real;
+            if (one > most) most = one;
+        }
         if (s->kind != NRG_STEP_dense && s->kind != NRG_STEP_trisolve) continue;
         const nrg_dense_step *d = s->detail;
         size_t need = (size_t)(d->n * d->n + d->n * d->m) * p->real + (size_t)d->n * 16 + 4096;

@@ -157,6 +157,26 @@ static void conv_sizes(const nrg_node_info *v, const nrg_node_info *a, const nrg
     d->stride = v->par.conv.stride, d->pad_h = v->par.conv.pad_h, d->pad_w = v->par.conv.pad_w;
 }
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+// The picture that is read: the image, or for convx the answer, whose taps go backwards.
+static void conv_grid(nrg_conv_step *d) {
+    int64_t s = d->stride, down = d->h > 0 ? (d->h - 1) / s : 0, right = d->w > 0 ? (d->w - 1) / s : 0; // steps of a filter
+    nrg_grid *g = &d->grid;
+    if (d->op == NRG_OP_convx)
+        *g = (nrg_grid){.planes = d->F, .H = d->P, .W = d->Q, .s = 1, .top = down, .left = right, .ny = 1, .nx = 1,
+                        .h = (d->H - 1 + d->pad_h) / s + 1 + down, .w = (d->W - 1 + d->pad_w) / s + 1 + right};
+    else
+        *g = (nrg_grid){.planes = d->C, .H = d->H, .W = d->W, .s = s, .top = d->pad_h, .left = d->pad_w, .ny = least(s, d->h),
+                        .nx = least(s, d->w), .h = d->P + down, .w = d->Q + right};
+    g->plane = g->ny * g->nx * g->h * g->w, g->size = g->planes * g->plane;
+}
+
+// Gradients to filters are made with the filters as the last axis, where the columns of the product lie side by side.
+static void filters_last(const nrg_conv_step *d, nrg_view *y) {
+    y->event[0] = 1, y->event[3] = d->F, y->event[2] = d->w * d->F, y->event[1] = d->h * d->w * d->F;
+}
+
 nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
     nrg_plan *p = w->p;
     const nrg_node_info *v = info(w, n), *a = info(w, v->in[0]), *b = info(w, v->in[1]);
@@ -174,6 +194,8 @@ nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
     } else TRY(nrg_plan_buffer(w, n, &y));
     d->op = v->op, d->a = at(x), d->b = at(z), d->buf = lanes ? lanes : y->buf;
     conv_sizes(v, a, b, d);
+    conv_grid(d);
+    if (v->op == NRG_OP_convw) filters_last(d, y);
     for (int i = 0; i < NRG_MAX_LEADS; i++) {
         bool ia = a->leads >> i & 1, ib = b->leads >> i & 1, gone = v->op == NRG_OP_convw && (v->par.conv.leads >> i & 1);
         if (!ia && !ib) continue;

@@ -25,7 +25,8 @@ enum {
     NRG_BLOCK = 1024,
     NRG_LARGE = 4096,
 #endif
-    NRG_SCRATCH_FLOATS = 200704 // numbers a thread needs beside its slice: packed tiles, registers
+    NRG_SCRATCH_FLOATS = 200704, // numbers a thread needs beside its slice: packed tiles, registers
+    NRG_CONV_FLOATS = 81920      // those of a convolution beside the pictures that it reads
 };
 
 typedef enum { NRG_AT_INPUT, NRG_AT_ONCE, NRG_AT_SLICE, NRG_AT_BATCH, NRG_AT_LANES, NRG_AT_BLOCK } nrg_place;
@@ -158,13 +159,22 @@ typedef struct {
     bool deferred;    // runs over a whole block of slices, threads share it
 } nrg_matmul_step;
 
+// A picture with its border of zeros, as ny x nx pictures: one of each s-th row and column that is read. In it the offset of a
+// number is the sum of one of the tap of the filter and one of the position.
+typedef struct {
+    int64_t planes, H, W;             // what is copied in
+    int64_t s, top, left, ny, nx;     // zeros before; pictures
+    int64_t h, w, plane, size;        // of one picture; numbers of a channel and of all
+} nrg_grid;
+
 typedef struct {
     nrg_op op;
     nrg_at a, b;
     uint32_t buf;
     nrg_dims loop, inner; // loop: filters or targets change; inner: columns (conv, convx), summed (convw)
-    int64_t C, H, W, F, h, w, P, Q; // image [C,H,W], filters [F,C,h,w], result of conv [F,P,Q]
+    int64_t C, H, W, F, h, w, P, Q; // image [C,H,W], filters [F,C,h,w] (convw: [C,h,w,F]), result of conv [F,P,Q]
     int stride, pad_h, pad_w;
+    nrg_grid grid;        // of a
     bool lanes;
 } nrg_conv_step;
 

@@ -334,6 +334,50 @@ static void bits_alone_and_in_a_batch(void **state) {
     bits_of_one(NRG_F64);
 }
 
+// Two convolutions, the second with stride 2, more images than are worked on together: as ref, and the same bits for any threads,
+// instruction set and place in a batch.
+static void convolutions(nrg_dtype type, double tol) {
+    enum { N = 150, SIZE = 3 * 11 * 10, OUTS = 4 };
+    nrg_graph *g;
+    GO(nrg_graph_new(C, type, &g));
+    nrg_node x = nrg_input(g, "x", NRG_SAMPLE, nrg_shape_of(3, (int64_t[]){3, 11, 10}));
+    nrg_node a = nrg_input(g, "a", 0, nrg_shape_of(4, (int64_t[]){7, 3, 5, 4})), b = nrg_input(g, "b", 0, nrg_shape_of(4, (int64_t[]){20, 7, 3, 3}));
+    nrg_node h = nrg_tanh(g, nrg_conv(g, x, a, 1, 2, 1)), y = nrg_sum_all(g, nrg_square(g, nrg_conv(g, h, b, 2, 1, 1)));
+    nrg_node nodes[OUTS] = {y}, wrt[3] = {x, a, b};
+    GO(nrg_grad(g, nrg_reduce(g, NRG_OP_sum, y, 0, NRG_SAMPLE, false), NRG_BAD, wrt, 3, nodes + 1));
+    int64_t count[3] = {N * SIZE, 7 * 3 * 5 * 4, 20 * 7 * 3 * 3};
+    double *v[3], *want[OUTS];
+    for (int i = 0; i < 3; i++) v[i] = random_numbers(count[i], 0.3, 5u + (uint32_t)i);
+    for (int i = 0; i < OUTS; i++) want[i] = malloc(((size_t)size_of(g, nodes[i], N) + 1) * sizeof(double));
+    GO(nrg_ref_eval(C, g, N, (const double *const *)v, 7, 3, nodes, OUTS, want));
+    double **all = run_nodes(g, nodes, OUTS, v, count, 3, N, (how){.slice = 128});
+    for (int i = 0; i < OUTS; i++)
+        for (int64_t j = 0; j < size_of(g, nodes[i], N); j++)
+            if (!close_enough(all[i][j], want[i][j], tol)) fail_msg("output %d, number %d: %g, ref has %g", i, (int)j, all[i][j], want[i][j]);
+    for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_AVX512; level++) {
+        if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
+        double **got = run_nodes(g, nodes, OUTS, v, count, 3, N, (how){.slice = 128, .threads = level, .level = (nrg_cpu_level)level});
+        same_bits(all, got, g, nodes, OUTS, N, nrg_cpu_kernels((nrg_cpu_level)level)->name);
+        free_all(got, OUTS);
+    }
+    for (int64_t i = 0; i < N; i += 37) {
+        double *one[3] = {v[0] + i * SIZE, v[1], v[2]};
+        double **got = run_nodes(g, nodes, 2, one, (int64_t[]){SIZE, count[1], count[2]}, 3, 1, (how){0});
+        assert_memory_equal(got[0], all[0] + i, sizeof(double));
+        assert_memory_equal(got[1], all[1] + i * SIZE, SIZE * sizeof(double));
+        free_all(got, 2);
+    }
+    free_all(all, OUTS);
+    for (int i = 0; i < OUTS; i++) free(want[i]);
+    for (int i = 0; i < 3; i++) free(v[i]);
+    nrg_graph_free(g);
+}
+static void bits_of_convolutions(void **state) {
+    (void)state;
+    convolutions(NRG_F64, 1e-11);
+    convolutions(NRG_F32, 2e-4);
+}
+
 static void copy_bits(const test_case *t, void *ud) { // every row, on every instruction set
     nrg_dtype type = nrg_graph_type(t->g);
     int *failed = ud;
@@ -424,6 +468,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(mlp_gradient, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_threads_and_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_alone_and_in_a_batch, setup, teardown),
+        cmocka_unit_test_setup_teardown(bits_of_convolutions, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_every_row, setup, teardown),
         cmocka_unit_test_setup_teardown(elementary_functions, setup, teardown),
     };

@@ -12,7 +12,9 @@ enum {
     MC = 240, KC = 256, // rows (whole pairs of tiles) and summed terms of a block
     PANELS = 131072,    // numbers of packed panels kept at once; with MC * KC and a tile it fits NRG_SCRATCH_FLOATS
 #endif
+    IMAGES = 64, // of a convolution that are worked on together, at most
 };
+typedef enum { ROWS, TERMS, COLUMNS } side;
 
 #define T float
 #define F(name) name##_f32
