@@ -68,6 +68,22 @@ static bool relation(const char *op, double a, double b) {
     return nrg_same(op, "==") ? a == b : a != b;
 }
 
+// As training sees it at its end (W106), on the rows of these data.
+static nrg_status collapsed(checker *c, const nrg_expr *e, bool *out) {
+    nrg_collapse found;
+    if (!c->v->bound) {
+        c->odd = e;
+        return NRG_OK;
+    }
+    TRY(nrg_collapse_measure(c->m->model, c->m->store, c->v->bound, NULL, c->v->rows, c->m->threads, &found));
+    if (!found.known) c->odd = e;
+    else
+        nrg_text_put(c->said, "%sright and wrong answers differ by %.3g in energy, at fresh weights by %.3g", c->said->n ? ", " : "",
+                     found.spread, found.fresh);
+    *out = found.collapsed;
+    return NRG_OK;
+}
+
 static bool is_relation(const char *op) { return op && strchr("<>=!", *op) != NULL; }
 
 static nrg_status truth(checker *c, const nrg_expr *e, bool *out) {
@@ -92,6 +108,7 @@ static nrg_status truth(checker *c, const nrg_expr *e, bool *out) {
         nrg_text_put(c->said, "%s%.9g %s %.9g", c->said->n ? ", " : "", x, e->op, y);
         return NRG_OK;
     }
+    if (e->kind == NRG_X_NAME && nrg_same(e->text, "collapsed")) return collapsed(c, e, out);
     c->odd = e;
     return NRG_OK;
 }
@@ -116,9 +133,11 @@ nrg_status nrg_ebm_expect(nrg_ebm *m, const nrg_table *data, int i, int *verdict
     nrg_expr_print(m->model, e, &m->said);
     *verdict = c.odd ? -1 : holds;
     if (c.odd) {
+        bool flat = c.odd->kind == NRG_X_NAME && nrg_same(c.odd->text, "collapsed");
         nrg_text_put(&m->said, "   (cannot be checked: '");
         nrg_expr_print(m->model, c.odd, &m->said);
-        nrg_text_put(&m->said, "' is not a number or a comparison)");
+        nrg_text_put(&m->said, flat ? "' needs data with right answers, so that wrong ones can be tried)"
+                                    : "' is not a number or a comparison)");
     } else if (m->more.n) {
         nrg_text_put(&m->said, "   (%s)", m->more.at);
     }

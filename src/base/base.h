@@ -77,6 +77,7 @@ nrg_status nrg_fail(nrg_ctx *c, nrg_status s, nrg_span at, const char *fmt, ...)
 void nrg_warn(nrg_ctx *c, nrg_status s, nrg_span at, const char *fmt, ...) NRG_PRINTF(4, 5);
 void nrg_fact(nrg_ctx *c, const char *fmt, ...) NRG_PRINTF(2, 3); // a `=` line of the last message
 void nrg_help(nrg_ctx *c, const char *fmt, ...) NRG_PRINTF(2, 3); // the `help:` line of the last message
+void nrg_diag_cut(nrg_ctx *c, int n); // forgets messages n, n + 1 ...: of something that was only tried
 nrg_span nrg_diag_span(const nrg_ctx *c, int i);
 // The message as LANGUAGE.md section 5 shows it: place, code, sentence, line with carets, facts, help.
 void nrg_diag_print(const nrg_ctx *c, int i, nrg_text *out);

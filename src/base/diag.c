@@ -222,6 +222,11 @@ void nrg_diag_clear(nrg_ctx *c) {
     c->refused = false;
 }
 
+void nrg_diag_cut(nrg_ctx *c, int n) {
+    while (c->n > n) entry_free(c, c->entries[--c->n]);
+    c->last = -1;
+}
+
 void nrg_diag_drop(nrg_ctx *c) {
     nrg_diag_clear(c);
     nrg_mem(c, c->entries, (size_t)c->cap * sizeof *c->entries, 0);

@@ -171,6 +171,7 @@ struct nrg_trainer {
     size_t best_bytes;
     bool best_fresh, stopped;     // best_fresh: not on disk yet
     double first_step;            // steps done before this session
+    nrg_collapse collapse;        // as last looked at
     nrg_progress_fn fn;
     void *ud;
 };
@@ -185,6 +186,10 @@ void nrg_team_put(nrg_trainer *t, const nrg_team *gr, const double *w);
 nrg_status nrg_step_build(nrg_trainer *t);
 nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n);
 nrg_status nrg_diverged(nrg_trainer *t, nrg_program *p, int64_t n);
+
+// ---- collapse.c
+nrg_status nrg_collapse_watch(nrg_trainer *t); // at the end of an epoch
+nrg_status nrg_collapse_end(nrg_trainer *t);   // at the end of the run: W106
 
 // ---- rundir.c: files of a run
 nrg_status nrg_run_open(nrg_trainer *t);

@@ -120,6 +120,10 @@ static nrg_status describe(nrg_trainer *t, const char *status) {
                  (long long)t->batch, (long long)t->epochs, (long long)t->epoch, (long long)t->total);
     nrg_text_put(&j, ",\n  \"seconds\": %.3f", t->seconds + nrg_clock() - t->started);
     if (isfinite(t->best_loss)) nrg_text_put(&j, ",\n  \"best_loss\": %.9g", t->best_loss);
+    if (t->collapse.known)
+        nrg_text_put(&j, ",\n  \"collapse\": {\"collapsed\": %s, \"epoch\": %lld, \"spread\": %.9g, \"fresh\": %.9g, \"above\": %.9g}",
+                     t->collapse.collapsed ? "true" : "false", (long long)t->collapse.epoch, t->collapse.spread, t->collapse.fresh,
+                     t->collapse.above);
     nrg_text_put(&j, ",\n  \"hypers\": {");
     for (uint32_t i = 0; i < t->m->hypers.n; i++) {
         const nrg_hyper *h = &t->m->hypers.at[i];

@@ -295,6 +295,7 @@ static nrg_status end_epoch(nrg_trainer *t) {
     t->sums = (nrg_sums){0};
     t->epoch++;
     t->at = 0;
+    TRY(nrg_collapse_watch(t));
     TRY(nrg_run_log(t, &p));
     show(t, &p);
     return due(t, true) ? checkpoint(t) : NRG_OK;
@@ -366,6 +367,7 @@ nrg_status nrg_trainer_go(nrg_trainer *t, nrg_progress_fn fn, void *ud) {
     TRY(nrg_run_begin(t));
     nrg_status s = loop(t);
     if (s == NRG_E080 && write_best(t) == NRG_OK) (void)nrg_run_save_weights(t); // the story is already told; what was good stays
+    if (s == NRG_OK) s = nrg_collapse_end(t);
     nrg_status end = nrg_run_end(t, s);
     t->seconds += nrg_clock() - t->started;
     return s != NRG_OK ? s : end;

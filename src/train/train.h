@@ -33,6 +33,20 @@ nrg_status nrg_bound_values(const nrg_bound *b, nrg_store *store, nrg_vars vars,
 // Numbers of one variable for n rows as double, [n, event].
 nrg_status nrg_bound_numbers(const nrg_bound *b, nrg_store *store, int32_t var, const int64_t *rows, int64_t n, double *to);
 
+// ---- collapse.c: has training made the energy the same for every answer?
+typedef struct {
+    bool known;             // false: there are no wrong answers to compare with
+    bool collapsed;
+    double spread, fresh;   // root mean square of F(wrong) - F(right), now and at fresh weights
+    double above;           // share of the wrong answers that lie above the right one
+    double loss, flat_loss; // at these energies, and the least that a flat energy has; NaN: the loss has no plane
+    int64_t rows, answers;  // samples looked at, wrong answers for each
+    uint32_t learn;         // the statement at fault
+    int64_t epoch, since;   // while training: when this was measured; since which look it is collapsed
+} nrg_collapse;
+nrg_status nrg_collapse_measure(nrg_model *m, const nrg_store *store, const nrg_bound *data, const int64_t *rows, int64_t n,
+                                int threads, nrg_collapse *out);
+
 // ---- train.c
 typedef struct nrg_trainer nrg_trainer; // options and progress: nrg.h
 nrg_status nrg_trainer_new(nrg_model *m, const nrg_table *table, const nrg_train_options *o, nrg_trainer **out);
