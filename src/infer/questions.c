@@ -68,7 +68,7 @@ static taught by_statement(const nrg_model *m, const nrg_learn *l, int32_t v) {
         if (a->kind != NRG_POS) contrast = true;
         if (a->data & one) seen = true;
         if (!(a->over & one) || a->kind == NRG_POS) continue;
-        if (a->kind == NRG_FREE) return DENSITY;
+        if (a->kind == NRG_FREE || a->kind > NRG_COUNT) return DENSITY;
         best = ORDER;
     }
     if (best != NOTHING || !seen || !absolute) return best;

@@ -10,6 +10,7 @@ typedef struct {
     nrg_span span;        // of the loss that is being expanded
     const nrg_expr *call; // its call, for arguments; NULL outside a row
     const char *args;     // its row's arguments
+    bool named;           // they go by their names only: the places are those of variables
     nrg_vars on, given;   // nll(on | given)
 } expansion;
 
@@ -20,14 +21,13 @@ static nrg_vars not_latent(const nrg_model *m) {
 }
 
 static bool same_atom(const nrg_atom *a, const nrg_atom *b) {
-    return a->kind == b->kind && a->data == b->data && a->over == b->over;
+    return a->kind == b->kind && a->data == b->data && a->over == b->over && !a->arg && !b->arg;
 }
 
-static nrg_expr *atom(expansion *x, nrg_atom_kind kind) {
+static nrg_expr *atom(expansion *x, nrg_atom_kind kind, const nrg_expr *arg) {
     nrg_model *m = x->k->m;
-    nrg_atom a = {.kind = kind,
-                  .data = kind == NRG_POS ? x->on | x->given : x->given,
-                  .over = kind == NRG_POS ? 0 : x->on};
+    bool at_data = kind == NRG_POS || kind > NRG_COUNT;
+    nrg_atom a = {.kind = kind, .data = at_data ? x->on | x->given : x->given, .over = kind == NRG_POS ? 0 : x->on, .arg = arg};
     uint32_t i = 0;
     while (i < x->l->atoms.n && !same_atom(&x->l->atoms.at[i], &a)) i++;
     if (i == x->l->atoms.n && NRG_PUSH(&m->arena, x->l->atoms, a)) return NULL;
@@ -53,10 +53,10 @@ static nrg_expr *copy(expansion *x, const nrg_expr *e) {
     return n;
 }
 
-static int atom_kind(const char *s) {
-    static const char *const words[] = {"pos", "neg", "lowest", "free", "negatives"};
-    for (int i = 0; i < 5; i++)
-        if (nrg_same(words[i], s)) return i;
+// Those of criteria are words of the table's rows only.
+static int atom_kind(const expansion *x, const char *s) {
+    for (int i = 0; i < (x->args ? NRG_ATOM_COUNT : NRG_COUNT + 1); i++)
+        if (nrg_same(nrg_atom_names[i], s)) return i;
     return -1;
 }
 
@@ -69,7 +69,7 @@ static nrg_expr *argument(expansion *x, const char *name, bool *is) {
     for (int i = 0; x->args && nrg_arg_at(x->args, i, word, sizeof word, &value, &n); i++) {
         if (!nrg_same(word, name)) continue;
         *is = true;
-        const nrg_expr *given = nrg_call_arg(x->call, name, i);
+        const nrg_expr *given = nrg_call_arg(x->call, name, x->named ? NRG_MAX_HEIGHT : i);
         char *text =
             given ? NULL
                   : nrg_arena_copy(&x->k->m->arena, value ? value : "0", value ? (size_t)n : 1);
@@ -136,24 +136,37 @@ static nrg_status cond_sets(expansion *x, const nrg_expr *call) {
 
 // ---- the tree ----
 
+// What follows the variables in the brackets of a loss such as denoising(x, sd=0.1). beta and the like belong to the file.
+static nrg_status named_args(checker *k, const nrg_expr *e, const nrg_loss_row *row) {
+    char word[40];
+    const char *value;
+    int n;
+    for (uint32_t j = 1; e->kind == NRG_X_CALL && j < e->n; j++) {
+        const char *its = e->names ? e->names[j] : NULL;
+        bool is = e->kid[j]->kind == NRG_X_COND;
+        for (int i = 0; its && nrg_arg_at(row->args + 4, i, word, sizeof word, &value, &n); i++) is = is || nrg_same(word, its);
+        if (is) continue;
+        nrg_status s = nrg_fail(k->c, NRG_E011, e->kid[j]->span, "unknown argument '%s' of %s", its ? its : "?", row->name);
+        if (row->args[4]) nrg_fact(k->c, "arguments:%s", row->args + 4);
+        return s;
+    }
+    return NRG_OK;
+}
+
 // A library loss by name, with or without arguments.
 static nrg_expr *library(expansion *x, const nrg_expr *e, const nrg_loss_row *row) {
     checker *k = x->k;
     const nrg_expr *head = e->kind == NRG_X_CALL ? e->kid[0] : e;
-    bool cond = nrg_same(row->args, "cond");
+    bool cond = strncmp(row->args, "cond", 4) == 0;
     expansion in = {.k = k,
                     .l = x->l,
                     .span = head->span,
                     .call = e,
-                    .args = cond ? "" : row->args,
+                    .args = cond ? row->args + 4 : row->args,
+                    .named = cond,
                     .on = x->on,
                     .given = x->given};
-    if (cond && cond_sets(&in, e)) return NULL;
-    if (cond && e->kind == NRG_X_CALL && e->n > 2) { // beta and the like belong to the file
-        nrg_fail(k->c, NRG_E011, e->kid[2]->span, "unknown argument '%s' of %s",
-                 e->names && e->names[2] ? e->names[2] : "?", row->name);
-        return NULL;
-    }
+    if (cond && (cond_sets(&in, e) || named_args(k, e, row))) return NULL;
     if (!cond && nrg_check_args(k, e, row->args, row->name, 0, SEE_VARS | SEE_ATOMS)) return NULL;
     nrg_expr *body = nrg_parse_row(k->m, row->expr);
     return body ? expand(&in, body) : NULL;
@@ -167,8 +180,12 @@ static nrg_expr *expand(expansion *x, const nrg_expr *e) {
                                       nrg_names_find(x->k, head->text, NULL) < N_LAYER;
         nrg_expr *a = e == head ? argument(x, head->text, &is) : (is = false, NULL);
         if (is) return a;
-        if (e == head && !user && atom_kind(head->text) >= 0)
-            return atom(x, (nrg_atom_kind)atom_kind(head->text));
+        int kind = user ? -1 : atom_kind(x, head->text);
+        if (e == head && kind >= 0) return atom(x, (nrg_atom_kind)kind, NULL);
+        if (kind > NRG_COUNT && e->n == 2) {
+            const nrg_expr *arg = expand(x, e->kid[1]);
+            return arg ? atom(x, (nrg_atom_kind)kind, arg) : NULL;
+        }
         const nrg_loss_row *row = user || x->args ? NULL : nrg_loss_find(head->text);
         if (row) return library(x, e, row);
     }

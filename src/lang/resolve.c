@@ -14,8 +14,7 @@ static const char *const reductions[] = {"sum",     "max",  "min",    "mean",   
 static const char *const data_words[] = {"whiten",    "standardise", "standardize", "augment",
                                          "skipgrams", "reshape",     "rows",        NULL};
 static const char *const loss_words[] = {
-    "energy_l2", "score_matching", "denoising", "nce", "infonce", "l2",
-    "l1",        "rkhs",           "hamming",   NULL};
+    "infonce", "l2", "l1", "rkhs", "hamming", NULL};
 
 static nrg_status name(checker *k, const nrg_expr *e, unsigned see) {
     int32_t at;

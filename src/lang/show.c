@@ -157,16 +157,15 @@ static const char *source_of(const nrg_model *m, const nrg_learn *l, nrg_vars ov
 }
 
 static void atoms(const nrg_model *m, const nrg_learn *l, nrg_text *out) {
-    static const char *const words[] = {"pos", "neg", "lowest", "free", "negatives"};
     for (uint32_t i = 0; i < l->atoms.n; i++) {
         const nrg_atom *a = &l->atoms.at[i];
         head("", out);
-        nrg_text_put(out, "#%u = %s: ", i, words[a->kind]);
+        nrg_text_put(out, "#%u = %s: ", i, nrg_atom_names[a->kind]);
         if (a->data) set(m, a->data, out);
         nrg_text_put(out, a->data ? " from the data" : "nothing from the data");
         if (a->over) {
             static const char *const how[] = {"", "from", "lowest over", "all", "as many as neg has for"};
-            nrg_text_put(out, ", %s ", how[a->kind]);
+            nrg_text_put(out, ", %s ", a->kind <= NRG_COUNT ? how[a->kind] : "with respect to");
             if (a->kind == NRG_NEG) {
                 if (l->against)
                     nrg_expr_print(m, l->against, out);

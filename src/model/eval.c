@@ -295,7 +295,13 @@ static nrg_status transpose_value(nrg_scope *s, const nrg_expr *e, nrg_value *ou
 static nrg_status atom_value(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
     uint32_t i = (uint32_t)e->number;
     out->type = nrg_type_of(NRG_REAL, 0, NULL);
-    if (i < s->atoms.n) return out->node = s->atoms.at[i], NRG_OK;
+    if (i < s->atoms.n) {
+        const nrg_shape *shape = &nrg_graph_node(s->g, s->atoms.at[i])->shape; // of criteria: a vector
+        nrg_axis axis[NRG_MAX_RANK];
+        for (int32_t k = 0; k < shape->rank; k++) axis[k] = (nrg_axis){.dim = -1, .size = shape->dim[k]};
+        out->type = nrg_type_of(NRG_REAL, shape->rank, axis);
+        return out->node = s->atoms.at[i], NRG_OK;
+    }
     if (s->check) return out->node = nrg_stand_in(s, &out->type), NRG_OK;
     TRY(nrg_graph_check(s->g));
     return nrg_fail(s->c, NRG_E099, e->span, "this part of a loss has no value here");

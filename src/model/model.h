@@ -153,11 +153,18 @@ typedef struct {
 
 // What a loss reads. pos: F at the data. neg: F at the `against` points. lowest: min over `over`. free: -1/beta log sum over `over`.
 // count: how many wrong answers neg stands for.
-typedef enum { NRG_POS, NRG_NEG, NRG_LOWEST, NRG_FREE, NRG_COUNT } nrg_atom_kind;
+// The others are read by criteria only (criteria.def), at the data and with respect to `over`: the gradient of beta F; the trace of its
+// second derivatives, and that along random directions; beta (F - F with one entry flipped) for each entry; noise less sd times the gradient
+// at data with that noise; beta F + log(k q) at the data and at k draws of a noise density q fitted to the data.
+typedef enum {
+    NRG_POS, NRG_NEG, NRG_LOWEST, NRG_FREE, NRG_COUNT, NRG_SLOPE, NRG_BEND, NRG_SLICE, NRG_FLIPS, NRG_BLUR, NRG_ABOVE, NRG_BELOW, NRG_ATOM_COUNT
+} nrg_atom_kind;
+extern const char *const nrg_atom_names[NRG_ATOM_COUNT];
 typedef struct {
     nrg_atom_kind kind;
     nrg_vars data; // variables held at the data
     nrg_vars over; // variables minimised or summed over (neg: those taken from `against`); the rest is eliminated by its own verb
+    const nrg_expr *arg; // of a criterion's atom, or NULL
 } nrg_atom;
 typedef struct {
     nrg_expr *expr;    // library losses expanded; atoms are NRG_X_ATOM

@@ -9,6 +9,8 @@ static const nrg_method_row methods[] = {
 static const nrg_loss_row losses[] = {
 #define NRG_LOSS(name, args, expr, doc) {#name, args, expr, doc},
 #include "model/losses.def"
+#define NRG_LOSS(name, args, expr, doc) {#name, args, expr, doc},
+#include "model/criteria.def"
 };
 static const nrg_optimizer_row optimizers[] = {
 #define NRG_OPTIMIZER(name, args, doc) {#name, args, doc},
@@ -23,11 +25,15 @@ const char *const nrg_method_names[] = {
 const char *const nrg_loss_names[] = {
 #define NRG_LOSS(name, args, expr, doc) #name,
 #include "model/losses.def"
+#define NRG_LOSS(name, args, expr, doc) #name,
+#include "model/criteria.def"
     NULL};
 const char *const nrg_optimizer_names[] = {
 #define NRG_OPTIMIZER(name, args, doc) #name,
 #include "model/optimizers.def"
     NULL};
+
+const char *const nrg_atom_names[NRG_ATOM_COUNT] = {"pos", "neg", "lowest", "free", "negatives", "slope", "bend", "slice", "flips", "blur", "above", "below"};
 
 enum { LOSSES = sizeof losses / sizeof *losses };
 

@@ -72,6 +72,10 @@ nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, u
 double nrg_draws_age(const nrg_drawing *d);                             // mean number of steps of a chain since its start
 nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out);
 
+// ---- criteria.c: atoms that read slopes, curvature, neighbours or noise
+bool nrg_criteria_draw(const nrg_model *m); // some atom needs random numbers of its rows
+nrg_status nrg_criterion(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, nrg_node *out);
+
 // ---- loss.c: the learn statements over one batch
 enum { NRG_SEEN_POS, NRG_SEEN_NEG, NRG_SEEN_FREE, NRG_SEEN_COUNT };
 typedef struct {

@@ -70,6 +70,7 @@ static nrg_status atom(nrg_program *p, nrg_model *m, uint32_t learn, const nrg_a
     case NRG_FREE: return nrg_infer_energy(p->inf, a->data, a->over, NRG_MARGINALIZE, out, NULL);
     case NRG_NEG:
     case NRG_COUNT: break; // against.c
+    default: break;        // criteria.c
     }
     return NRG_OK;
 }
@@ -84,6 +85,7 @@ static nrg_status fresh(nrg_program *p, const nrg_bound *b, nrg_model *m) {
 static void see(nrg_program *p, const nrg_atom *a, nrg_node node, bool draws, nrg_loss *out) {
     static const int place[] = {
         [NRG_POS] = NRG_SEEN_POS, [NRG_NEG] = NRG_SEEN_NEG, [NRG_LOWEST] = NRG_SEEN_FREE, [NRG_FREE] = NRG_SEEN_FREE, [NRG_COUNT] = NRG_SEEN_NEG};
+    if (a->kind > NRG_COUNT) return;
     nrg_node *to = &out->seen[draws ? NRG_SEEN_NEG : place[a->kind]];
     if (!to->i && nrg_graph_node(p->g, node)->leads == NRG_SAMPLE)
         *to = nrg_reduce(p->g, NRG_OP_sum, node, 0, NRG_SAMPLE, false);
@@ -167,7 +169,8 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_stor
         TRY(fresh(p, b, m));
         nrg_graph_span(p->g, l->span);
         bool draws = nrg_draws_wanted(m, &l->atoms.at[k]);
-        if (draws) TRY(at_draws(p, b, m, store, i, &l->atoms.at[k], &atoms[k]));
+        if (l->atoms.at[k].kind > NRG_COUNT) TRY(nrg_criterion(p, b, store, i, &l->atoms.at[k], &atoms[k]));
+        else if (draws) TRY(at_draws(p, b, m, store, i, &l->atoms.at[k], &atoms[k]));
         else TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
         see(p, &l->atoms.at[k], atoms[k], draws, out);
     }

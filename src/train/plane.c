@@ -55,6 +55,7 @@ static nrg_status build(nrg_plane *p, nrg_model *m, const nrg_learn *l) {
         case NRG_LOWEST: atoms[k] = nrg_min(p->g, pos, neg); break;
         case NRG_FREE: atoms[k] = two_free(p->g, pos, neg, beta); break;
         case NRG_COUNT: atoms[k] = nrg_const(p->g, 1); break;
+        default: return nrg_fail(m->ctx, NRG_E071, l->span, "a criterion that reads more than energies has no plane");
         }
     nrg_scope_atoms(p->scope, atoms, l->atoms.n);
     TRY(add_terms(p, l->expr, 1, &sum));
