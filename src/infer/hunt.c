@@ -43,6 +43,20 @@ static nrg_node draw(nrg_inference *in, const hunt *h, nrg_random_kind kind, int
     return nrg_random(in->graph, nrg_iota_lead(in->graph, h->starts), kind, purpose, s);
 }
 
+static nrg_node fraction(nrg_graph *g, nrg_node x) { return nrg_sub(g, x, nrg_floor(g, x)); }
+
+// Even over the box whatever the number of starts: multiples of irrational numbers, one for each coordinate, from a random place.
+static nrg_node even(nrg_inference *in, const hunt *h, int k, nrg_shape s) {
+    nrg_graph *g = in->graph;
+    const nrg_domain *d = &in->model->vars.at[h->var[k]].domain;
+    nrg_node place = nrg_add(g, nrg_iota(g, nrg_shape_count(&s)), nrg_const(g, 1 + 7 * k));
+    nrg_node pace = nrg_reshape(g, fraction(g, nrg_mul(g, place, nrg_const(g, 0.61803398875))), s);
+    uint32_t purpose = NRG_FOR_DATA + 16u * (4u * (uint32_t)(h->var[k] + 1) + 2);
+    nrg_node from = nrg_random(g, nrg_const(g, 0), NRG_RANDOM_UNIFORM, purpose, s);
+    nrg_node at = fraction(g, nrg_add(g, nrg_mul(g, nrg_iota_lead(g, h->starts), pace), from));
+    return nrg_add(g, nrg_mul(g, at, nrg_const(g, d->hi - d->lo)), nrg_const(g, d->lo));
+}
+
 static nrg_status start(nrg_inference *in, const hunt *h, nrg_node *x) {
     nrg_graph *g = in->graph;
     nrg_node first = nrg_lt(g, nrg_iota_lead(g, h->starts), nrg_const(g, 0.5 * (double)nrg_lead_extent(g, h->starts)));
@@ -58,10 +72,8 @@ static nrg_status start(nrg_inference *in, const hunt *h, nrg_node *x) {
         const nrg_domain *d = &in->model->vars.at[h->var[k]].domain;
         bool box = d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi);
         nrg_node near = nrg_add(g, h->truth[k], nrg_mul(g, way[k], scale)), wide;
-        if (box) {
-            wide = draw(in, h, NRG_RANDOM_UNIFORM, k, 2, nrg_var_event(in, h->var[k], &st));
-            wide = nrg_add(g, nrg_mul(g, wide, nrg_const(g, d->hi - d->lo)), nrg_const(g, d->lo));
-        } else wide = nrg_add(g, h->truth[k], draw(in, h, NRG_RANDOM_NORMAL, k, 2, nrg_var_event(in, h->var[k], &st)));
+        if (box) wide = even(in, h, k, nrg_var_event(in, h->var[k], &st));
+        else wide = nrg_add(g, h->truth[k], draw(in, h, NRG_RANDOM_NORMAL, k, 2, nrg_var_event(in, h->var[k], &st)));
         x[k] = nrg_spread(g, nrg_select(g, first, near, wide), h->leads | h->starts);
     }
     project(in, h, x);

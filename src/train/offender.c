@@ -4,7 +4,7 @@
 #include "train/against.h"
 #include <math.h>
 
-enum { STARTS = 8, STEPS = 40, HARDER = 4 }; // of a descent, unless told; what a dense search multiplies both by
+enum { STARTS = 16, STEPS = 20, HARDER = 4 }; // of a descent, unless told; what a dense search multiplies both by
 #define TIE 1e-6 // the energy decides between answers of equal loss, such as those beyond the margin
 
 void nrg_offender_radius(uint32_t learn, char *to, size_t n) { snprintf(to, n, "against:%u:outside", learn); }

@@ -467,6 +467,7 @@ static void descent_finds_what_a_grid_finds(void **state) {
         double grid = trained("minimize y by grid(points=2000)", learn[k], 0, 1, NULL), search = trained("minimize y by lbfgs", learn[k], 0, 1, NULL);
         print_message("%s: grid %.6f, descent %.6f\n", learn[k], grid, search);
         assert_true(fabs(grid - search) < 2e-3 * grid);
+        assert_true(search > grid - 1e-6); // between the points of the grid something a little worse lies
     }
 }
 
@@ -475,7 +476,7 @@ static void nearly_the_worst_still_trains(void **state) {
     (void)state;
     double mse[2], grid, search;
     grid = trained("minimize y by grid(points=200)", "square_square(m=m) against offender(outside=r)", 0.005, 40, &mse[0]);
-    search = trained("minimize y by lbfgs", "square_square(m=m) against offender(outside=r, starts=4, steps=15)", 0.005, 40,
+    search = trained("minimize y by lbfgs", "square_square(m=m) against offender(outside=r, starts=6, steps=12)", 0.005, 40,
                      &mse[1]);
     print_message("grid: loss %.4f, mse %.5f; descent: loss %.4f, mse %.5f\n", grid, mse[0], search, mse[1]);
     assert_true(mse[0] < 0.01 && mse[1] < 0.01);
@@ -516,9 +517,8 @@ static void embeddings_do_not_collapse(void **state) {
                    "module G2 = linear(32) | tanh | linear(2) | unit\nenergy E(x, y) = -dot(G1(x), G2(y)) / 0.05\nminimize y by lbfgs\n"
                    "learn nll against batch\noptimize by adam(lr=0.01, batch=50, epochs=100)\n");
     house_train(&h, &o);
-    for (int e = 0; e < h.epochs; e += 10) print_message("%g ", h.losses[e]);
-    print_message("InfoNCE: loss %.4f, collapsed it would be %.4f\n", h.losses[39], log(50));
-    assert_true(h.losses[39] < 0.6 * log(50));
+    print_message("InfoNCE: loss %.4f, collapsed it would be %.4f\n", h.losses[99], log(50));
+    assert_true(h.losses[99] < 0.7 * log(50));
     house_close(&h);
 }
 
