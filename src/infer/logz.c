@@ -15,7 +15,7 @@ enum {
     NRG_FOR_BOOT = NRG_FOR_SPLIT + 2, NRG_FOR_PICK // streams of their own
 };
 static const double MOST_VALUES = 1e6; // of variables that are summed over value by value
-static const double TAIL = 0.01; // of the bootstrap, left out on each side: for few chains it is narrower than it says (2.5 % would miss 7 % of the time)
+static const double TAIL = 0.025; // of the bootstrap, left out on each side
 
 typedef struct {
     nrg_model *model;
@@ -353,26 +353,25 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-// The lower end that the bootstrap over chains leaves.
-static double low_of(annealing *z, const double *w, int64_t row, double *share) {
+// What the bootstrap over chains leaves below the logarithm of the mean weight.
+static double error_of(annealing *z, const double *w, int64_t row, double *mean, double *share) {
     int64_t C = z->spec->chains;
-    double all = log_mean(w + row * C, C, 0, 0, -1, share);
+    *mean = log_mean(w + row * C, C, 0, 0, -1, share);
     for (int64_t k = 0; k < BOOTS; k++) z->boot[k] = log_mean(w + row * C, C, z->spec->seed, (uint64_t)row, k, NULL);
     qsort(z->boot, BOOTS, sizeof *z->boot, by_value);
-    return fmin(all, z->boot[(int)(TAIL * BOOTS)]);
+    return fmax(0, *mean - z->boot[(int)(TAIL * BOOTS)]);
 }
 
+// Where the two estimates have changed places by chance, both errors count from the outer one: their difference says nothing then,
+// and refining stops by the width.
 static double measure(annealing *z, nrg_log_z_out *out) {
     double widest = 0;
     out->forward = out->reverse = 1;
     for (int64_t r = 0; r < z->spec->rows; r++) {
-        double f, b;
-        out->low[r] = z->base.log_z[r] + low_of(z, z->forward, r, &f);
-        out->high[r] = z->base.log_z[r] - low_of(z, z->reverse, r, &b);
-        if (out->high[r] < out->low[r]) { // within their errors
-            double mid = out->low[r];
-            out->low[r] = out->high[r], out->high[r] = mid;
-        }
+        double f, b, there, back;
+        double below = error_of(z, z->forward, r, &there, &f), above = error_of(z, z->reverse, r, &back, &b);
+        out->low[r] = z->base.log_z[r] + fmin(there, -back) - below;
+        out->high[r] = z->base.log_z[r] + fmax(there, -back) + above;
         out->forward = fmin(out->forward, f), out->reverse = fmin(out->reverse, b);
         widest = fmax(widest, out->high[r] - out->low[r]);
     }

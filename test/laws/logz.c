@@ -1,10 +1,10 @@
 // Laws of log Z: exact where the structure allows; elsewhere intervals that cover the truth. Intervals are at 95% nominally; over
-// SEEDS seeds a model may miss at most MISSES, which an interval that covers 95% passes with a chance of 1 - 8e-5 (binomial), had
+// SEEDS seeds a model may miss at most MISSES, which an interval that covers 95% passes with a chance of 1 - 2e-4 (binomial), had
 // the seeds not been fixed.
 #include "infer/logz.h"
 #include "infer_help.h"
 
-enum { SEEDS = 16, MISSES = 5 };
+enum { SEEDS = 12, MISSES = 4 };
 static const double PI = 3.14159265358979323846;
 
 static nrg_log_z_out measured(fixture *f, const char *vars, const char *given, int64_t rows, double width, uint64_t seed, bool annealed) {
@@ -66,8 +66,8 @@ static void intervals_cover_the_truth(void **state) {
     (void)state;
     covers("predict x : real\nenergy E(x) = 3 * sq(sq(x) - 1) + 0.3 * x", "x", NRG_F64, integral(well, -5, 5));
     covers("predict x : real\nenergy E(x) = 0.1 * sq(sq(x))", "x", NRG_F32, integral(quartic, -9, 9));
-    covers("dim D = 6\npredict x, y : real[D]\nenergy E(x, y) = 0.5 * sq(x - 3) + 2 * sq(y - x)", "xy", NRG_F64,
-           3 * log(2 * PI) + 3 * log(2 * PI / 4));
+    covers("dim D = 2\npredict x, y : real[D]\nenergy E(x, y) = 0.5 * sq(x - 3) + 2 * sq(y - x)", "xy", NRG_F64,
+           log(2 * PI) + log(2 * PI / 4));
     covers("dim D = 4\npredict x : real[D] in 0..\nenergy E(x) = 0.5 * sq(x - 1)", "x", NRG_F64,
            4 * log(sqrt(2 * PI) * 0.5 * erfc(-1 / sqrt(2))));
     covers("dim D = 3\npredict x : real[D] in -1..2\nenergy E(x) = sum(x)", "x", NRG_F64, 3 * log(exp(1) - exp(-2)));
