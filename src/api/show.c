@@ -11,7 +11,7 @@ typedef struct {
     nrg_graph *g;
     nrg_scope *s;
     nrg_node E;
-    int64_t *was; // sizes before guessing
+    int64_t *was, rows; // sizes before guessing
 } energy_graph;
 
 static nrg_status guess_sizes(nrg_model *k, int64_t *was) {
@@ -42,6 +42,8 @@ static nrg_status energy_make(nrg_ebm *m, nrg_dtype type, energy_graph *e) {
     e->was = NRG_NEWS(&m->arena, int64_t, m->model->dims.n + 1);
     if (!e->was) return NRG_E098;
     TRY(guess_sizes(m->model, e->was));
+    e->rows = m->model->rows;
+    if (e->rows == 0) m->model->rows = GUESS;
     TRY(nrg_graph_new(m->ctx, type, &e->g));
     TRY(nrg_scope_new(m->model, e->g, &e->s));
     TRY(bind_inputs(m->model, e->g, e->s));
@@ -54,6 +56,7 @@ static void energy_free(nrg_ebm *m, energy_graph *e, uint32_t params) {
     if (e->g) nrg_graph_free(e->g);
     if (e->was) {
         for (uint32_t i = 0; i < m->model->dims.n; i++) m->model->dims.at[i].size = e->was[i];
+        m->model->rows = e->rows;
         if (!m->started) m->model->params.n = params; // shapes made of guesses
     }
 }

@@ -125,7 +125,7 @@ nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t) {
     if (t) TRY(bind(m, t, nrg_api_found(m, t, nrg_api_visible(m)), true, &b));
     nrg_status s = sizes_known(m);
     if (s == NRG_OK) s = nrg_model_resolve(m->model, type);
-    if (s == NRG_OK) s = nrg_weights_init(m->model, m->store, b, m->seed);
+    if (s == NRG_OK) s = nrg_weights_init(m->model, m->store, b, NULL, 0, m->seed);
     nrg_bound_free(b);
     m->started = s == NRG_OK;
     return s;

@@ -171,7 +171,7 @@ static nrg_status of_weights(nrg_call *c, const char *owner, unary f, nrg_value 
     bool any = false;
     for (uint32_t i = 0; i < s->m->params.n; i++) {
         const nrg_param *p = &s->m->params.at[i];
-        if (!nrg_same(p->owner, owner) || p->bias || p->average_of >= 0) continue;
+        if (!nrg_same(p->owner, owner) || p->bias || p->fixed || p->average_of >= 0) continue;
         any = true;
         total = nrg_add(s->g, total, nrg_sum_all(s->g, f(s->g, nrg_scope_param(s, i))));
     }

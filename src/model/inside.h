@@ -142,6 +142,9 @@ typedef struct {
     bool bias;
 } nrg_weights;
 nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out);
+// All training rows of a variable, in their order and never trained; var is read when they are made first.
+nrg_status nrg_weights_rows(nrg_call *c, const nrg_weights *w, int32_t var, nrg_node *out);
+bool nrg_weights_found(nrg_call *c, const char *what); // made already
 nrg_status nrg_weight_var(nrg_scope *s, int32_t var, nrg_value *out);
 nrg_status nrg_module_run(nrg_scope *s, int32_t k, nrg_span at, const nrg_value *in, int n, nrg_value *out); // calls.c
 

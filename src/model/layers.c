@@ -222,33 +222,20 @@ static nrg_status guessed(nrg_call *c, const nrg_type *t, nrg_value *out) {
     return NRG_OK;
 }
 
-// [place, channel] to the same, or with another last axis named by `size`.
-static nrg_status along_places(nrg_call *c, bool sized, nrg_value *out) {
+// [place, channel] to the same.
+static nrg_status along_places(nrg_call *c, nrg_value *out) {
     nrg_value x;
     TRY(nrg_call_input(c, 0, &x));
     if (x.type.rank != 2) return nrg_call_layer_axes(c, "a sequence [place, channel]", &x);
-    if (sized) TRY(nrg_call_axis(c, "size", &x.type.axis[1]));
     return guessed(c, &x.type, out);
 }
 
 CALLED(attention) {
-    return along_places(c, false, out);
+    return along_places(c, out);
 }
 
 CALLED(transformer) {
-    return along_places(c, false, out);
-}
-
-CALLED(rnn) {
-    return along_places(c, true, out);
-}
-
-CALLED(gru) {
-    return along_places(c, true, out);
-}
-
-CALLED(lstm) {
-    return along_places(c, true, out);
+    return along_places(c, out);
 }
 
 CALLED(gnn) {
@@ -279,11 +266,6 @@ CALLED(gaussian) {
     nrg_axis to;
     TRY(nrg_call_axis(c, "size", &to));
     return vector_to(c, &to, out);
-}
-
-CALLED(kernel) {
-    nrg_axis rows = nrg_axis_sized(c->s->m->rows ? c->s->m->rows : -1);
-    return vector_to(c, &rows, out);
 }
 
 CALLED(variational) {

@@ -209,6 +209,8 @@ typedef struct {
     nrg_expr *init_expr;  // samples(y)
     int32_t average_of;   // ema: the parameter averaged, else -1
     double decay;
+    bool fixed;           // training rows of the variable `rows_of`, in their order: made with the weights, never trained
+    int32_t rows_of;
     nrg_span span;
 } nrg_param;
 

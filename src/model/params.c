@@ -42,13 +42,24 @@ static nrg_status two_sizes(nrg_call *c, const nrg_param *p, const nrg_type *ask
     return st;
 }
 
-nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out) {
+bool nrg_weights_found(nrg_call *c, const char *what) {
+    const char *prefix, *source, *name = NULL;
+    if (nrg_owner_name(c->s, c->e, &prefix, &source) == NRG_OK)
+        name = nrg_arena_print(&c->s->arena, "%s.%s", prefix, what);
+    return name && param_find(c->s->m, name) >= 0;
+}
+
+enum { TRAINED = -2 }; // instead of the variable whose rows they are
+
+static nrg_status make(nrg_call *c, const nrg_weights *w, int32_t rows_of, nrg_node *out) {
     nrg_scope *s = c->s;
     const char *prefix, *source;
     TRY(nrg_owner_name(s, c->e, &prefix, &source));
     nrg_param p = {
         .type = w->type, .owner = s->own.owner, .bias = w->bias, .var = -1, .scale = w->scale, .average_of = -1};
     p.init = w->init;
+    p.fixed = rows_of != TRAINED;
+    p.rows_of = rows_of;
     p.span = c->at->span;
     p.domain = (nrg_domain){.lo = -INFINITY, .hi = INFINITY};
     int32_t at;
@@ -71,6 +82,14 @@ nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out) {
     *out = nrg_scope_param(s, (uint32_t)at);
     if (source) *out = nrg_stop(s->g, *out);
     return NRG_OK;
+}
+
+nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out) {
+    return make(c, w, TRAINED, out);
+}
+
+nrg_status nrg_weights_rows(nrg_call *c, const nrg_weights *w, int32_t var, nrg_node *out) {
+    return make(c, w, var, out);
 }
 
 // ---- weight variables

@@ -232,19 +232,3 @@ CALLED(normal) {
 CALLED(uniform) {
     return noise(c, out);
 }
-
-// The states along the first axis of the inputs: that axis, then the axes of the start.
-CALLED(scan) {
-    nrg_scope *s = c->s;
-    nrg_value start, u;
-    TRY(nrg_call_input(c, 1, &start));
-    TRY(nrg_call_input(c, 2, &u));
-    if (!u.type.rank || start.type.rank == NRG_MAX_RANK)
-        return nrg_fail(s->c, NRG_E037, nrg_call_span(c, 2),
-                        "scan runs along the first axis of its inputs, but they are %s", nrg_type_text(s, &u.type));
-    out->type = (nrg_type){.elem = NRG_REAL, .dim = -1, .rank = start.type.rank + 1};
-    out->type.axis[0] = u.type.axis[0];
-    for (int i = 0; i < start.type.rank; i++) out->type.axis[i + 1] = start.type.axis[i];
-    out->node = nrg_stand_in(s, &out->type);
-    return NRG_OK;
-}

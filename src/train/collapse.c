@@ -218,7 +218,7 @@ static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, 
     if (!p->answers) return NRG_OK;
     TRY(nrg_store_new(p->m->ctx, nrg_store_type(store), &fresh));
     nrg_status s = nrg_store_share(store, fresh);
-    if (s == NRG_OK) s = nrg_weights_init(p->m, fresh, b, seed);
+    if (s == NRG_OK) s = nrg_weights_init(p->m, fresh, b, NULL, 0, seed);
     if (s == NRG_OK) s = energies(p, fresh, b, threads);
     nrg_store_free(fresh);
     TRY(s);

@@ -108,7 +108,7 @@ static nrg_status search(nrg_trainer *t, nrg_team *gr, double f0, double slope0,
         TRY(at_step(t, gr, now.a, &now.f, &now.slope));
         bool bad = !isfinite(now.f) || now.f > f0 + c1 * now.a * slope0 || (i && !zoom && now.f >= last.f) ||
                    (zoom && now.f >= lo.f);
-        if (!bad && fabs(now.slope) <= -c2 * slope0) return *out = now, *found = true, NRG_OK;
+        if (!bad && now.slope >= c2 * slope0) return *out = now, *found = true, NRG_OK;
         if (!zoom) {
             if (bad) lo = last, hi = now, zoom = true;
             else if (now.slope >= 0) lo = now, hi = last, zoom = true;

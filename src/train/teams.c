@@ -127,7 +127,8 @@ static nrg_status gather(nrg_trainer *t, nrg_team *gr) {
     gr->param = NRG_NEWS(&t->arena, uint32_t, m->params.n + 1);
     if (!gr->param) return NRG_E098;
     for (uint32_t i = 0; i < m->params.n; i++) {
-        if (m->params.at[i].average_of >= 0 || owner(m, &m->params.at[i]) != gr->stmt) continue;
+        const nrg_param *p = &m->params.at[i];
+        if (p->average_of >= 0 || p->fixed || owner(m, p) != gr->stmt) continue;
         gr->param[gr->params++] = i;
         gr->size += nrg_shape_count(&m->params.at[i].shape);
     }

@@ -137,7 +137,7 @@ static nrg_status make(nrg_trainer *t) {
     TRY(nrg_model_resolve(t->m, t->type));
     if (t->m->params.n == 0) return nrg_fail(t->ctx, NRG_E070, NRG_NOWHERE, "this model has no weights");
     if (t->o.init) TRY(nrg_weights_from(t->m, t->store, t->o.init));
-    else TRY(nrg_weights_init(t->m, t->store, t->bound, t->o.seed));
+    else TRY(nrg_weights_init(t->m, t->store, t->bound, t->rows, t->rows_n, t->o.seed));
     TRY(nrg_teams_make(t));
     t->batch_rows = NRG_NEWS(&t->arena, int64_t, t->batch + 1);
     if (!t->batch_rows) return NRG_E098;

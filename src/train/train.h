@@ -69,7 +69,8 @@ nrg_dtype nrg_weights_type(const nrg_weights *w);                    // of the w
 // Sizes and labels that came from the data, then nrg_model_resolve, then weights and fitted transforms into the store (E057).
 nrg_status nrg_weights_apply(const nrg_weights *w, nrg_model *m, nrg_store *store);
 nrg_status nrg_weights_save(const nrg_model *m, const nrg_store *store, const char *model_text, const char *path);
-nrg_status nrg_weights_init(nrg_model *m, nrg_store *store, const nrg_bound *data, uint64_t seed); // by init rules
+// By init rules; rows: the n of `data` that are for training, NULL: all.
+nrg_status nrg_weights_init(nrg_model *m, nrg_store *store, const nrg_bound *data, const int64_t *rows, int64_t n, uint64_t seed);
 nrg_status nrg_weights_from(nrg_model *m, nrg_store *store, const char *path);                     // --init: names and shapes must agree, E057
 
 // ---- report.c: the metrics of `report`: error accuracy mse mae nll energy reconstruction... one number each.

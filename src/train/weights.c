@@ -12,14 +12,17 @@ static int32_t sampled(const nrg_model *m, const nrg_expr *e) {
     return nrg_model_var(m, e->kid[1]->text);
 }
 
-// init samples(y): distinct rows of the data, drawn by counter.
-static nrg_status from_samples(nrg_model *m, nrg_store *s, const nrg_bound *data, uint32_t at, uint64_t seed,
-                               double *to) {
+// The training rows that weights may start from.
+typedef struct { const nrg_bound *data; const int64_t *row; int64_t n; } source; // row NULL: all n
+
+// init samples(y): distinct rows of the data, drawn by counter; fixed centres: all of them in their order.
+static nrg_status from_samples(nrg_model *m, nrg_store *s, const source *from, uint32_t at, uint64_t seed, double *to) {
     const nrg_param *p = &m->params.at[at];
-    int32_t var = sampled(m, p->init_expr);
+    const nrg_bound *data = from->data;
+    int32_t var = p->fixed ? p->rows_of : sampled(m, p->init_expr);
     if (var < 0 || !data)
         return nrg_fail(m->ctx, NRG_E051, p->span, "%s starts from samples of the data, but there are none", p->name);
-    int64_t n = nrg_bound_rows(data), rows = p->shape.rank ? p->shape.dim[0] : 1,
+    int64_t n = from->n, rows = p->shape.rank ? p->shape.dim[0] : 1,
             width = nrg_shape_count(&p->shape) / (rows ? rows : 1);
     nrg_shape one;
     TRY(nrg_var_shape(m, var, &one));
@@ -33,13 +36,17 @@ static nrg_status from_samples(nrg_model *m, nrg_store *s, const nrg_bound *data
     size_t bytes = (size_t)(n + 1) * sizeof(int64_t);
     int64_t *order = nrg_mem(m->ctx, NULL, 0, bytes);
     if (!order) return NRG_E098;
-    nrg_random_shuffle(seed, NRG_FOR_INIT, at, order, n);
+    if (!p->fixed) nrg_random_shuffle(seed, NRG_FOR_INIT, at, order, n);
+    for (int64_t i = 0; i < n; i++) {
+        if (p->fixed) order[i] = i;
+        if (from->row) order[i] = from->row[order[i]];
+    }
     nrg_status st = nrg_bound_numbers(data, s, var, order, rows, to);
     nrg_mem(m->ctx, order, bytes, 0);
     return st;
 }
 
-static nrg_status draw(nrg_model *m, nrg_store *s, const nrg_bound *data, uint32_t at, uint64_t seed, double *to) {
+static nrg_status draw(nrg_model *m, nrg_store *s, const source *data, uint32_t at, uint64_t seed, double *to) {
     const nrg_param *p = &m->params.at[at];
     int64_t n = nrg_shape_count(&p->shape);
     for (int64_t i = 0; i < n; i++) {
@@ -61,18 +68,20 @@ static nrg_status put_param(nrg_model *m, nrg_store *s, uint32_t at, const doubl
     return NRG_OK;
 }
 
-nrg_status nrg_weights_init(nrg_model *m, nrg_store *s, const nrg_bound *data, uint64_t seed) {
+nrg_status nrg_weights_init(nrg_model *m, nrg_store *s, const nrg_bound *data, const int64_t *rows, int64_t n, uint64_t seed) {
+    source from = {data, rows, rows ? n : data ? nrg_bound_rows(data) : 0};
     for (int averages = 0; averages < 2; averages++) // what is averaged first, then its average, which starts as a copy
         for (uint32_t i = 0; i < m->params.n; i++) {
             const nrg_param *p = &m->params.at[i];
             if ((p->average_of >= 0) != (averages == 1)) continue;
+            if (p->fixed && nrg_store_get(s, p->name)) continue; // training rows stay what they are
             size_t bytes = (size_t)(nrg_shape_count(&p->shape) + 1) * sizeof(double);
             double *to = nrg_mem(m->ctx, NULL, 0, bytes);
             if (!to) return NRG_E098;
             nrg_status st = NRG_OK;
             if (averages)
                 nrg_numbers_get(nrg_store_get(s, m->params.at[p->average_of].name), to, nrg_shape_count(&p->shape));
-            else st = draw(m, s, data, i, seed, to);
+            else st = draw(m, s, &from, i, seed, to);
             if (st == NRG_OK) st = put_param(m, s, i, to);
             nrg_mem(m->ctx, to, bytes, 0);
             TRY(st);

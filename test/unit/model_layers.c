@@ -274,12 +274,12 @@ static void averages(void **state) {
 
 static void not_built(void **state) {
     (void)state;
-    world w = world_open("dim T = ..5, V = 4\ngiven w : V[T]\nmodule f = embed(3)\n         | lstm(2) | linear(1)\nenergy E(w) = sum(f(w))\n", NULL, 1);
+    world w = world_open("dim T = ..5, V = 4\ngiven w : V[T]\nmodule f = embed(3)\n         | attention(2) | linear(1)\nenergy E(w) = sum(f(w))\n", NULL, 1);
     nrg_node e;
     assert_int_equal(nrg_eval_energy(w.s, &e), NRG_E071);
     const nrg_diag *d = nrg_diag_get(w.c, nrg_diag_count(w.c) - 1);
     assert_int_equal(d->line, 4);
-    assert_non_null(strstr(d->message, "'lstm'"));
+    assert_non_null(strstr(d->message, "'attention'"));
     world_close(&w);
 }
 
