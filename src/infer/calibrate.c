@@ -139,7 +139,7 @@ static nrg_status bracket(fitting *f, double from, double *a, double *b, double 
     TRY(loss(f, exp(*a), &fa));
     TRY(loss(f, exp(*b), &fb));
     TRY(loss(f, exp(*c), &fc));
-    while (!(fb <= fa && fb <= fc)) {
+    while (!(fb <= fa && fb < fc)) { // where it stays level, as at 0, it goes on
         if (fabs(*b - log(from)) > log(FACTOR)) return no_end(f, from, exp(*b));
         if (fa < fb) {
             *c = *b, *b = *a, *a -= log(2);

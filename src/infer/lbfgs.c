@@ -199,10 +199,10 @@ static verdict judge(build *b, const machine *s, const nrg_node *step) {
     const lbfgs_spec *spec = b->spec;
     nrg_node first = nrg_eq(g, s->age, number(b, 0)), bound;
     double eps =
-        nrg_graph_type(g) == NRG_F64 ? 4e-16 : 2e-7; // differences below rounding count as none
+        nrg_graph_type(g) == NRG_F64 ? 4e-16 : 2e-7; // differences below rounding count as none; as `tol`, against max(1, |f|)
     bound = nrg_add(g, s->f, nrg_mul(g, number(b, ARMIJO), dot(b, s->grad, step)));
     verdict v;
-    v.less = nrg_le(g, spec->f, nrg_add(g, bound, nrg_mul(g, number(b, eps), nrg_abs(g, s->f))));
+    v.less = nrg_le(g, spec->f, nrg_add(g, bound, nrg_mul(g, number(b, eps), nrg_max(g, nrg_abs(g, s->f), number(b, 1)))));
     nrg_node curved = bounded(spec) ? number(b, 1)
                                     : nrg_le(g, nrg_mul(g, number(b, WOLFE), s->slope),
                                              dot(b, spec->gradient, s->dir));

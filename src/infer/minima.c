@@ -50,7 +50,7 @@ static void pick(const nrg_answers *grid, int64_t row, int64_t most, places *p) 
     for (int64_t c = 0; c < grid->choices; c++) {
         if (!lowest_here(F, c, p->points, w)) continue;
         if (p->n - first < most)
-            p->n++;
+            p->row[p->n++] = row;
         else if (F[c] >= p->F[p->n - 1])
             continue;
         int64_t k = p->n - 1;
@@ -58,7 +58,6 @@ static void pick(const nrg_answers *grid, int64_t row, int64_t most, places *p) 
             p->F[k] = p->F[k - 1];
             memcpy(p->at + k * w, p->at + (k - 1) * w, (size_t)w * sizeof(double));
         }
-        p->row[k] = row;
         p->F[k] = F[c];
         memcpy(p->at + k * w, grid->value + c * w, (size_t)w * sizeof(double));
     }
