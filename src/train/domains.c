@@ -1,6 +1,7 @@
 // Domains checked on data: which sample, which position, what was found, how to mend it.
 #include "train/bind.h"
 #include <math.h>
+#include <string.h>
 
 void nrg_bind_place(const nrg_shape *s, int64_t cell, nrg_text *out) {
     int64_t width = nrg_shape_count(s), at = width ? cell % width : 0;

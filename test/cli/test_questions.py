@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The six questions through the command: calibration, several minima, missing sums, promises, what is said about an answer."""
 import json
+import math
 
 import kit
 
@@ -30,7 +31,7 @@ class Calibrate(kit.Case):
         one = json.loads(self.nrg("ask", "dist", "y", "fitted.nrgm", "--given", "x=0,1", "--json").stdout)
         place = kit.table(self.nrg("ask", "rank", "y", "run", "--given", "x=0,1").stdout)
         gap = float(place[1]["energy"]) - float(place[0]["energy"])
-        import math
+
         self.assertAlmostEqual(one[place[0]["answer"]], 1 / (1 + math.exp(-beta * gap)), places=5)
         best = [self.nrg("ask", "best", "y", m, "--data", "test.npz", "--quiet").stdout for m in ("run", "fitted.nrgm")]
         self.assertEqual(*best)
@@ -107,7 +108,7 @@ class Said(kit.Case):
     def test_promises(self):
         self.write("m.nrg", HINGE + "answer   dist y\n")
         got = self.refused("check", "m.nrg", code=5, says="E060")
-        self.assertIn("m.nrg:13", got.stderr)
+        self.assertIn("m.nrg:12", got.stderr)
         self.refused("train", "m.nrg", "--data", self.moons(), code=5, says="E060")
         self.assertFalse((self.folder / "run").exists())
         self.nrg("check", "m.nrg", "--stmt", "answer rank y")
