@@ -64,6 +64,9 @@ static void compose(char *line, size_t room, const nrg_progress *p) {
     put_value(line, room, "valid", p->valid_loss);
     n = strlen(line);
     if (p->best && isfinite(p->valid_loss)) snprintf(line + n, room - n, "*");
+    n = strlen(line);
+    if (p->epoch_end && p->judged)
+        snprintf(line + n, room - n, "  missed %lld of %lld", (long long)p->missed, (long long)p->judged);
     put_rate(line, room, p);
 }
 

@@ -329,6 +329,7 @@ typedef struct {
     double loss, pos, neg, free, gap, norm, lr;
     double valid_loss;                  /* NaN: none */
     bool best, epoch_end;
+    int64_t missed, judged;             /* approximate searches for wrong answers: when last compared with a denser one */
     double seconds, eta, samples_per_second;
 } nrg_progress;
 typedef bool (*nrg_progress_fn)(void *ud, const nrg_progress *p); /* false: stop, write a checkpoint, return E093 */

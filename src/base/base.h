@@ -83,6 +83,7 @@ nrg_span nrg_diag_span(const nrg_ctx *c, int i);
 void nrg_diag_print(const nrg_ctx *c, int i, nrg_text *out);
 void nrg_diag_json(const nrg_ctx *c, int i, nrg_text *out); // one JSON object and a newline
 int nrg_diag_errors(const nrg_ctx *c);                      // how many of the list are errors
+void nrg_diag_soften(nrg_ctx *c, int from);                 // errors from message `from` on become warnings: they were overcome
 
 // ---- words.c ----
 // Nearest of n words by edit distance (transpositions count one); NULL when none is near enough to suggest.

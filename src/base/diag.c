@@ -215,6 +215,10 @@ int nrg_diag_errors(const nrg_ctx *c) {
     return n;
 }
 
+void nrg_diag_soften(nrg_ctx *c, int from) {
+    for (int i = from < 0 ? 0 : from; i < c->n; i++) c->entries[i]->d.severity = NRG_WARNING;
+}
+
 void nrg_diag_clear(nrg_ctx *c) {
     for (int i = 0; i < c->n; i++) entry_free(c, c->entries[i]);
     c->n = 0;

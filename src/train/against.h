@@ -38,6 +38,7 @@ nrg_status nrg_against_names(const nrg_wrong *w);              // in the loss: a
 nrg_status nrg_against_term(const nrg_wrong *w, uint32_t n, const nrg_expr *e, nrg_node *x);
 // offender.c
 bool nrg_offender_near(const nrg_wrong *w);                    // is its search approximate?
+nrg_status nrg_offender_judge(nrg_wrong *w);                   // adds to the program's `missed`
 void nrg_offender_radius(uint32_t learn, char *to, size_t n);  // name of the number `outside` in the store
 // columns.c: the column e as wrong answers of a variable
 nrg_status nrg_bound_wrong(const nrg_bound *b, nrg_scope *s, uint32_t learn, int32_t var, const nrg_expr *e, nrg_node *out);

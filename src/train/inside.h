@@ -55,6 +55,9 @@ typedef struct {
     int threads;
     NRG_LIST(nrg_drawing *) draws;
     uint32_t levels;             // atoms of NRG_DRAWS_LEVEL so far
+    bool judge;                  // approximate searches for wrong answers are compared with denser ones
+    nrg_node missed;             // how many of them found something that costs more, over the batch; NRG_BAD: nothing is approximate
+    int searches;                // a row
 } nrg_program;
 nrg_status nrg_program_new(nrg_model *m, nrg_dtype type, const nrg_infer_options *o, nrg_program *out);
 // Outputs must not have the sample axis. After this the program can run.
@@ -93,6 +96,7 @@ nrg_status nrg_loss_clock(const nrg_model *m, nrg_store *store, double t);
 // ---- against.c: wrong answers, the atom `neg`
 bool nrg_against_batch(const nrg_model *m); // is a row compared with the others of its minibatch?
 bool nrg_against_noise(const nrg_model *m); // are wrong answers drawn?
+nrg_status nrg_missed_watch(nrg_trainer *t); // missed.c: after an epoch; how many offenders were missed
 nrg_status nrg_against_clock(const nrg_model *m, nrg_store *store, double t);
 
 // ---- groups.c: optimize statements
@@ -162,6 +166,8 @@ struct nrg_trainer {
     NRG_LIST(nrg_team) teams;
     NRG_LIST(nrg_state) states;
     NRG_LIST(nrg_update) updates; // while the step is built
+    nrg_program judge;                 // missed.c
+    int64_t missed, judged;            // searches that missed the offender when last looked at; of how many (0: never)
     nrg_program step, value, held_out; // minibatch step; loss of a pass over training rows, over validation rows
     bool seen[NRG_SEEN_COUNT];
     int64_t batch, epochs, epoch, at, steps, total; // at: next step in this epoch; steps an epoch; total: done so far

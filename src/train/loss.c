@@ -144,6 +144,10 @@ static nrg_status against(nrg_program *p, const nrg_bound *b, nrg_store *store, 
         nrg_graph_span(p->g, l->span);
         *w = (nrg_wrong){.p = p, .b = b, .m = m, .store = store, .learn = learn, .atom = k, .l = l, .a = a, .atoms = atoms};
         TRY(nrg_against_make(w));
+        if (p->judge) {
+            TRY(fresh(p, b, m));
+            TRY(nrg_offender_judge(w));
+        }
         if (a->kind == NRG_FREE) TRY(nrg_against_free(w, &atoms[k]));
         else atoms[k] = w->F, out->n++;
         see(p, a, a->kind == NRG_FREE ? atoms[k] : nrg_against_mean(w, w->F), false, loss);

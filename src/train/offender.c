@@ -5,6 +5,7 @@
 #include <math.h>
 
 enum { STARTS = 16, STEPS = 20, HARDER = 4 }; // of a descent, unless told; what a dense search multiplies both by
+#define CLEAR 1e-3 // share of 1 + |cost| by which a miss must be worse
 #define TIE 1e-6 // the energy decides between answers of equal loss, such as those beyond the margin
 
 void nrg_offender_radius(uint32_t learn, char *to, size_t n) { snprintf(to, n, "against:%u:outside", learn); }
@@ -111,6 +112,22 @@ static nrg_status searched(nrg_wrong *w) {
 }
 
 bool nrg_offender_near(const nrg_wrong *w) { return !nrg_infer_listable(w->p->inf, w->a->over, w->dense); }
+
+// Missed: the denser search found an answer that costs clearly less (costs are minimised).
+nrg_status nrg_offender_judge(nrg_wrong *w) {
+    nrg_graph *g = w->p->g;
+    nrg_wrong dense = *w;
+    if (!w->cost.i || !nrg_offender_near(w)) return NRG_OK;
+    dense.dense = true;
+    TRY(nrg_point_offender(&dense));
+    nrg_node found = nrg_min(g, w->cost, nrg_const(g, 1e30)); // none found at all
+    nrg_node clear = nrg_mul(g, nrg_add(g, nrg_abs(g, found), nrg_const(g, 1)), nrg_const(g, CLEAR));
+    nrg_node missed = nrg_lt(g, dense.cost, nrg_sub(g, found, clear));
+    missed = nrg_reduce(g, NRG_OP_sum, nrg_graph_node(g, missed)->leads & NRG_SAMPLE ? missed : nrg_expand(g, missed, nrg_shape_of(0, NULL), NRG_SAMPLE), 0, NRG_SAMPLE, false);
+    w->p->missed = w->p->missed.i ? nrg_add(g, w->p->missed, missed) : missed;
+    w->p->searches++;
+    return nrg_graph_check(g);
+}
 
 nrg_status nrg_point_offender(nrg_wrong *w) {
     nrg_node truth[NRG_MAX_VARS] = {{0}};

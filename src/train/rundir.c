@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best\n";
+static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best,missed\n";
 
 // Numbers of the trainer that a resumed run continues from, in this order in "train:numbers".
 enum {
@@ -182,7 +182,9 @@ nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p) {
     fprintf(f, "%lld,%lld,%.3f", (long long)t->total, (long long)p->epoch, p->seconds);
     const double all[] = {p->loss, p->pos, p->neg, p->free, p->gap, p->norm, p->lr, p->valid_loss};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) number(f, all[i]);
-    fprintf(f, ",%d\n", p->best ? 1 : 0);
+    fprintf(f, ",%d", p->best ? 1 : 0);
+    number(f, p->judged ? (double)p->missed / (double)p->judged : NAN);
+    fputc('\n', f);
     bool bad = ferror(f) != 0;
     if (fclose(f) != 0 || bad) return nrg_fail(t->ctx, NRG_E092, NRG_NOWHERE, "cannot append to %s", name);
     return NRG_OK;

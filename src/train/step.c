@@ -141,6 +141,13 @@ nrg_status nrg_step_build(nrg_trainer *t) {
 
 static double mean_weight(const nrg_trainer *t, const nrg_bound *b) { return b == t->bound ? t->mean_weight : 1; }
 
+// Energy of the draws less that of the data, per sample of the batch.
+static double gap(const nrg_trainer *t, const nrg_program *p, int64_t n) {
+    const double *seen = p->values + OUT_SEEN;
+    if (!t->seen[NRG_SEEN_POS] || !t->seen[NRG_SEEN_NEG]) return 0;
+    return (seen[1] - seen[0]) / (double)n;
+}
+
 nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
     nrg_program *p = &t->step;
     double scale = 1 / ((double)n * mean_weight(t, t->bound)),
@@ -165,7 +172,8 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
     for (int i = 0; i < NRG_SEEN_COUNT; i++)
         if (t->seen[i]) t->sums.seen[i] += p->values[k++];
     for (uint32_t i = 0; i < p->draws.n; i++) t->sums.level[i] += p->values[k++];
-    return NRG_OK;
+    nrg_watch_step(t);
+    return p->draws.n ? nrg_watch_gap(t, gap(t, p, n)) : NRG_OK;
 }
 
 // ---- passes over many rows, for validation and whole-set methods ------------------------------------------------

@@ -103,7 +103,9 @@ static nrg_status settle(nrg_trainer *t, nrg_team *gr) {
 
 nrg_status nrg_team_lr(nrg_trainer *t, nrg_team *gr, double clock) {
     gr->lr_now = gr->lr_value;
-    return gr->lr ? nrg_eval_schedule(t->m, gr->lr, clock, &gr->lr_now) : NRG_OK;
+    if (gr->lr) TRY(nrg_eval_schedule(t->m, gr->lr, clock, &gr->lr_now));
+    gr->lr_now *= t->slow;
+    return NRG_OK;
 }
 
 static bool names(const nrg_optimize *o, const nrg_param *p) {

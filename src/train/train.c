@@ -169,6 +169,7 @@ void nrg_trainer_free(nrg_trainer *t) {
     for (uint32_t i = 0; i < t->teams.n; i++)
         if (t->teams.at[i].way->drop) t->teams.at[i].way->drop(t, &t->teams.at[i]);
     nrg_program_free(&t->step);
+    nrg_program_free(&t->judge);
     nrg_program_free(&t->value);
     nrg_program_free(&t->held_out);
     nrg_bound_free(t->bound);
@@ -296,6 +297,8 @@ static nrg_status end_epoch(nrg_trainer *t) {
     t->epoch++;
     t->at = 0;
     TRY(nrg_collapse_watch(t));
+    TRY(nrg_missed_watch(t));
+    p.missed = t->missed, p.judged = t->judged;
     TRY(nrg_run_log(t, &p));
     show(t, &p);
     return due(t, true) ? checkpoint(t) : NRG_OK;

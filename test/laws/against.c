@@ -483,6 +483,37 @@ static void nearly_the_worst_still_trains(void **state) {
     assert_true(search < 2 * grid + 0.05);
 }
 
+// A search of one start and one step misses most offenders and says so; the usual one misses few. What is exact is not judged.
+static bool note_missed(void *ud, const nrg_progress *p) {
+    int64_t *seen = ud;
+    if (p->epoch_end && p->judged) seen[0] = p->missed, seen[1] = p->judged;
+    return true;
+}
+
+static void misses_are_counted(void **state) {
+    (void)state;
+    static const char *const how[] = {"minimize y by lbfgs\nlearn hinge against offender(outside=r, starts=1, steps=1)\n",
+                                      "minimize y by lbfgs\nlearn hinge against offender(outside=r)\n",
+                                      "minimize y by grid(points=50)\nlearn hinge against offender(outside=r)\n"};
+    int64_t seen[3][2] = {{0}};
+    for (int k = 0; k < 3; k++) {
+        char text[900];
+        house h;
+        house_open(&h);
+        double *x = house_array(&h, "x", 100, 0), *y = house_array(&h, "y", 100, 0);
+        for (int i = 0; i < 100; i++) x[i] = -1 + 2 * (i + 0.5) / 100, y[i] = x[i] * x[i];
+        snprintf(text, sizeof text, SQUARE "%soptimize by adam(lr=0.01, batch=20, epochs=2)\n", how[k]);
+        house_text(&h, text);
+        house_trainer(&h, &(nrg_train_options){.seed = 3, .threads = 2});
+        MUST(&h, nrg_trainer_go(h.t, note_missed, seen[k]));
+        print_message("missed %lld of %lld\n", (long long)seen[k][0], (long long)seen[k][1]);
+        house_close(&h);
+    }
+    assert_true(seen[0][1] == 64 && seen[0][0] > 20);
+    assert_true(seen[1][1] == 64 && seen[1][0] <= 3);
+    assert_true(seen[2][1] == 0);
+}
+
 // ---- embeddings -----------------------------------------------------------------------------------------------------------------
 
 // Two views of points on a ring: the second is turned by a quarter. Pairs are near (same point, small noise) or any.
@@ -534,6 +565,7 @@ int main(void) {
         cmocka_unit_test(columns_of_labels),
         cmocka_unit_test(descent_finds_what_a_grid_finds),
         cmocka_unit_test(nearly_the_worst_still_trains),
+        cmocka_unit_test(misses_are_counted),
         cmocka_unit_test(embeddings_do_not_collapse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
