@@ -10,7 +10,7 @@ static const cli_command commands[] = {
      MODEL_FLAGS "shapes graph plan audit resolved diagnostics", cli_check},
     {"train", "train MODEL --data FILE... [--valid 10%|FILE] [-o run]",
      "learn; leaves a run folder",
-     MODEL_FLAGS "data valid out time checkpoint resume init overwrite json", cli_train},
+     MODEL_FLAGS "data valid out time checkpoint resume rescue init overwrite json", cli_train},
     {"ask", "ask best|rank|dist VAR MODEL [--data FILE] [--given x=...]",
      "answer one of the six questions",
      MODEL_FLAGS "data given top minima among anyway out overwrite json n", cli_ask},

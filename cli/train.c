@@ -61,6 +61,7 @@ static void compose(char *line, size_t room, const nrg_progress *p) {
     put_value(line, room, "free", p->free);
     put_value(line, room, "gap", p->gap);
     put_value(line, room, "|g|", p->norm);
+    put_value(line, room, "accept", p->acceptance);
     put_value(line, room, "valid", p->valid_loss);
     n = strlen(line);
     if (p->best && isfinite(p->valid_loss)) snprintf(line + n, room - n, "*");
@@ -185,6 +186,7 @@ nrg_status cli_train(cli *c) {
     nrg_train_options o = {.out = c->out ? c->out : "run",
                            .resume = c->resume,
                            .overwrite = c->overwrite,
+                           .rescue = c->rescue,
                            .init = c->init};
     if (c->words.n != 1)
         return cli_usage(c, "nrg train MODEL --data FILE",

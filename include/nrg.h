@@ -123,7 +123,7 @@ NRG_API double nrg_array_value(const nrg_array *a, int64_t cell);
  * E054, E056. */
 NRG_API nrg_status nrg_data_load(nrg_ctx *c, const char *const *specs, int n, nrg_table **out);
 /* Built-in data of n samples, a pure function of its arguments: parabola, eye, spiral, moons, gaussians,
- * digits. E011. */
+ * checkerboard, digits. E011. */
 NRG_API nrg_status nrg_data_make(nrg_ctx *c, const char *name, int64_t n, uint64_t seed, nrg_table **out);
 NRG_API const char *nrg_data_maker(int i, const char **doc); /* name of the i-th kind, NULL past the end */
 /* By extension: .npz, .npy, .csv, .tsv; whole or not at all (E092). Replaces an existing file. */
@@ -315,6 +315,7 @@ typedef struct {
     const nrg_table *valid_table;
     const char *out;           /* run folder, NULL: none */
     bool resume, overwrite;
+    bool rescue;               /* after E080 go back to the last good state, up to three times, with half the learning rate */
     const char *init;          /* weights file to start from, or NULL */
     double seconds;            /* time limit, 0: none */
     double checkpoint_seconds; /* 0: 300 */
@@ -328,6 +329,8 @@ typedef struct {
     double fraction;                    /* of the epoch */
     double loss, pos, neg, free, gap, norm, lr;
     double valid_loss;                  /* NaN: none */
+    double acceptance, moved, age;      /* of the chains that a loss draws from: mean acceptance, share that moved in an update, mean number of
+                                           steps since their start; NaN: nothing is drawn, or not known */
     bool best, epoch_end;
     int64_t missed, judged;             /* approximate searches for wrong answers: when last compared with a denser one */
     double seconds, eta, samples_per_second;

@@ -117,6 +117,7 @@ nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, 
     if (d->slots && !(d->age = NRG_NEWS(&p->arena, double, d->slots))) return NRG_E098;
     if (!(d->lane = NRG_NEWS(&p->arena, int64_t, batch + 1)) || !(d->order = NRG_NEWS(&p->arena, int64_t, d->slots + 1))) return NRG_E098;
     d->batch = batch;
+    d->moved = NAN;
     d->pass = -1;
     *out = d;
     return NRG_OK;
@@ -144,8 +145,20 @@ static char *cell(const nrg_store *s, const char *name, int64_t at, size_t *size
     return (char *)nrg_store_get(s, name)->data + (size_t)at * *size;
 }
 
-// The chains in the lanes go back to their slots.
+// The chains in the lanes go back to their slots; counts those that moved.
 static void put_back(nrg_drawing *d, nrg_store *s, int64_t n) {
+    double moved = 0;
+    for (int64_t k = 0; k < n; k++) {
+        bool other = false;
+        for (int i = 0; i < d->n; i++) {
+            const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
+            size_t size;
+            const char *lane = cell(s, st->name, k * st->count, &size), *slot = cell(s, d->slot[i], d->lane[k] * st->count, &size);
+            other = other || memcmp(lane, slot, (size_t)st->count * size) != 0;
+        }
+        moved += other;
+    }
+    d->moved = n ? moved / (double)n : 0;
     for (int i = 0; i < d->n; i++) {
         const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
         for (int64_t k = 0; k < n; k++) {

@@ -32,6 +32,7 @@ typedef struct {
     nrg_node sum;                       // of F at the draws over the batch
     double level;                       // mean of F at the draws over the last epoch
     nrg_chains_score score;
+    double moved;                       // share of the chains that moved in the last update
 } nrg_drawing;
 
 // ---- program.c: a graph with what it needs to run.
@@ -64,6 +65,15 @@ nrg_status nrg_program_new(nrg_model *m, nrg_dtype type, const nrg_infer_options
 nrg_status nrg_program_plan(nrg_program *p, nrg_node *outputs, int n, const nrg_update *updates, int updates_n, int64_t batch, int threads);
 nrg_status nrg_program_go(nrg_program *p, nrg_store *s, int64_t n, uint64_t seed, uint32_t step);
 void nrg_program_free(nrg_program *p);
+
+// watch.c
+void nrg_watch_step(nrg_trainer *t);
+void nrg_watch_fill(const nrg_trainer *t, nrg_progress *p);
+void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p); // W107
+bool nrg_watch_calm(const nrg_trainer *t, double gap);        // these weights may be kept as the best
+nrg_status nrg_watch_gap(nrg_trainer *t, double gap);         // E080
+bool nrg_rescue(nrg_trainer *t, int first_message);           // after E080: true, W108: go on
+void nrg_best_back(nrg_trainer *t);                           // the best weights are the weights
 
 bool nrg_draws_wanted(const nrg_model *m, const nrg_atom *a);
 nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t batch, int threads,
@@ -150,6 +160,7 @@ enum { NRG_SOURCES = 8 };
 typedef struct {
     double loss, seen[NRG_SEEN_COUNT], norm, weight; // sums over the epoch so far; weight: samples
     double level[NRG_SOURCES];                       // of F at the draws
+    double moved, acceptance, looks;                 // of the chains, summed over updates
 } nrg_sums;
 struct nrg_trainer {
     nrg_ctx *ctx;
@@ -181,6 +192,9 @@ struct nrg_trainer {
     size_t best_bytes;
     bool best_fresh, stopped;     // best_fresh: not on disk yet
     double first_step;            // steps done before this session
+    double calm, slow;            // largest gap of the first epoch; factor of the learning rate
+    int rescues;
+    bool stuck;                   // W107 was said
     nrg_collapse collapse;        // as last looked at
     nrg_progress_fn fn;
     void *ud;

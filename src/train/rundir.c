@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best,missed\n";
+static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best,missed,acceptance,moved,age\n";
 
 // Numbers of the trainer that a resumed run continues from, in this order in "train:numbers".
 enum {
@@ -26,8 +26,15 @@ enum {
     N_BATCH,
     N_EPOCHS,
     N_DONE,
+    N_CALM,
+    N_SLOW,
+    N_RESCUES,
+    N_MOVED,
+    N_ACCEPTANCE,
+    N_LOOKS,
     N_SEEN,
-    N_COUNT = N_SEEN + NRG_SEEN_COUNT
+    N_LEVEL = N_SEEN + NRG_SEEN_COUNT,
+    N_COUNT = N_LEVEL + NRG_SOURCES
 };
 
 static const char *path(nrg_trainer *t, const char *name) {
@@ -54,7 +61,10 @@ static void numbers(const nrg_trainer *t, double *n) {
     n[N_BATCH] = (double)t->batch, n[N_EPOCHS] = (double)t->epochs, n[N_DONE] = 0;
     for (uint32_t i = 0; i < t->teams.n && i < 50; i++)
         if (t->teams.at[i].done) n[N_DONE] += (double)((uint64_t)1 << i);
+    n[N_CALM] = t->calm, n[N_SLOW] = t->slow, n[N_RESCUES] = t->rescues;
+    n[N_MOVED] = t->sums.moved, n[N_ACCEPTANCE] = t->sums.acceptance, n[N_LOOKS] = t->sums.looks;
     for (int i = 0; i < NRG_SEEN_COUNT; i++) n[N_SEEN + i] = t->sums.seen[i];
+    for (int i = 0; i < NRG_SOURCES; i++) n[N_LEVEL + i] = t->sums.level[i];
 }
 
 // ---- opening -----------------------------------------------------------------------------------------------------
@@ -184,6 +194,9 @@ nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p) {
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) number(f, all[i]);
     fprintf(f, ",%d", p->best ? 1 : 0);
     number(f, p->judged ? (double)p->missed / (double)p->judged : NAN);
+    number(f, p->acceptance);
+    number(f, p->moved);
+    number(f, p->age);
     fputc('\n', f);
     bool bad = ferror(f) != 0;
     if (fclose(f) != 0 || bad) return nrg_fail(t->ctx, NRG_E092, NRG_NOWHERE, "cannot append to %s", name);
@@ -261,7 +274,10 @@ static nrg_status load_numbers(nrg_trainer *t, const nrg_tensor *x) {
     t->best_loss = n[N_BEST], t->seconds = n[N_SECONDS];
     t->sums.loss = n[N_LOSS], t->sums.norm = n[N_NORM], t->sums.weight = n[N_WEIGHT];
     for (uint32_t i = 0; i < t->teams.n && i < 50; i++) t->teams.at[i].done = (uint64_t)n[N_DONE] >> i & 1;
+    t->calm = n[N_CALM], t->slow = n[N_SLOW], t->rescues = (int)n[N_RESCUES];
+    t->sums.moved = n[N_MOVED], t->sums.acceptance = n[N_ACCEPTANCE], t->sums.looks = n[N_LOOKS];
     for (int i = 0; i < NRG_SEEN_COUNT; i++) t->sums.seen[i] = n[N_SEEN + i];
+    for (int i = 0; i < NRG_SOURCES; i++) t->sums.level[i] = n[N_LEVEL + i];
     return NRG_OK;
 }
 

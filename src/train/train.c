@@ -115,6 +115,15 @@ static void swap_best(nrg_trainer *t) {
     }
 }
 
+void nrg_best_back(nrg_trainer *t) {
+    size_t size = nrg_dtype_size(t->type), at = 0;
+    for (uint32_t i = 0; i < t->m->params.n; i++) {
+        size_t n = (size_t)nrg_shape_count(&t->m->params.at[i].shape) * size;
+        memcpy(nrg_store_get(t->store, t->m->params.at[i].name)->data, (const char *)t->best + at, n);
+        at += n;
+    }
+}
+
 static nrg_status write_best(nrg_trainer *t) {
     if (!t->best_fresh || !t->o.out) return NRG_OK;
     swap_best(t);
@@ -129,6 +138,7 @@ static nrg_status make(nrg_trainer *t) {
     if (t->o.threads < 1) t->o.threads = 1;
     t->type = t->o.f64 ? NRG_F64 : NRG_F32;
     t->best_loss = INFINITY;
+    t->slow = 1;
     t->valid_loss = NAN;
     TRY(nrg_run_open(t));
     TRY(nrg_store_new(t->ctx, t->type, &t->store));
@@ -138,6 +148,12 @@ static nrg_status make(nrg_trainer *t) {
     if (t->m->params.n == 0) return nrg_fail(t->ctx, NRG_E070, NRG_NOWHERE, "this model has no weights");
     if (t->o.init) TRY(nrg_weights_from(t->m, t->store, t->o.init));
     else TRY(nrg_weights_init(t->m, t->store, t->bound, t->rows, t->rows_n, t->o.seed));
+    if (t->o.rescue) { // something to go back to before the first epoch ends
+        t->epoch = -1;
+        TRY(keep_best(t));
+        t->epoch = 0;
+        t->best_fresh = false;
+    }
     TRY(nrg_teams_make(t));
     t->batch_rows = NRG_NEWS(&t->arena, int64_t, t->batch + 1);
     if (!t->batch_rows) return NRG_E098;
@@ -252,6 +268,7 @@ static void fill(nrg_trainer *t, nrg_progress *p, bool end) {
     for (uint32_t i = 0; i < t->teams.n && p->lr == 0; i++)
         p->lr = t->teams.at[i].way->whole ? 0 : t->teams.at[i].lr_now;
     p->valid_loss = t->valid_loss;
+    nrg_watch_fill(t, p);
     p->seconds = t->seconds + now - t->started;
     double spent = now - t->started, made = done - t->first_step;
     p->eta = made > 0 ? spent * (all - done) / made : NAN;
@@ -288,11 +305,12 @@ static nrg_status end_epoch(nrg_trainer *t) {
     }
     fill(t, &p, true);
     double score = t->valid_n ? t->valid_loss : p.loss;
-    p.best = score < t->best_loss || t->step.draws.n > 0; // the gap between data and draws does not rank weights: the latest are kept
+    p.best = t->step.draws.n > 0 ? nrg_watch_calm(t, p.gap) : score < t->best_loss;
     if (p.best) {
         t->best_loss = score;
         TRY(keep_best(t));
     }
+    nrg_watch_epoch(t, &p);
     t->sums = (nrg_sums){0};
     t->epoch++;
     t->at = 0;
@@ -368,7 +386,9 @@ nrg_status nrg_trainer_go(nrg_trainer *t, nrg_progress_fn fn, void *ud) {
     t->started = t->saved = t->shown = nrg_clock();
     t->first_step = (double)t->epoch * (double)t->steps + (double)t->at;
     TRY(nrg_run_begin(t));
+    int before = nrg_diag_count(t->ctx);
     nrg_status s = loop(t);
+    while (s == NRG_E080 && nrg_rescue(t, before)) s = loop(t);
     if (s == NRG_E080 && write_best(t) == NRG_OK) (void)nrg_run_save_weights(t); // the story is already told; what was good stays
     if (s == NRG_OK) s = nrg_collapse_end(t);
     nrg_status end = nrg_run_end(t, s);

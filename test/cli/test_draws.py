@@ -84,6 +84,18 @@ class Draws(kit.Case):
         self.assertIn("away.nrg:5", got.stderr)
         self.assertTrue(os.path.exists(self.folder / "away" / "run.json"))
 
+    # Chains that cannot follow: the gap runs away and the run stops with its last good weights. With --rescue it goes on, and says so.
+    def test_a_gap_that_runs_away(self):
+        model = GAUSS.replace("hmc(steps=5, step=0.2, leapfrog=4)", "mala(steps=1, step=4)").replace("0.05 -> 0.001", "0.3")
+        self.write("gap.nrg", model)
+        train = ["train", "gap.nrg", "--data", "x.csv", "--seed", 2]
+        got = self.refused(*train, "-o", "gap", code=6, says="the gap between data and draws is")
+        self.assertIn("gap.nrg:5", got.stderr)
+        self.nrg("energy", "gap", "--data", "x.csv")  # the last good weights are there
+        got = self.nrg(*train, "-o", "saved", "--rescue", code=6)
+        self.assertIn("rescue 1 of 3: back to the weights after epoch", got.stderr)
+        self.assertIn("chains of x stand still", got.stderr)
+
 
 if __name__ == "__main__":
     kit.main()

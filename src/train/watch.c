@@ -1,0 +1,86 @@
+// Watching losses that learn from draws: how the chains move, a gap between data and draws that runs away, and what --rescue tries.
+#include "train/inside.h"
+#include <math.h>
+#include <string.h>
+
+// A gap this many times larger than any of the first epoch (and than 1) has left what training can mend by itself.
+static const double RUNAWAY = 1000;
+static const double CALM = 10;      // up to so many times larger, weights count as good
+static const double STUCK = 0.02; // share of the chains that moved in an epoch's updates
+enum { RESCUES = 3 };
+
+void nrg_watch_step(nrg_trainer *t) {
+    for (uint32_t i = 0; i < t->step.draws.n; i++) {
+        const nrg_drawing *d = t->step.draws.at[i];
+        t->sums.moved += d->moved;
+        t->sums.acceptance += d->score.acceptance;
+        t->sums.looks++;
+    }
+}
+
+void nrg_watch_fill(const nrg_trainer *t, nrg_progress *p) {
+    p->acceptance = p->moved = p->age = NAN;
+    if (t->step.draws.n == 0 || t->sums.looks == 0) return;
+    p->acceptance = t->sums.acceptance / t->sums.looks;
+    p->moved = t->sums.moved / t->sums.looks;
+    p->age = nrg_draws_age(t->step.draws.at[0]);
+}
+
+// At the end of an epoch, before its sums are cleared. The message comes once.
+void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p) {
+    if (t->step.draws.n == 0) return;
+    if (t->epoch == 0) t->calm = fmax(1, fabs(p->gap));
+    if (!(p->moved < STUCK) || t->stuck) return;
+    t->stuck = true;
+    const nrg_drawing *d = t->step.draws.at[0];
+    nrg_warn(t->ctx, NRG_W107, d->stmt->span, "the chains of %s stand still: %.2g%% of them moved in an update of epoch %lld",
+             t->m->vars.at[d->var[0]].name, 100 * p->moved, (long long)t->epoch + 1);
+    nrg_help(t->ctx, "their steps are refused: use a smaller step, or leave `step` out so that it adapts");
+}
+
+// The gap between data and draws does not rank weights: the latest are the best, while it is calm.
+bool nrg_watch_calm(const nrg_trainer *t, double gap) { return t->epoch == 0 || fabs(gap) <= CALM * fmax(1, t->calm); }
+
+// After each step: E080 when data and draws have lost touch.
+nrg_status nrg_watch_gap(nrg_trainer *t, double gap) {
+    if (t->step.draws.n == 0 || t->epoch == 0) {
+        t->calm = fmax(t->calm, fabs(gap));
+        return NRG_OK;
+    }
+    if (fabs(gap) <= RUNAWAY * fmax(1, t->calm)) return NRG_OK;
+    const nrg_drawing *d = t->step.draws.at[0];
+    nrg_status s = nrg_fail(t->ctx, NRG_E080, d->stmt->span, "stopped: the gap between data and draws is %.3g at step %lld (epoch %lld)", gap,
+                            (long long)t->total + 1, (long long)t->epoch + 1);
+    nrg_fact(t->ctx, "in the first epoch it was %.3g at most", t->calm);
+    nrg_fact(t->ctx, "of the chains %.3g%% moved in the last update; their age is %.3g steps", 100 * d->moved, nrg_draws_age(d));
+    nrg_help(t->ctx, "more or larger steps for the sampler, a lower learning rate, + 0.1 * energy_l2, or --rescue");
+    return s;
+}
+
+static nrg_status forget(nrg_trainer *t) {
+    for (uint32_t i = 0; i < t->states.n; i++) {
+        const nrg_state *s = &t->states.at[i];
+        size_t size = s->at ? sizeof(double) : nrg_dtype_size(t->type);
+        memset(s->at ? (void *)s->at : nrg_store_get(t->store, s->name)->data, 0, (size_t)s->n * size);
+    }
+    for (uint32_t i = 0; i < t->step.draws.n; i++)
+        if (t->step.draws.at[i]->slots) TRY(nrg_draws_fill(t->m, t->step.draws.at[i], t->store, t->o.seed + (uint64_t)t->rescues));
+    return NRG_OK;
+}
+
+// After E080: back to the best weights (before the first epoch's end: to the first ones), new chains, moments cleared, half the
+// learning rate (Grathwohl et al. 2020, appendix; Du and Mordatch 2019). The errors so far become warnings.
+bool nrg_rescue(nrg_trainer *t, int first_message) {
+    if (!t->o.rescue || t->rescues == RESCUES || !t->step.run) return false;
+    t->rescues++;
+    t->slow *= 0.5;
+    nrg_diag_soften(t->ctx, first_message);
+    nrg_best_back(t);
+    if (forget(t) != NRG_OK) return false;
+    nrg_warn(t->ctx, NRG_W108, NRG_NOWHERE, "rescue %d of %d: back to the weights after epoch %lld, new chains, learning rate times %.3g", t->rescues,
+             RESCUES, (long long)t->best_epoch, t->slow);
+    t->sums = (nrg_sums){0};
+    t->at = 0;
+    t->total = t->epoch * t->steps;
+    return true;
+}
