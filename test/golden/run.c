@@ -171,6 +171,12 @@ static void optimizers(nrg_text *out) {
     }
 }
 
+static void points(nrg_text *out) {
+    nrg_text_put(out, "| source | arguments | wrong answers |\n|---|---|---|\n");
+#define NRG_POINT(name, args, built, doc) nrg_text_put(out, "| `%s` | %s | %s%s |\n", #name, args, doc, built ? "" : " (not built yet)");
+#include "model/points.def"
+}
+
 static int tables(nrg_ctx *c, const char *file, bool bless) {
     static const struct {
         const char *name;
@@ -179,6 +185,7 @@ static int tables(nrg_ctx *c, const char *file, bool bless) {
                 {"functions", nrg_functions_print},
                 {"methods", methods},
                 {"losses", losses},
+                {"points", points},
                 {"optimizers", optimizers}};
     char path[1024], mark[64];
     size_t n = 0;
