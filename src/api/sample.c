@@ -156,6 +156,24 @@ static nrg_status put_health(samples *r) {
     return r->pub.health && r->pub.how ? NRG_OK : NRG_E098;
 }
 
+// Draws of a single variable wander off where exp(-beta E) has no finite sum.
+static nrg_status warn_of_growth(nrg_ebm *m, const nrg_sample_spec *spec) {
+    nrg_text said = nrg_text_make(m->ctx);
+    nrg_ask_spec one = {.question = NRG_DIST, .given = spec->given, .n = spec->rows, .threads = m->threads};
+    bool diverges = false;
+    if (spec->vars & (spec->vars - 1)) return NRG_OK;
+    while (!(spec->vars >> one.var & 1)) one.var++;
+    nrg_status s = nrg_growth_check(m->model, m->store, &one, &diverges, &said);
+    if (s == NRG_OK && diverges) {
+        const char *name = m->model->vars.at[one.var].name;
+        nrg_warn(m->ctx, NRG_W105, m->model->vars.at[one.var].span, "exp(-beta E) seems to have no finite sum over all %s: draws wander off", name);
+        nrg_fact(m->ctx, "%s", said.at);
+        nrg_help(m->ctx, "bound it:  %s : real in LO..HI;   or add a term that grows", name);
+    }
+    nrg_text_free(&said);
+    return s;
+}
+
 static nrg_status sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, samples *r) {
     nrg_sample_spec spec = {.first = o->first, .seed = o->seed ? o->seed : m->seed, .threads = m->threads};
     nrg_values v;
@@ -164,7 +182,8 @@ static nrg_status sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_opt
     TRY(sizes(m, o, &spec, &n));
     TRY(nrg_values_make(m, data, spec.given | nrg_api_found(m, data, spec.vars), &v));
     spec.rows = data && v.vars ? v.rows : 1;
-    nrg_status s = nrg_sample(m->model, m->store, &spec, &r->draws);
+    nrg_status s = warn_of_growth(m, &spec);
+    if (s == NRG_OK) s = nrg_sample(m->model, m->store, &spec, &r->draws);
     if (s == NRG_OK) s = publish(m, r, &spec, n);
     if (s == NRG_OK) s = put_health(r);
     nrg_values_free(&v);

@@ -43,8 +43,6 @@ nrg_status nrg_energies_of(nrg_model *m, nrg_store *store, const nrg_ask_spec *s
 nrg_status nrg_ask_minima(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const nrg_infer_stmt *st, nrg_answers *out);
 
 // growth.c: far away along rays
-// Does exp(-beta E) seem to have no finite sum over the asked variable? Then *said has energies at growing distances.
-nrg_status nrg_growth_check(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, bool *diverges, nrg_text *said);
 // E060 when exp(-beta E) seems to have no finite sum over the asked variable, with energies at growing distances.
 nrg_status nrg_growth_refused(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec);
 // Marks converged answers as max_steps where the energy goes on falling beyond them; *fallen counts them.

@@ -104,6 +104,8 @@ typedef struct {
 // E081: some samples did not converge; E061: for some every value is forbidden. The answers are there all the same.
 nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out);
 void nrg_answers_free(nrg_answers *a);
+// Does exp(-beta E) seem to have no finite sum over spec->var, an unbounded real? Then *said has energies at growing distances.
+nrg_status nrg_growth_check(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, bool *diverges, nrg_text *said);
 // Fits beta so that the distribution of spec->var gives `truth` [n, width] the highest likelihood; the model takes it and remembers
 // the variable. E060: its energies were never compared; E081: no beta is best.
 nrg_status nrg_calibrate(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const double *truth, nrg_calibration *out);

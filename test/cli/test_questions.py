@@ -85,6 +85,12 @@ class Sums(kit.Case):
         self.refused("ask", "dist", "y", "s.nrg", "--given", "x=0.5", "--anyway", code=3, says="bound its domain")
         self.nrg("ask", "dist", "y", "s.nrg", "--given", "x=0.5", "--among", "0,1")
 
+    def test_draws_wander_off(self):
+        self.write("s.nrg", SATURATED)
+        self.assertIn("W105", self.nrg("sample", "s.nrg", "y", "--given", "x=0.5", "-n", 4, "--warmup", 5).stderr)
+        self.assertNotIn("W105", self.nrg("sample", "s.nrg", "y", "--given", "x=0.5", "-n", 4, "--warmup", 5, "--stmt",
+                                          "energy E(x, y) = sq(y - x)").stderr)
+
     def test_quadratic(self):
         self.write("q.nrg", SATURATED.replace("1 - exp(-4 * sq(y - x))", "4 * sq(y - x)").replace("lbfgs", "exact"))
         row = kit.table(self.nrg("ask", "dist", "y", "q.nrg", "--given", "x=0.5").stdout)[0]

@@ -80,6 +80,40 @@ static void simpler_questions_cost_less(void **state) {
     drop(&f);
 }
 
+// E, E + c and a rising function of E order alike; probabilities see the last one. Without any x the same questions stand.
+static void order_survives_rising_functions(void **state) {
+    (void)state;
+    static const char *const energies[] = {"A[y]", "A[y] + 5", "exp(2 * A[y])"};
+    double order[3][6], p[3][6];
+    for (int k = 0; k < 3; k++) {
+        char text[200];
+        nrg_answers rank, dist, best;
+        snprintf(text, sizeof text, "dim Y = 6\npredict y : Y\nweight A : real[Y]\nenergy E(y) = %s\nminimize y\nmarginalize y\n", energies[k]);
+        fixture f = load(text, NRG_F64);
+        const double *A = numbers(&f, "A");
+        double Z = 0;
+        ok(&f, try_ask(&f, NRG_BEST, "y", NULL, 1, 0, false, &best));
+        ok(&f, try_ask(&f, NRG_RANK, "y", NULL, 1, 0, false, &rank));
+        ok(&f, try_ask(&f, NRG_DIST, "y", NULL, 1, 0, false, &dist));
+        memcpy(order[k], rank.value, sizeof order[k]);
+        memcpy(p[k], dist.p, sizeof p[k]);
+        assert_true(best.value[0] == rank.value[0]);
+        for (int c = 0; c < 6; c++) Z += exp(-A[c]);
+        for (int c = 0; c < 6; c++)
+            if (k == 0) near(p[k][c], exp(-A[c]) / Z, 1e-12);
+        nrg_answers_free(&best), nrg_answers_free(&rank), nrg_answers_free(&dist);
+        drop(&f);
+    }
+    assert_memory_equal(order[0], order[1], sizeof order[0]);
+    assert_memory_equal(order[0], order[2], sizeof order[0]);
+    double off = 0;
+    for (int c = 0; c < 6; c++) {
+        near(p[0][c], p[1][c], 1e-12);
+        off = fmax(off, fabs(p[0][c] - p[2][c]));
+    }
+    assert_true(off > 0.01);
+}
+
 // ---- several minima
 
 // What is listed for each sample equals `want` [n, K] (NaN: fewer), each alone as in the batch.
@@ -521,6 +555,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(six_questions),
         cmocka_unit_test(simpler_questions_cost_less),
+        cmocka_unit_test(order_survives_rising_functions),
         cmocka_unit_test(valleys_are_listed),
         cmocka_unit_test(other_valleys),
         cmocka_unit_test(finite_minima_are_a_ranking),
