@@ -1,5 +1,6 @@
-// L-BFGS over the full set (Nocedal 1980): one step an epoch, strong Wolfe line search (Nocedal, Wright, Numerical Optimization, 3.5
-// and 3.6). On the host in double: one vector of weights and few scalars, while every loss and gradient is a pass of the planned graph.
+// L-BFGS over the full set (Nocedal 1980): one step an epoch, line search by the weak Wolfe conditions. A kink may leave no
+// point flat enough for the strong ones; with the weak ones the method also serves hinges (Lewis, Overton 2013). On the host
+// in double: one vector of weights and few scalars, while every loss and gradient is a pass of the planned graph.
 #include "train/inside.h"
 #include <math.h>
 #include <string.h>
@@ -97,7 +98,7 @@ static double cubic(const point *p, const point *q) {
     return fmin(fmax(a, lo + room), hi - room);
 }
 
-// Strong Wolfe: enough decrease and a flat enough slope. *found false: no progress within the precision.
+// Weak Wolfe: enough decrease, and a slope that has risen enough. *found false: no progress within the precision.
 static nrg_status search(nrg_trainer *t, nrg_team *gr, double f0, double slope0, double first, point *out,
                          bool *found) {
     const double c1 = 1e-4, c2 = 0.9;
