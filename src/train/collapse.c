@@ -42,30 +42,39 @@ static int64_t values_of(const probe *p, int32_t v) {
     return var->elem == NRG_CATEGORY ? p->m->dims.at[var->category].size : 0;
 }
 
-static double number_between(const probe *p, int32_t v, int64_t k) {
-    double lo = INFINITY, hi = -INFINITY;
-    for (int64_t i = 0; i < p->rows; i++) lo = fmin(lo, p->value[v][i]), hi = fmax(hi, p->value[v][i]);
-    return lo + (hi - lo) * (2 * ((double)k + 0.5) / ANSWERS - 0.5); // half of the range more on either side
+// How far rows lie from each other in this variable, for one number of it.
+static double distance(const probe *p, int32_t v) {
+    double sum = 0;
+    for (int64_t i = 0; i < p->rows; i++)
+        for (int64_t e = 0; e < p->width[v]; e++) {
+            double gap = p->value[v][i * p->width[v] + e] - p->value[v][(i + p->rows / 2) % p->rows * p->width[v] + e];
+            sum += gap * gap / 2;
+        }
+    return sqrt(sum / (double)(p->rows * p->width[v]));
 }
 
-// An answer that no row holds: each number is that of another row, so that what the numbers say together is wrong.
-static void invent(const probe *p, int32_t v, int64_t k, double *to) {
-    if (p->width[v] == 1 && p->m->vars.at[v].elem == NRG_REAL && !(p->asked & (p->asked - 1))) {
-        *to = number_between(p, v, k);
-        return;
-    }
+// An answer that no row holds. Reals: a row moved by as much as rows differ, in all directions alike; others: each number is that of
+// another row, so that what the numbers say together is wrong.
+static void invent(const probe *p, int32_t v, int64_t k, double far, double *to) {
+    const nrg_var *var = &p->m->vars.at[v];
+    uint64_t id = (uint64_t)STREAM + 1 + (uint64_t)v;
     for (int64_t e = 0; e < p->width[v]; e++) {
-        double u = nrg_random_wide(seed, NRG_FOR_DATA, (uint64_t)STREAM + 1 + (uint64_t)v, (uint32_t)k, (uint32_t)e);
-        to[e] = p->value[v][(int64_t)(u * (double)p->rows) * p->width[v] + e];
+        bool real = var->elem == NRG_REAL;
+        double u = nrg_random_wide(seed, NRG_FOR_DATA, id, (uint32_t)k, real ? 0 : (uint32_t)e);
+        double x = p->value[v][(int64_t)(u * (double)p->rows) * p->width[v] + e];
+        if (real) x += far * nrg_random_normal(seed, NRG_FOR_NOISE, id, (uint32_t)k, (uint32_t)e);
+        if (real && var->domain.kind == NRG_DOM_RANGE) x = fmin(fmax(x, var->domain.lo), var->domain.hi);
+        to[e] = x;
     }
 }
 
 static void place(probe *p, int32_t v) {
     int64_t values = has(p->asked, v) ? values_of(p, v) : 0, step = values > ANSWERS ? values / ANSWERS : 1;
-    bool own = values || p->alone;
+    bool own = values || (p->alone && has(p->asked, v));
+    double far = own && !values ? distance(p, v) : 0;
     for (int64_t k = 1; k < p->stride && own; k++) {
         double *to = p->value[v] + (p->rows + k - 1) * p->width[v];
-        if (!values) invent(p, v, k - 1, to);
+        if (!values) invent(p, v, k - 1, far, to);
         else *to = p->m->vars.at[v].elem == NRG_SIGN ? (k == 1 ? -1 : 1) : (double)((k - 1) * step);
     }
     for (int64_t i = 0; i < p->rows; i++)
