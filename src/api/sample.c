@@ -142,7 +142,8 @@ static nrg_status put_health(samples *r) {
     nrg_text_put(&t, "%s\n%lld chain%s of %lld draw%s", r->draws.how, (long long)p->chains, p->chains == 1 ? "" : "s",
                  (long long)p->draws, p->draws == 1 ? "" : "s");
     if (p->rows > 1) nrg_text_put(&t, " for each of %lld rows", (long long)p->rows);
-    nrg_text_put(&t, ", warm-up %lld steps, then every %lld; step %.4g", (long long)p->warmup, (long long)p->every, p->step);
+    nrg_text_put(&t, ", warm-up %lld steps, then every %lld", (long long)p->warmup, (long long)p->every);
+    if (!isnan(p->step)) nrg_text_put(&t, "; step %.4g", p->step);
     if (!isnan(p->acceptance)) nrg_text_put(&t, ", acceptance %.3g", p->acceptance);
     if (p->diverged) nrg_text_put(&t, ", %lld divergent step%s", (long long)p->diverged, p->diverged == 1 ? "" : "s");
     nrg_text_put(&t, "\n");

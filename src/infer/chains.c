@@ -9,6 +9,7 @@ nrg_status nrg_sampler_eliminates(nrg_chain *c, int k) {
     return nrg_fail(c->i->ctx, NRG_E026, c->at[k].stmt.by_span, "a sampler draws values and eliminates no variable");
 }
 
+extern const nrg_sampler_impl nrg_sampler_gibbs, nrg_sampler_gwg, nrg_sampler_metropolis;
 extern const nrg_sampler_impl nrg_sampler_langevin, nrg_sampler_underdamped, nrg_sampler_mala, nrg_sampler_hmc;
 const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m) {
     static const nrg_sampler_impl *const rows[NRG_BY_COUNT] = {
@@ -16,6 +17,9 @@ const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m) {
         [NRG_BY_underdamped] = &nrg_sampler_underdamped,
         [NRG_BY_mala] = &nrg_sampler_mala,
         [NRG_BY_hmc] = &nrg_sampler_hmc,
+        [NRG_BY_gibbs] = &nrg_sampler_gibbs,
+        [NRG_BY_gwg] = &nrg_sampler_gwg,
+        [NRG_BY_metropolis] = &nrg_sampler_metropolis,
     };
     return m < NRG_BY_COUNT ? rows[m] : NULL;
 }
@@ -429,7 +433,9 @@ nrg_status nrg_chains_print(const nrg_chains *s, nrg_text *out) {
         nrg_text_put(out, "%ssample ", k ? "   " : "");
         nrg_vars_print(s->model, vars, out);
         nrg_text_put(out, " by %s", p->impl->name);
-        if (p->stmt.reason && !p->stmt.by) nrg_text_put(out, "   (chosen: %s)", p->stmt.reason);
+        const char *reason = p->stmt.by ? NULL : p->stmt.reason;
+        if (reason || p->note)
+            nrg_text_put(out, "   (%s%s%s%s)", reason ? "chosen: " : "", reason ? reason : "", reason && p->note ? "; " : "", p->note ? p->note : "");
     }
     nrg_inference_list(s->inference, out);
     return out->bad ? NRG_E098 : NRG_OK;

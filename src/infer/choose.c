@@ -2,6 +2,8 @@
 #include "infer/sites.h"
 #include <math.h>
 
+enum { SWEEP = 1024 }; // most numbers that are drawn one by one unless told
+
 // ---- a look at the structure: the energy with every variable as an input
 typedef struct {
     nrg_graph *graph;
@@ -161,6 +163,38 @@ static nrg_status choose_real(nrg_model *m, nrg_infer_stmt *st, const common *c)
                 "minimize it, or bound its domain");
 }
 
+// Do the numbers of each variable fall into few sets that are independent given the rest?
+static nrg_status coloured_in(nrg_model *m, nrg_vars vars, bool *fits) {
+    look l;
+    nrg_node E = NRG_BAD;
+    nrg_arena tmp = nrg_arena_make(m->ctx);
+    nrg_status s = open_look(m, &l);
+    if (s == NRG_OK) s = nrg_eval_energy(l.scope, &E);
+    *fits = true;
+    for (int32_t v = 0; s == NRG_OK && *fits && v < NRG_MAX_VARS; v++) {
+        nrg_sites t;
+        if (!(vars >> v & 1) || !l.hole[v].i) continue;
+        s = nrg_sites_find(&tmp, l.graph, E, l.hole[v], NRG_GIBBS_COLOURS, &t);
+        *fits = s == NRG_OK && t.colours > 0;
+    }
+    close_look(&l);
+    nrg_arena_free(&tmp);
+    return s;
+}
+
+static nrg_status choose_sampler(nrg_model *m, nrg_infer_stmt *st, const common *c) {
+    bool fits, binary = true;
+    if (c->real) return pick(st, NRG_BY_hmc, "reals");
+    if (!c->finite) return pick(st, NRG_BY_metropolis, "not all of it is finite");
+    TRY(coloured_in(m, st->vars, &fits));
+    if (fits) return pick(st, NRG_BY_gibbs, "few sets of numbers, each independent given the rest");
+    if (c->numbers <= SWEEP) return pick(st, NRG_BY_gibbs, "few discrete numbers");
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++)
+        if (st->vars >> v & 1) binary = binary && (m->vars.at[v].elem == NRG_BIT || m->vars.at[v].elem == NRG_SIGN);
+    if (binary) return pick(st, NRG_BY_gwg, "many bits that meet");
+    return pick(st, NRG_BY_metropolis, "many discrete numbers that meet");
+}
+
 // A written method is checked against verb and domain; the structure of the energy is checked where nodes are built.
 static nrg_status check_written(nrg_model *m, const nrg_infer_stmt *st, const common *c) {
     const nrg_method_row *row = nrg_method_get(st->method);
@@ -176,7 +210,7 @@ static nrg_status check_written(nrg_model *m, const nrg_infer_stmt *st, const co
     }
     if (!row->built) return NRG_OK; // said where it is to be used
     if (nrg_same(row->domain, "any")) return NRG_OK;
-    bool discrete = nrg_same(row->domain, "finite") || nrg_same(row->domain, "factors");
+    bool discrete = nrg_same(row->domain, "finite") || nrg_same(row->domain, "factors") || nrg_same(row->domain, "binary");
     if (discrete ? c->finite : c->real) return NRG_OK;
     nrg_text t = nrg_text_make(m->ctx);
     nrg_vars_print(m, st->vars, &t);
@@ -199,10 +233,7 @@ nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st) {
         st->method = NRG_BY_NONE; // a choice by domain alone is made again by structure
     if (st->method != NRG_BY_NONE && st->written) return check_written(m, st, &c);
     if (st->by) return NRG_OK; // a module
-    if (st->verb == NRG_SAMPLE_VERB && c.real) return pick(st, NRG_BY_hmc, "reals");
-    if (st->verb == NRG_SAMPLE_VERB)
-        return lost(m, st, NRG_E071, "samplers of discrete variables are not built yet",
-                    "use minimize or marginalize");
+    if (st->verb == NRG_SAMPLE_VERB) return choose_sampler(m, st, &c);
     if (c.structured)
         return lost(m, st, NRG_E071, "algorithms for combinatorial domains are not built yet",
                     "leave the domain out where the array is small");

@@ -18,6 +18,7 @@ typedef struct {
     const char *accepted, *diverged, *size; // states that the method keeps, or NULL: sums over steps after the warm-up; step size
     double temperature;                     // implied by step and noise; NaN: not known
     bool biased;                            // by its step: no test of acceptance
+    const char *note;                       // how the method goes about it: "2 colours"; or NULL
 } nrg_sampler_part;
 
 struct nrg_chains {
@@ -89,6 +90,8 @@ nrg_status nrg_tune_open(nrg_sampler *s, nrg_sampler_part *p, const nrg_tuning *
 nrg_node nrg_tune_scaled(nrg_sampler *s, const nrg_tuner *t, int j, nrg_node x); // x times the scale of variable j
 // x: where the chain is after the step, by place; done: 1 where a step has ended (bad: everywhere); dH: its worst energy error.
 nrg_status nrg_tune_close(nrg_sampler *s, nrg_sampler_part *p, nrg_tuner *t, const nrg_node *x, nrg_node done, nrg_node alpha, nrg_node dH);
+
+nrg_status nrg_score_keep(nrg_sampler *s, nrg_sampler_part *p, nrg_node alpha); // acceptance only, of a method without a step size
 
 // ---- hmc.c: one Metropolis-adjusted trajectory of `leaps` leapfrog steps; jitter: its step size is drawn around the adapted one.
 typedef struct {

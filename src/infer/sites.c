@@ -236,12 +236,25 @@ static void multiplied(job *j, const nrg_node_info *x, const reads **to, int64_t
     }
 }
 
-static bool moves(const job *j, const nrg_node_info *x) {
+// Rows picked by an index, both of which read v: any row may be it.
+static void picked(job *j, const nrg_node_info *x, const reads **to, int64_t n) {
+    const nrg_node_info *rows = nrg_graph_node(j->g, x->in[0]), *index = nrg_graph_node(j->g, x->in[1]);
+    for (int64_t f = 0; f < n; f++) {
+        place p, q;
+        place_of(j, x, f, &p);
+        to[f] = entry(j, x->in[1], flat_of(j, index, &p));
+        q = p;
+        for (int a = 1; a < rows->shape.rank; a++) q.at[a] = p.at[a - 1 + index->shape.rank];
+        for (q.at[0] = 0; q.at[0] < rows->shape.dim[0]; q.at[0]++) to[f] = both(j, to[f], entry(j, x->in[0], flat_of(j, rows, &q)));
+    }
+}
+
+static bool moves(const nrg_node_info *x) {
     if (nrg_op_elementwise(x->op)) return true;
     switch (x->op) {
     case NRG_OP_reshape: case NRG_OP_permute: case NRG_OP_expand: case NRG_OP_slice: case NRG_OP_pad: case NRG_OP_concat:
     case NRG_OP_lift: case NRG_OP_lower: return true;
-    case NRG_OP_take: return !(j->depends[x->in[0].i] && j->depends[x->in[1].i]);
+    case NRG_OP_take: return true;
     default: return false;
     }
 }
@@ -253,7 +266,7 @@ static nrg_status follow(job *j) {
         if (!j->wanted[i] || !j->depends[i]) continue;
         int64_t n = entries(j, x);
         bool product = x->op == NRG_OP_matmul && !x->par.matmul.leads;
-        if (n > MOST_ENTRIES || !(i == j->s->v.i || moves(j, x) || nrg_op_reduction(x->op) || product)) continue;
+        if (n > MOST_ENTRIES || !(i == j->s->v.i || moves(x) || nrg_op_reduction(x->op) || product)) continue;
         const reads **to = NRG_NEWS(&j->tmp, const reads *, n + 1);
         if (!to) return NRG_E098;
         j->of[i] = to;
@@ -266,6 +279,7 @@ static nrg_status follow(job *j) {
             }
         } else if (nrg_op_reduction(x->op)) reduced(j, x, to);
         else if (product) multiplied(j, x, to, n);
+        else if (x->op == NRG_OP_take && j->depends[x->in[0].i] && j->depends[x->in[1].i]) picked(j, x, to, n);
         else moved(j, x, to, n);
     }
     return NRG_OK;
@@ -311,7 +325,10 @@ static void find_parts(job *j) {
     for (uint32_t i = s->y.i; i >= s->v.i && i > 0; i--) {
         const nrg_node_info *x = info(j, i);
         if (j->region[i] && (i == s->v.i || !linear(j, x))) {
-            if (s->parts == NRG_SITES_PARTS) return whole(j);
+            if (s->parts == NRG_SITES_PARTS) {
+                whole(j);
+                return;
+            }
             s->part[s->parts++] = (nrg_node){i};
             j->wanted[i] = true;
         }
@@ -448,10 +465,11 @@ static nrg_node where_moved(const nrg_sites *s, const nrg_node *w, nrg_node_info
         }
         return nrg_lower(g, w[0], x.par.lift.lead, x.par.lift.axis);
     case NRG_OP_take: {
-        if (w[0].i) return nrg_take(g, w[0], x.in[1]);
+        if (w[0].i && !w[1].i) return nrg_take(g, w[0], x.in[1]);
         nrg_shape one = nrg_graph_node(g, w[1])->shape;
         while (one.rank < x.shape.rank) one.dim[one.rank++] = 1;
-        return nrg_reshape(g, w[1], one);
+        all = nrg_reshape(g, w[1], one);
+        return w[0].i ? nrg_max(g, all, nrg_reduce(g, NRG_OP_rmax, w[0], 1, 0, false)) : all;
     }
     case NRG_OP_permute: case NRG_OP_slice: case NRG_OP_pad: case NRG_OP_lift: return nrg_build(g, x.op, w[0], NRG_BAD, NRG_BAD, &x.par);
     default:

@@ -5,7 +5,7 @@
 
 #include "infer/inside.h"
 
-enum { NRG_SITES_PARTS = 64 };
+enum { NRG_SITES_PARTS = 64, NRG_GIBBS_COLOURS = 8 }; // kinds of parts; sets of numbers that gibbs draws in turn
 typedef struct {
     nrg_graph *graph;
     nrg_node y, v;

@@ -152,3 +152,15 @@ nrg_status nrg_tune_close(nrg_sampler *s, nrg_sampler_part *p, nrg_tuner *t, con
     nrg_sampler_update(s, t->size, learn_step(s, t, alpha, done, end));
     return nrg_graph_check(g);
 }
+
+nrg_status nrg_score_keep(nrg_sampler *s, nrg_sampler_part *p, nrg_node alpha) {
+    nrg_graph *g = s->graph;
+    nrg_shape one = {0};
+    nrg_node clock = nrg_sampler_state_new(s, "clock", one, num(s, 0)), taken = nrg_sampler_state_new(s, "accepted", one, num(s, 0));
+    p->accepted = nrg_sampler_last(s);
+    nrg_node late = nrg_le(g, num(s, (double)s->spec.scored), clock);
+    alpha = nrg_select(g, nrg_le(g, num(s, 0), alpha), alpha, num(s, 0)); // not a number: nothing was taken
+    nrg_sampler_update(s, taken, nrg_add(g, taken, nrg_mul(g, late, alpha)));
+    nrg_sampler_update(s, clock, nrg_add(g, clock, num(s, 1)));
+    return nrg_graph_check(g);
+}

@@ -88,8 +88,8 @@ class Sample(kit.Case):
     def test_reasons_why_not(self):
         self.refused("sample", "g.nrg", code=4, says="no data for x")
         self.refused("sample", code=2, says="which model")
-        self.write("d.nrg", "predict b : bit\nenergy E(b) = b\n")
-        self.refused("sample", "d.nrg", code=3, says="discrete")
+        self.write("d.nrg", "predict n : int in 0..\nenergy E(n) = n\n")
+        self.refused("sample", "d.nrg", code=3, says="without finite values")
         self.write("bad.nrg", "predict x : real\nenergy E(x) = -sq(sq(x))\nsample x by langevin(step=1)\n")
         self.refused("sample", "bad.nrg", code=6, says="ran away")
 

@@ -86,6 +86,7 @@ static void misfits_are_told(void **state) {
     (void)state;
     refused("dim H = 4\npredict v : real\nlatent h : bit[H]\nenergy E(v, h) = v * sum(h) + sq(sum(h))\nmarginalize h by factors", NRG_E026, "independent");
     refused("dim H = 4\npredict v : real\nlatent h : bit[H]\nlatent g : bit[H]\nenergy E(v, h, g) = v * dot(h, g)\nmarginalize h, g by factors", NRG_E026, "independent");
+    refused("dim H = 4, K = 3\npredict v : real\nlatent z : K[H]\nweight A : real[K, K]\nenergy E(v, z) = sum((a, b) in chain(H): A[z[a], z[b]] * v)\nmarginalize z by factors", NRG_E026, "independent");
     refused("dim H = 30\npredict v : real\nlatent h : bit[H]\nenergy E(v, h) = v * sum(h) + sq(sum(h))\nmarginalize h", NRG_E071, "meet");
 }
 

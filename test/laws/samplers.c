@@ -226,7 +226,7 @@ static void failures_are_told(void **state) {
     refused("predict x : real\nlatent z : real\nenergy E(x, z) = sq(x) + sq(z - x)\nminimize z by gradient(steps=30)\nsample x by hmc", NRG_E071, "step by step");
     refused(NORMAL "nuts", NRG_E071, "nuts");
     refused(NORMAL "hmc from data", NRG_E051, "start at the data");
-    refused("predict x : bit\nenergy E(x) = x\n", NRG_E071, "discrete");
+    refused("predict x : int in 0..\nenergy E(x) = x\n", NRG_E071, "without finite values");
 }
 
 int main(void) {
