@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { STARTS = 32, EACH = 8 }; // descents: at least STARTS, and EACH for every minimum asked for
+static const double ROOM = 1 << 25; // numbers that descents side by side may take
 static const double APART = 0.01; // without a grid: of the width of the domain, or of max(1, |y|)
 
 // Where descents start.
@@ -63,8 +64,8 @@ static void pick(const nrg_answers *grid, int64_t row, int64_t most, places *p) 
     }
 }
 
-static nrg_status from_grid(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
-                            nrg_answers *out, places *p) {
+static nrg_status from_grid(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_arena *arena,
+                            places *p, int64_t *energies) {
     nrg_answers grid = {.arena = nrg_arena_make(m->ctx), .n = spec->n};
     int64_t most = 4 * (int64_t)spec->minima;
     grid.status = NRG_NEWS(&grid.arena, const char *, spec->n + 1);
@@ -73,10 +74,10 @@ static nrg_status from_grid(nrg_model *m, nrg_store *store, const nrg_ask_spec *
         p->points = llround(pow((double)grid.choices, 1 / (double)p->width));
         p->apart = 1 / (double)p->points;
         if (most > grid.choices) most = grid.choices;
-        s = places_new(&out->arena, p, spec->n * most);
+        s = places_new(arena, p, spec->n * most);
     }
     for (int64_t row = 0; s == NRG_OK && row < spec->n; row++) pick(&grid, row, most, p);
-    out->energies = grid.energies;
+    *energies += grid.energies;
     nrg_arena_free(&grid.arena);
     return s;
 }
@@ -101,7 +102,7 @@ static double start(const nrg_domain *d, uint64_t seed, int64_t k, int64_t e, do
 }
 
 static nrg_status from_noise(nrg_model *m, const nrg_ask_spec *spec, const nrg_infer_stmt *st,
-                             nrg_answers *out, places *p) {
+                             nrg_arena *arena, places *p) {
     const nrg_var *var = &m->vars.at[spec->var];
     double sd, least = fmax(STARTS, EACH * (double)spec->minima);
     nrg_status s = NRG_OK;
@@ -111,7 +112,7 @@ static nrg_status from_noise(nrg_model *m, const nrg_ask_spec *spec, const nrg_i
     double each = nrg_method_arg(m, st, "starts", least, &s);
     TRY(s);
     p->apart = APART;
-    TRY(places_new(&out->arena, p, spec->n * (int64_t)each));
+    TRY(places_new(arena, p, spec->n * (int64_t)each));
     for (int64_t row = 0; row < spec->n; row++)
         for (int64_t k = 0; k < (int64_t)each; k++, p->n++) {
             p->row[p->n] = row;
@@ -244,53 +245,80 @@ static void insert(const nrg_domain *d, const places *p, nrg_answers *low, int64
     (*n)++;
 }
 
-static nrg_status merge(const nrg_model *m, const nrg_ask_spec *spec, const places *p,
-                        nrg_answers *low, nrg_answers *out) {
+// Into the rows of `out` from `first` on.
+static nrg_status merge(const nrg_model *m, const nrg_ask_spec *spec, const places *p, nrg_answers *low,
+                        int64_t first, nrg_answers *out) {
     const nrg_domain *d = &m->vars.at[spec->var].domain;
     int64_t K = spec->minima, w = p->width, k = 0;
-    int64_t *list = NRG_NEWS(&out->arena, int64_t, K + 1);
-    out->width = w;
-    out->choices = K;
-    out->value = NRG_NEWS(&out->arena, double, out->n * K * w + 1);
-    out->energy = NRG_NEWS(&out->arena, double, out->n * K + 1);
-    if (!list || !out->value || !out->energy) return NRG_E098;
-    for (int64_t row = 0; row < out->n; row++) {
+    int64_t *list = NRG_NEWS(&low->arena, int64_t, K + 1);
+    if (!list) return NRG_E098;
+    for (int64_t row = 0; row < spec->n; row++) {
+        double *value = out->value + (first + row) * K * w, *energy = out->energy + (first + row) * K;
+        const char **status = &out->status[first + row];
         int64_t n = 0;
         for (; k < p->n && p->row[k] == row; k++) insert(d, p, low, k, K, list, &n);
         for (int64_t j = 0; j < K; j++) {
-            bool has = j < n;
-            out->energy[row * K + j] = has ? low->energy[list[j]] : NAN;
-            for (int64_t e = 0; e < w; e++)
-                out->value[(row * K + j) * w + e] = has ? low->value[list[j] * w + e] : NAN;
-            if (has) out->status[row] = worse(out->status[row], low->status[list[j]]);
+            energy[j] = j < n ? low->energy[list[j]] : NAN;
+            for (int64_t e = 0; e < w; e++) value[j * w + e] = j < n ? low->value[list[j] * w + e] : NAN;
+            if (j < n) *status = worse(*status, low->status[list[j]]);
         }
-        if (n == 0) out->status[row] = "approx";
+        if (n == 0) *status = "approx";
     }
     return NRG_OK;
 }
 
-static nrg_status describe(const places *p, nrg_answers *out) {
-    out->how = p->points ? nrg_arena_print(&out->arena, "%lld descents from the minima of a grid; those nearer than a step of it are one", (long long)p->n)
-                         : nrg_arena_print(&out->arena, "%lld descents from random starts; minima nearer than %g (in units of the domain's width, or of max(1, size)) are one", (long long)p->n, APART);
-    return out->how ? NRG_OK : NRG_E098;
+// The samples of a piece, which are rows `first` and on of all.
+static nrg_status piece(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const nrg_infer_stmt *st,
+                        int64_t first, nrg_answers *out, int64_t *descents) {
+    places p = {.width = out->width};
+    nrg_arena arena = nrg_arena_make(m->ctx);
+    nrg_answers low = {.arena = nrg_arena_make(m->ctx)};
+    nrg_status s = st->method == NRG_BY_grid ? from_grid(m, store, spec, &arena, &p, &out->energies)
+                                             : from_noise(m, spec, st, &arena, &p);
+    if (s == NRG_OK) s = descend(m, store, spec, &p, &low);
+    if (s == NRG_OK && p.points) keep_valleys(m, spec, &p, &low);
+    if (s == NRG_OK && !p.points) s = drop_flats(m, store, spec, &p, &low);
+    if (s == NRG_OK) s = merge(m, spec, &p, &low, first, out);
+    out->energies += low.energies;
+    *descents += p.n;
+    nrg_answers_free(&low);
+    nrg_arena_free(&arena);
+    return s;
+}
+
+// Samples that fit together: a descent keeps some dozens of copies of an answer, a grid the energies of all its points.
+static int64_t together(const nrg_ask_spec *spec, const nrg_infer_stmt *st, int64_t width) {
+    double numbers = 32 * (double)width * fmax(STARTS, EACH * (double)spec->minima);
+    if (st->method == NRG_BY_grid) return width == 1 ? 1024 : 16;
+    return (int64_t)fmax(1, ROOM / numbers);
 }
 
 static nrg_status of_reals(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
                            const nrg_infer_stmt *st, nrg_answers *out) {
-    places p = {0};
     nrg_shape shape;
-    nrg_answers low = {.arena = nrg_arena_make(m->ctx)};
+    int64_t descents = 0;
     TRY(nrg_var_shape(m, spec->var, &shape));
-    p.width = nrg_shape_count(&shape);
-    TRY(st->method == NRG_BY_grid ? from_grid(m, store, spec, out, &p)
-                                  : from_noise(m, spec, st, out, &p));
-    nrg_status s = descend(m, store, spec, &p, &low);
-    if (s == NRG_OK && p.points) keep_valleys(m, spec, &p, &low);
-    if (s == NRG_OK && !p.points) s = drop_flats(m, store, spec, &p, &low);
-    if (s == NRG_OK) s = merge(m, spec, &p, &low, out);
-    out->energies += low.energies;
-    nrg_answers_free(&low);
-    return s == NRG_OK ? describe(&p, out) : s;
+    out->width = nrg_shape_count(&shape);
+    out->choices = spec->minima;
+    out->value = NRG_NEWS(&out->arena, double, out->n * out->choices * out->width + 1);
+    out->energy = NRG_NEWS(&out->arena, double, out->n * out->choices + 1);
+    int64_t most = together(spec, st, out->width), *row = NRG_NEWS(&out->arena, int64_t, most + 1);
+    if (!out->value || !out->energy || !row) return NRG_E098;
+    for (int64_t first = 0; first < spec->n; first += most) {
+        nrg_ask_spec part = *spec;
+        nrg_store *rows = NULL;
+        part.n = spec->n - first < most ? spec->n - first : most;
+        for (int64_t i = 0; i < part.n; i++) row[i] = first + i;
+        nrg_status s = nrg_store_rows(m, store, row, part.n, &rows);
+        if (s == NRG_OK) s = piece(m, rows, &part, st, first, out, &descents);
+        nrg_store_free(rows);
+        TRY(s);
+    }
+    out->how = st->method == NRG_BY_grid
+                   ? nrg_arena_print(&out->arena, "%lld descents from the minima of a grid; those nearer than a step of it are one", (long long)descents)
+                   : nrg_arena_print(&out->arena, "%lld descents from random starts; minima nearer than %g (in units of the domain's width, or of max(1, size)) are one",
+                                     (long long)descents, APART);
+    return out->how ? NRG_OK : NRG_E098;
 }
 
 nrg_status nrg_ask_minima(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,

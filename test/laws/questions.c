@@ -191,6 +191,27 @@ static void other_valleys(void **state) {
     expect_minima("given t : real\npredict y : real\nenergy E(t, y) = (y - t)^2\nminimize y by exact\n", 1, &t, 1, 1, &t, 1e-9);
 }
 
+// More samples than go together: each has its own valleys.
+static void samples_in_pieces(void **state) {
+    (void)state;
+    enum { N = 20 };
+    double t[N];
+    fixture f = load("dim D = 2\ngiven t : real\npredict y : real[D] in -2..2\nenergy E(t, y) = sum(d in D: (y[d]^2 - 1)^2 + t * y[d])\n"
+                     "minimize y by grid(points=20)\n",
+                     NRG_F64);
+    nrg_answers r;
+    for (int i = 0; i < N; i++) t[i] = 0.02 * (i + 1);
+    put_numbers(&f, "t", t, N);
+    ok(&f, try_ask(&f, NRG_BEST, "y", "t", N, 4, false, &r));
+    for (int i = 0; i < N; i++)
+        for (int e = 0; e < 2; e++) {
+            near(r.value[i * 8 + e], stationary(-1, t[i]), 1e-6);
+            near(r.value[i * 8 + 6 + e], stationary(1, t[i]), 1e-6);
+        }
+    nrg_answers_free(&r);
+    drop(&f);
+}
+
 // Of finite values: the lowest few.
 static void finite_minima_are_a_ranking(void **state) {
     (void)state;
@@ -558,6 +579,7 @@ int main(void) {
         cmocka_unit_test(order_survives_rising_functions),
         cmocka_unit_test(valleys_are_listed),
         cmocka_unit_test(other_valleys),
+        cmocka_unit_test(samples_in_pieces),
         cmocka_unit_test(finite_minima_are_a_ranking),
         cmocka_unit_test(sums_are_looked_for),
         cmocka_unit_test(a_missing_sum_is_refused),
