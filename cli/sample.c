@@ -1,7 +1,7 @@
 // nrg sample: draws from a model, with what their chains say about themselves.
 #include "cli.h"
 
-static nrg_status read_options(cli *c, nrg_sample_options *o) {
+nrg_status cli_sample_options(cli *c, nrg_sample_options *o) {
     long long n = 0, chains = 0, warmup = -1, every = 0, steps = 0;
     nrg_status s = cli_integer(c, "n", c->n, 1, &n);
     if (s == NRG_OK) s = cli_integer(c, "chains", c->chains, 1, &chains);
@@ -10,8 +10,6 @@ static nrg_status read_options(cli *c, nrg_sample_options *o) {
     if (s == NRG_OK) s = cli_integer(c, "steps", c->steps, 1, &steps);
     *o = (nrg_sample_options){.n = n, .chains = chains, .every = every, .steps = steps};
     o->warmup = !c->warmup ? 0 : warmup == 0 ? -1 : warmup;
-    o->vars = c->words.at + 1;
-    o->vars_n = c->words.n - 1;
     return s;
 }
 
@@ -29,7 +27,9 @@ nrg_status cli_sample(cli *c) {
     nrg_samples *r = NULL;
     nrg_sample_options o;
     if (c->words.n < 1) return cli_usage(c, "nrg sample run -n 64", "which model?");
-    nrg_status s = read_options(c, &o);
+    nrg_status s = cli_sample_options(c, &o);
+    o.vars = c->words.at + 1;
+    o.vars_n = c->words.n - 1;
     if (s == NRG_OK && c->out) s = cli_may_write(c, c->out);
     if (s == NRG_OK) s = cli_model(c, c->words.at[0], &m);
     if (s == NRG_OK) s = cli_data(c, m, &data);

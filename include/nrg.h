@@ -442,6 +442,8 @@ NRG_API nrg_status nrg_ebm_sample(nrg_ebm *m, const nrg_table *data, const nrg_s
 NRG_API void nrg_samples_free(nrg_samples *r);
 NRG_API nrg_status nrg_samples_text(nrg_samples *r, nrg_form form, const char **text); /* the first n of each row, draw by draw */
 NRG_API nrg_status nrg_samples_save(nrg_samples *r, const char *path);                 /* .npz, .csv or .json */
+/* The same draws as arrays: energy, each variable by name, chain, draw. */
+NRG_API nrg_status nrg_samples_table(nrg_samples *r, nrg_table **out);
 
 /* log Z = log of the sum (integral) of exp(-beta F) over some variables, for each row of the data. All zero is a good default. */
 typedef struct {
@@ -466,6 +468,8 @@ NRG_API nrg_status nrg_ebm_log_z(nrg_ebm *m, const nrg_table *data, const nrg_lo
 NRG_API void nrg_log_z_free(nrg_log_z *z);
 NRG_API nrg_status nrg_log_z_text(nrg_log_z *z, nrg_form form, const char **text); /* row, low, log_z, high, status */
 
+/* The data as the energy sees them: for each variable that they hold an array of its name, data statements computed. */
+NRG_API nrg_status nrg_ebm_values(nrg_ebm *m, const nrg_table *data, nrg_table **out);
 /* F of each row, latents eliminated; energy [rows]. Low = good. */
 NRG_API nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy);
 /* Gradient of F with respect to `name`. A variable: of each row, [rows, event]. A weight: of the mean of F over
@@ -527,11 +531,45 @@ typedef struct {
     const char *title; /* over the picture; NULL: none */
 } nrg_landscape;
 NRG_API nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_landscape *l, const char *path);
+/* F along one number of a real variable ("y", "x[1]") as a curve, over the values of a finite one as bars, for some rows
+ * of the data; the data's own value and the lowest place are marked. All else is held as for a landscape. */
+typedef struct {
+    const char *var;
+    double lo, hi;       /* of a real variable; both zero: chosen */
+    int points;          /* 0: 400 */
+    const int64_t *rows; /* at most 12; none: row 0 */
+    int rows_n;
+    const char *title;   /* NULL: none */
+} nrg_profile;
+NRG_API nrg_status nrg_plot_slice(nrg_ebm *m, const nrg_table *data, const nrg_profile *o, const char *path);
+/* Counts of answers for each true label of a category (NULL: the first predicted one), and their shares of the row. */
+NRG_API nrg_status nrg_plot_confusion(nrg_ebm *m, const nrg_table *data, const char *var, const char *title, const char *path);
+/* Draws, as nrg_samples_table gives them: two numbers as points over those of the data, one number as a histogram beside
+ * that of the data, images (and vectors of square length, from 16 on) as tiles (.png), else a histogram a number, twelve
+ * at most. `data` may be NULL, else it has arrays of the same names. */
+typedef struct {
+    const char *var;   /* one variable of them; NULL: all */
+    int h, w;          /* tiles of this shape; 0: by the variable's */
+    int64_t row;       /* of draws for several rows: traces of this one */
+    const char *title; /* NULL: none */
+} nrg_look;
+NRG_API nrg_status nrg_plot_draws(nrg_ctx *c, const nrg_table *draws, const nrg_table *data, const nrg_look *o, const char *path);
+/* The first five numbers and the energy of each chain, draw by draw, with R-hat and effective sample size. */
+NRG_API nrg_status nrg_plot_traces(nrg_ctx *c, const nrg_table *draws, const nrg_look *o, const char *path);
+/* Draws for a picture: of a model without given variables, as `o` says; else one draw for each row of the data (512 at
+ * most), or `o` draws for `row` where it is not -1. *seen: the same rows of the data, for comparison (NULL: no data). */
+NRG_API nrg_status nrg_ebm_sample_rows(nrg_ebm *m, const nrg_table *data, int64_t row, const nrg_sample_options *o,
+                                       nrg_samples **out, nrg_table **seen);
 /* n pictures (.png) on one page, `across` in a row. */
 NRG_API nrg_status nrg_plot_panels_page(nrg_ctx *c, const char *const *pictures, int n, int across, const char *path);
 /* Each row of a weight matrix as a small image. h, w: its shape; 0: from the dims, else nearly square. grey:
  * one scale a tile. */
 NRG_API nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey, const char *path);
+
+/* One page of HTML about a run folder, with its pictures inside: what was chosen and why, figures, warnings, the verdict
+ * on the loss, what can be asked. With data (may be NULL): metrics, landscape, confusion. A run without weights gives a
+ * page that says so. E053: not a run folder. */
+NRG_API nrg_status nrg_report_page(nrg_ctx *c, const char *run, const nrg_options *o, const nrg_table *data, const char *path);
 
 #ifdef __cplusplus
 }

@@ -1,1 +1,6 @@
 nrg_test(plot unit/plot.c plot)
+if(TARGET nrg)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME cli_pictures COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_pictures.py)
+  set_tests_properties(cli_pictures PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
+endif()

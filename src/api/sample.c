@@ -275,6 +275,19 @@ static bool ends(const char *s, const char *end) {
     return n >= k && strcmp(s + n - k, end) == 0;
 }
 
+nrg_status nrg_samples_table(nrg_samples *p, nrg_table **out) {
+    nrg_table *t;
+    *out = NULL;
+    TRY(nrg_table_new(((samples *)p)->ctx, &t));
+    nrg_status s = add(t, p, "energy", 0, NULL, 1, p->energy);
+    for (int j = 0; s == NRG_OK && j < p->vars; j++)
+        s = add(t, p, p->var[j].name, p->var[j].rank, p->var[j].dim, p->var[j].width, p->var[j].value);
+    if (s == NRG_OK) s = add_places(t, p);
+    if (s == NRG_OK) *out = t;
+    else nrg_table_free(t);
+    return s;
+}
+
 nrg_status nrg_samples_save(nrg_samples *p, const char *path) {
     nrg_ctx *c = ((samples *)p)->ctx;
     const char *text;
@@ -288,11 +301,8 @@ nrg_status nrg_samples_save(nrg_samples *p, const char *path) {
         nrg_help(c, "-o draws.npz");
         return NRG_E090;
     }
-    TRY(nrg_table_new(c, &t));
-    nrg_status s = add(t, p, "energy", 0, NULL, 1, p->energy);
-    for (int j = 0; s == NRG_OK && j < p->vars; j++) s = add(t, p, p->var[j].name, p->var[j].rank, p->var[j].dim, p->var[j].width, p->var[j].value);
-    if (s == NRG_OK) s = add_places(t, p);
-    if (s == NRG_OK) s = nrg_data_write(t, path);
+    TRY(nrg_samples_table(p, &t));
+    nrg_status s = nrg_data_write(t, path);
     nrg_table_free(t);
     return s;
 }

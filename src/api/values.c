@@ -135,3 +135,29 @@ nrg_status nrg_ebm_start(nrg_ebm *m, const nrg_table *data) {
     m->started = m->started && m->store != NULL;
     return nrg_api_ready(m, data);
 }
+
+// One variable of the data as an array of its own.
+static nrg_status add_values(nrg_ebm *m, const nrg_values *v, int32_t var, nrg_table *t) {
+    nrg_array *a;
+    nrg_shape shape;
+    TRY(nrg_var_shape(m->model, var, &shape));
+    int64_t dim[NRG_ARRAY_RANK] = {v->rows};
+    for (int i = 0; i < shape.rank && i + 1 < NRG_ARRAY_RANK; i++) dim[i + 1] = shape.dim[i];
+    TRY(nrg_table_make(t, m->model->vars.at[var].name, NRG_CELL_F64, shape.rank + 1, dim, &a));
+    return nrg_bound_numbers(v->bound, m->store, var, NULL, v->rows, a->data);
+}
+
+nrg_status nrg_ebm_values(nrg_ebm *m, const nrg_table *data, nrg_table **out) {
+    nrg_values v;
+    nrg_table *t;
+    nrg_vars there = nrg_api_found(m, data, nrg_api_visible(m));
+    *out = NULL;
+    TRY(nrg_table_new(m->ctx, &t));
+    nrg_status s = nrg_values_make(m, data, there, &v);
+    for (int32_t i = 0; i < (int32_t)m->model->vars.n && s == NRG_OK; i++)
+        if (there >> i & 1) s = add_values(m, &v, i, t);
+    nrg_values_free(&v);
+    if (s == NRG_OK) *out = t;
+    else nrg_table_free(t);
+    return s;
+}

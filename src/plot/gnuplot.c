@@ -21,18 +21,51 @@ static bool ends(const char *s, const char *end) {
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-// A gnuplot string in single quotes: a quote inside is doubled.
-static void quoted(nrg_text *t, const char *s, size_t n) {
+// A gnuplot string in single quotes: a quote inside is doubled, and a line must not end. gnuplot misreads a quote at the
+// very beginning (''' ends the string), so that one becomes a curly one.
+void nrg_gnuplot_quoted(nrg_text *t, const char *s) {
+    nrg_text_put(t, *s == '\'' ? "'\xe2\x80\x99" : "'");
+    if (*s == '\'') s++;
+    for (; *s; s++) nrg_text_put(t, *s == '\'' ? "''" : "%c", (unsigned char)*s < ' ' ? ' ' : *s);
     nrg_text_put(t, "'");
-    for (size_t i = 0; i < n; i++) nrg_text_put(t, s[i] == '\'' ? "''" : "%c", s[i]);
-    nrg_text_put(t, "'");
+}
+
+void nrg_gnuplot_tick(nrg_text *t, const char *s) {
+    nrg_text word = nrg_text_make(t->ctx);
+    nrg_text_bytes(&word, "", 0);
+    for (; *s; s++) nrg_text_put(&word, *s == '%' ? "%%%%" : "%c", *s);
+    if (nrg_text_end(&word) == NRG_OK) nrg_gnuplot_quoted(t, word.at);
+    else t->bad = true;
+    nrg_text_free(&word);
+}
+
+static void file_name(nrg_text *script, const char *name) {
+    nrg_text path = nrg_text_make(script->ctx);
+    nrg_text_put(&path, "%s%s", *name == '\'' ? "./" : "", name);
+    if (nrg_text_end(&path) == NRG_OK) nrg_gnuplot_quoted(script, path.at);
+    else script->bad = true;
+    nrg_text_free(&path);
 }
 
 static void label(nrg_text *t, const char *what, const char *s) {
     if (!s) return;
     nrg_text_put(t, "set %s ", what);
-    quoted(t, s, strlen(s));
+    nrg_gnuplot_quoted(t, s);
     nrg_text_put(t, " noenhanced\n");
+}
+
+// Words under the axis: slanted where they would touch.
+static void ticks(nrg_text *t, const nrg_plot_axes *a) {
+    size_t longest = 0;
+    if (!a->ticks) return;
+    for (int i = 0; i < a->ticks_n; i++) longest = strlen(a->ticks[i]) > longest ? strlen(a->ticks[i]) : longest;
+    nrg_text_put(t, "set xtics noenhanced %s(", longest * (size_t)a->ticks_n > 80 ? "rotate by 40 right " : "");
+    for (int i = 0; i < a->ticks_n; i++) {
+        nrg_text_put(t, i ? ", " : "");
+        nrg_gnuplot_tick(t, a->ticks[i]);
+        nrg_text_put(t, " %d", i);
+    }
+    nrg_text_put(t, ")\nset xrange [-0.6:%g]\n", a->ticks_n - 0.4);
 }
 
 void nrg_gnuplot_data(const char *path, nrg_text *script) {
@@ -40,7 +73,7 @@ void nrg_gnuplot_data(const char *path, nrg_text *script) {
     nrg_text name = nrg_text_make(script->ctx);
     nrg_text_put(&name, "%.*s.dat", (int)(stem(path) - (size_t)(b - path)), b);
     if (nrg_text_end(&name) == NRG_OK)
-        quoted(script, name.at, name.n);
+        file_name(script, name.at);
     else
         script->bad = true;
     nrg_text_free(&name);
@@ -48,6 +81,9 @@ void nrg_gnuplot_data(const char *path, nrg_text *script) {
 
 nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width, int height,
                             nrg_text *script) {
+    for (const char *p = path; *p; p++)
+        if ((unsigned char)*p < ' ')
+            return nrg_fail(script->ctx, NRG_E090, NRG_NOWHERE, "the name of a picture has no control characters");
     if (ends(path, ".svg")) {
         nrg_text_put(script, "set terminal svg size %d,%d font 'sans,14' background '#ffffff'\n",
                      width, height);
@@ -64,14 +100,16 @@ nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width,
         return s;
     }
     nrg_text_put(script, "set output ");
-    quoted(script, base_of(path), strlen(base_of(path)));
+    file_name(script, base_of(path));
     nrg_text_put(
         script,
         "\nset encoding utf8\nset border lc rgb '#404040'\nset tics textcolor rgb '#202020'\n"
-        "set key top right opaque box lc rgb '#c0c0c0' noenhanced\n");
+        "set key below horizontal height 1 noenhanced\n");
     label(script, "title", a->title);
     label(script, "xlabel", a->x);
     label(script, "ylabel", a->y);
+    ticks(script, a);
+    if (a->y0 < a->y1) nrg_text_put(script, "set yrange [%.9g:%.9g]\n", a->y0, a->y1);
     if (a->log_y) nrg_text_put(script, "set logscale y\n");
     return nrg_text_end(script);
 }
@@ -139,7 +177,7 @@ nrg_status nrg_gnuplot(nrg_ctx *c, const char *path, const nrg_text *script, con
         memcpy(name.at + n, ".gp", 4);
         s = nrg_file_write(c, name.at, script->at, script->n);
     }
-    if (s == NRG_OK) s = run(c, folder.at, name.at + before);
+    if (s == NRG_OK && (s = run(c, folder.at, name.at + before)) != NRG_OK) remove(path); // half a picture
     nrg_text_free(&name);
     nrg_text_free(&folder);
     return s;

@@ -105,6 +105,12 @@ static void paste(const layout *l, const nrg_tiles *t, int64_t tile, const unsig
     }
 }
 
+// Between the tiles: a colour that none of them has.
+static void ground(unsigned char *page, size_t pixels, const nrg_tiles *t) {
+    static const unsigned char grey[3] = {0x90, 0x90, 0x90}, blue[3] = {0x2f, 0x56, 0x96};
+    for (size_t i = 0; i < pixels; i++) memcpy(page + 3 * i, t->diverging ? grey : blue, 3);
+}
+
 nrg_status nrg_plot_png(nrg_ctx *c, const char *path, int64_t width, int64_t height,
                         const unsigned char *page) {
     png_image im = {.version = PNG_IMAGE_VERSION,
@@ -143,7 +149,7 @@ nrg_status nrg_plot_tiles(nrg_ctx *c, const char *path, const nrg_tiles *t) {
                   *page = small ? nrg_mem(c, NULL, 0, page_n) : NULL;
     nrg_status s = page ? NRG_OK : NRG_E098;
     if (page) {
-        memset(page, 0x90, page_n);
+        ground(page, page_n / 3, t);
         for (int64_t i = 0; i < t->n && i < (int64_t)l.across * l.down; i++) {
             colour(t, i, scale, small);
             paste(&l, t, i, small, page);

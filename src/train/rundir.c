@@ -113,7 +113,7 @@ static nrg_status write_text(nrg_trainer *t, const char *name, const char *text,
 }
 
 static nrg_status describe(nrg_trainer *t, const char *status) {
-    nrg_text j = nrg_text_make(t->ctx), machine = nrg_text_make(t->ctx);
+    nrg_text j = nrg_text_make(t->ctx), machine = nrg_text_make(t->ctx), plan = nrg_text_make(t->ctx);
     nrg_machine(&machine);
     nrg_text_put(&j, "{\n  \"status\": ");
     nrg_text_json(&j, status);
@@ -141,11 +141,15 @@ static nrg_status describe(nrg_trainer *t, const char *status) {
         if (h->scheduled) nrg_text_put(&j, "[%.9g, %.9g]", h->from, h->to);
         else nrg_text_put(&j, "%.9g", h->from);
     }
-    nrg_text_put(&j, "}\n}\n");
-    nrg_status s = nrg_text_end(&j);
+    nrg_text_put(&j, "},\n  \"plan\": ");
+    nrg_trainer_plan(t, &plan);
+    nrg_text_json(&j, plan.n ? plan.at : "");
+    nrg_text_put(&j, "\n}\n");
+    nrg_status s = plan.bad ? NRG_E098 : nrg_text_end(&j);
     if (s == NRG_OK) s = write_text(t, "run.json", j.at, j.n);
     nrg_text_free(&j);
     nrg_text_free(&machine);
+    nrg_text_free(&plan);
     return s;
 }
 

@@ -63,20 +63,69 @@ static void curves(void **state) {
     double x[50], y[50], z[50];
     for (int i = 0; i < 50; i++)
         x[i] = i, y[i] = exp(-i / 10.0), z[i] = i == 7 ? NAN : sin(i / 5.0);
-    nrg_curve v[2] = {{"loss", x, y, 50, false}, {"it's", x, z, 50, false}};
-    nrg_plot_axes axes[2] = {{"a 'title'", "epoch", "loss", false},
-                             {NULL, "epoch", "energy", false}};
-    assert_int_equal(nrg_plot_curves(c, in("loss.png"), axes, v, 2), NRG_OK);
+    nrg_curve v[2] = {{.name = "loss", .x = x, .y = y, .n = 50}, {.name = "it's", .x = x, .y = z, .n = 50}};
+    nrg_plot_axes axes = {.title = "a 'title'", .x = "epoch", .y = "loss"};
+    assert_int_equal(nrg_plot_curves(c, in("loss.png"), &axes, v, 2), NRG_OK);
     assert_true(nrg_file_exists(in("loss.png")) && nrg_file_exists(in("loss.gp")) &&
                 nrg_file_exists(in("loss.dat")));
-    const nrg_curve *both[2] = {v, v};
-    const int n[2] = {1, 2};
-    assert_int_equal(nrg_plot_panels(c, in("two.svg"), axes, both, n), NRG_OK);
+    const nrg_panel both[3] = {{axes, v, 1}, {{.x = "epoch"}, NULL, 0}, {{.x = "epoch", .y = "energy"}, v, 2}};
+    assert_int_equal(nrg_plot_panels(c, in("two.svg"), both, 3, 1), NRG_OK);
     nrg_text t = nrg_text_make(c);
     assert_int_equal(nrg_file_read(c, in("two.svg"), &t), NRG_OK);
     assert_non_null(strstr(t.at, "</svg>"));
     nrg_text_free(&t);
-    assert_int_equal(nrg_plot_curves(c, in("loss.gif"), axes, v, 2), NRG_E090);
+    assert_int_equal(nrg_plot_curves(c, in("loss.gif"), &axes, v, 2), NRG_E090);
+    nrg_ctx_free(c);
+}
+
+static char *text_of(nrg_ctx *c, const char *name) {
+    nrg_text t = nrg_text_make(c);
+    assert_int_equal(nrg_file_read(c, in(name), &t), NRG_OK);
+    char *copy = malloc(t.n + 1);
+    memcpy(copy, t.at, t.n + 1);
+    nrg_text_free(&t);
+    return copy;
+}
+
+// Words of any kind stay words: one line of the script each.
+static void words(void **state) {
+    (void)state;
+    nrg_ctx *c = nrg_ctx_new(NULL, NULL);
+    const char *const ticks[] = {"a'b", "c\nset output 'x'", "`date`", "{/Bold q}", "\\n \"%d\" \x7f", ""};
+    double x[6] = {0, 1, 2, 3, 4, 5}, y[6] = {-1, 2, INFINITY, NAN, 0, 1e300};
+    nrg_curve v[6];
+    for (int i = 0; i < 6; i++)
+        v[i] = (nrg_curve){.name = ticks[i], .x = x, .y = y, .n = 6, .style = (nrg_style)i, .width = 0.5, .colour = i == 5 ? 8 : 0};
+    nrg_plot_axes axes = {.title = "t\nplot x", .x = "'", .y = "y\tz", .ticks = ticks, .ticks_n = 6, .same = true};
+    nrg_status s = nrg_plot_curves(c, in("words.svg"), &axes, v, 6);
+    assert_int_equal(s, have_gnuplot() ? NRG_OK : NRG_E092);
+    char *script = text_of(c, "words.gp");
+    assert_non_null(strstr(script, "'a''b' 0, 'c set output ''x''' 1"));
+    assert_non_null(strstr(script, "set title 't plot x' noenhanced\n"));
+    assert_null(strstr(script, "\nset output ''x"));
+    free(script);
+    assert_int_equal(nrg_plot_curves(c, in("'q'.svg"), &axes, v, 6), s);
+    assert_true(s != NRG_OK || nrg_file_exists(in("'q'.svg")));
+    assert_int_equal(nrg_plot_curves(c, in("a\nb.png"), &axes, v, 6), NRG_E090);
+    nrg_ctx_free(c);
+}
+
+static void matrix(void **state) {
+    (void)state;
+    nrg_ctx *c = nrg_ctx_new(NULL, NULL);
+    const int64_t count[9] = {3, 1, 0, 0, 0, 0, 5, 5, 10};
+    const char *const labels[] = {"ant 5 %", "it's", "<c>"};
+    nrg_matrix m = {count, 3, labels};
+    nrg_plot_axes axes = {.title = "t", .x = "answer", .y = "truth"};
+    nrg_status wanted = have_gnuplot() ? NRG_OK : NRG_E092;
+    assert_int_equal(nrg_plot_matrix(c, in("matrix.svg"), &axes, &m), wanted);
+    char *data = text_of(c, "matrix.dat");
+    assert_string_equal(data, "0 2 75 3\n1 2 25 1\n2 2 0 0\n\n0 1 0 0\n1 1 0 0\n2 1 0 0\n\n0 0 25 5\n1 0 25 5\n2 0 50 10\n\n\n");
+    free(data);
+    // Many classes: no labels, no numbers, but a picture.
+    static int64_t many[100 * 100];
+    m = (nrg_matrix){many, 100, NULL};
+    assert_int_equal(nrg_plot_matrix(c, in("many.png"), &axes, &m), wanted);
     nrg_ctx_free(c);
 }
 
@@ -96,8 +145,8 @@ static void field(void **state) {
         }
     for (int i = 0; i < 40; i++) px[i] = -1 + i / 19.5, py[i] = px[i] * px[i];
     nrg_field f = {.z = z, .nx = 80, .ny = 60, .x0 = -1, .x1 = 1, .y0 = -0.5, .y1 = 1.5};
-    nrg_curve points = {NULL, px, py, 40, true};
-    nrg_plot_axes axes = {"E(x, y)", "x", "y", false};
+    nrg_curve points = {.x = px, .y = py, .n = 40, .style = NRG_POINTS};
+    nrg_plot_axes axes = {.title = "E(x, y)", .x = "x", .y = "y"};
     assert_int_equal(nrg_plot_field(c, in("field.png"), &axes, &f, &points), NRG_OK);
     assert_true(nrg_file_exists(in("field.png")));
     nrg_ctx_free(c);
@@ -126,6 +175,23 @@ static void refused(void **state) {
         nrg_ctx_free(c);
     }
     assert_true(done);
+    double x[2] = {0, 1};
+    const int64_t count[4] = {1, 2, 3, 4};
+    nrg_curve v = {.name = "v", .x = x, .y = x, .n = 2};
+    nrg_panel p = {{.title = "p"}, &v, 1};
+    nrg_matrix m = {count, 2, NULL};
+    done = false;
+    for (int n = 0; n < 200 && !done; n++) {
+        int left = n;
+        nrg_ctx *c = nrg_ctx_new(stingy, &left);
+        if (!c) continue;
+        nrg_status s = nrg_plot_panels(c, in("few.svg"), &p, 1, 1);
+        if (s == NRG_OK) s = nrg_plot_matrix(c, in("few.svg"), &p.axes, &m);
+        assert_true(s == NRG_OK || s == NRG_E098 || (s == NRG_E092 && !have_gnuplot()));
+        done = s != NRG_E098;
+        nrg_ctx_free(c);
+    }
+    assert_true(done);
 }
 
 int main(void) {
@@ -136,6 +202,7 @@ int main(void) {
     if (made != NRG_OK) return 1;
     const struct CMUnitTest tests[] = {cmocka_unit_test(shapes), cmocka_unit_test(tiles),
                                        cmocka_unit_test(curves), cmocka_unit_test(field),
+                                       cmocka_unit_test(words), cmocka_unit_test(matrix),
                                        cmocka_unit_test(refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

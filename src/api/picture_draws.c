@@ -1,0 +1,326 @@
+// Pictures of draws: points, histograms, tiles, traces of chains.
+#include "api/picture.h"
+#include "infer/sample.h"
+#include <math.h>
+#include <string.h>
+
+enum { PANELS = 12, BINS = 60, TRACED = 5, CHAINS = 16, TILES = 400 };
+
+// One number of each draw, and of each row of the data.
+typedef struct {
+    const char *name;
+    double *draw, *data; // data: NULL: none
+    int64_t draws, rows;
+} column;
+
+typedef struct {
+    nrg_ctx *ctx;
+    nrg_arena arena;
+    const nrg_table *draws, *data;
+    const nrg_array *var; // of a look at one variable, or the only one
+    column col[PANELS];
+    int n, more;          // columns shown; numbers left out
+} look;
+
+// ---- what is there
+
+static bool is_place(const char *name) { return !strcmp(name, "energy") || !strcmp(name, "chain") || !strcmp(name, "draw"); }
+
+static int64_t width_of(const nrg_array *a) { return nrg_array_width(a); }
+
+static nrg_status numbers(look *l, const nrg_array *a, int64_t k, double **out) {
+    int64_t w = width_of(a), n = a->dim[0];
+    if (!(*out = NRG_NEWS(&l->arena, double, n + 1))) return NRG_E098;
+    for (int64_t i = 0; i < n; i++)
+        (*out)[i] = nrg_array_missing(a, i * w + k) ? NAN : nrg_array_value(a, i * w + k);
+    return NRG_OK;
+}
+
+// The data's array of the same name; one of another width is a mistake.
+static nrg_status partner(look *l, const nrg_array *a, const nrg_array **out) {
+    *out = l->data ? nrg_table_find(l->data, a->name) : NULL;
+    if (!*out) return NRG_OK;
+    if (!(*out)->offsets && width_of(*out) == width_of(a)) return NRG_OK;
+    return nrg_fail(l->ctx, NRG_E050, NRG_NOWHERE, "%s has %lld numbers a draw, but %lld a row in the data", a->name,
+                    (long long)width_of(a), (long long)width_of(*out));
+}
+
+static nrg_status add(look *l, const nrg_array *a) {
+    const nrg_array *same;
+    TRY(partner(l, a, &same));
+    for (int64_t k = 0; k < width_of(a); k++) {
+        if (l->n == PANELS) {
+            l->more++;
+            continue;
+        }
+        column *c = &l->col[l->n++];
+        c->name = a->rank > 1 ? nrg_arena_print(&l->arena, "%s[%lld]", a->name, (long long)k) : a->name;
+        c->draws = a->dim[0];
+        if (!c->name) return NRG_E098;
+        TRY(numbers(l, a, k, &c->draw));
+        if (!same) continue;
+        c->rows = same->dim[0];
+        TRY(numbers(l, same, k, &c->data));
+    }
+    return NRG_OK;
+}
+
+static nrg_status unknown(look *l, const char *name) {
+    const char *names[64];
+    int n = 0;
+    for (int i = 0; i < nrg_table_count(l->draws) && n < 64; i++) names[n++] = nrg_table_at(l->draws, i)->name;
+    const char *near = nrg_nearest(name, names, n);
+    nrg_fail(l->ctx, NRG_E011, NRG_NOWHERE, "the draws have no variable '%s'", name);
+    if (near) nrg_help(l->ctx, "did you mean '%s'?", near);
+    return NRG_E011;
+}
+
+static nrg_status gather(look *l, const char *name) {
+    int vars = 0;
+    if (nrg_table_rows(l->draws) < 1) return nrg_fail(l->ctx, NRG_E054, NRG_NOWHERE, "there are no draws");
+    if (name && !nrg_table_find(l->draws, name)) return unknown(l, name);
+    for (int i = 0; i < nrg_table_count(l->draws); i++) {
+        const nrg_array *a = nrg_table_at(l->draws, i);
+        if (name ? strcmp(a->name, name) != 0 : is_place(a->name)) continue;
+        if (a->offsets) return nrg_fail(l->ctx, NRG_E071, NRG_NOWHERE, "draws of different lengths (%s) cannot be drawn", a->name);
+        l->var = vars++ ? NULL : a;
+        TRY(add(l, a));
+    }
+    if (vars == 0) return nrg_fail(l->ctx, NRG_E054, NRG_NOWHERE, "there are no draws of a variable");
+    return NRG_OK;
+}
+
+// ---- tiles
+
+// An image by its axes, by what was asked, or a vector of square length.
+static bool as_image(const look *l, const nrg_look *o, nrg_tiles *t) {
+    const nrg_array *a = l->var;
+    if (!a) return false;
+    int64_t w = width_of(a), side = (int64_t)lround(sqrt((double)w));
+    t->channels = 1;
+    if (o->h > 0 && o->w > 0) {
+        t->h = o->h, t->w = o->w;
+        t->channels = w == 3 * (int64_t)o->h * o->w ? 3 : 1;
+    } else if (a->rank >= 3 && a->rank <= 4 && (a->rank == 3 || a->dim[1] == 1 || a->dim[1] == 3)) {
+        t->channels = a->rank == 4 ? (int)a->dim[1] : 1;
+        t->h = (int)a->dim[a->rank - 2];
+        t->w = (int)a->dim[a->rank - 1];
+    } else if (side >= 4 && side * side == w)
+        t->h = t->w = (int)side;
+    else
+        return false;
+    return true;
+}
+
+static nrg_status draw_tiles(look *l, nrg_tiles *t, const char *path) {
+    int64_t w = width_of(l->var);
+    if ((int64_t)t->h * t->w * t->channels != w)
+        return nrg_fail(l->ctx, NRG_E090, NRG_NOWHERE, "tiles of %d x %d do not fit %s, which has %lld numbers", t->h, t->w,
+                        l->var->name, (long long)w);
+    t->n = l->var->dim[0] < TILES ? l->var->dim[0] : TILES;
+    double *a = NRG_NEWS(&l->arena, double, t->n *w + 1);
+    if (!a) return NRG_E098;
+    for (int64_t i = 0; i < t->n * w; i++) a[i] = nrg_array_value(l->var, i);
+    t->a = a;
+    return nrg_plot_tiles(l->ctx, path, t);
+}
+
+// ---- points
+
+static nrg_status draw_points(look *l, const nrg_look *o, const char *path) {
+    nrg_curve c[2];
+    int n = 0;
+    const column *x = &l->col[0], *y = &l->col[1];
+    if (x->data && y->data)
+        c[n++] = (nrg_curve){.name = "data", .x = x->data, .y = y->data, .n = x->rows, .style = NRG_POINTS, .colour = 8};
+    c[n++] = (nrg_curve){.name = "draws", .x = x->draw, .y = y->draw, .n = x->draws, .style = NRG_POINTS, .colour = 1};
+    nrg_plot_axes axes = {.title = o->title, .x = x->name, .y = y->name, .same = l->var != NULL};
+    return nrg_plot_curves(l->ctx, path, &axes, c, n);
+}
+
+// ---- histograms
+
+typedef struct {
+    double lo, width;
+    int n;
+    double *x, *draws, *data; // [n + 2]: an empty bin on either side closes the outline
+} histogram;
+
+static void range_of(const double *a, int64_t n, double *lo, double *hi, bool *whole) {
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(a[i])) continue;
+        *lo = fmin(*lo, a[i]);
+        *hi = fmax(*hi, a[i]);
+        *whole = *whole && a[i] == floor(a[i]);
+    }
+}
+
+static void count(const histogram *h, const double *a, int64_t n, double *to) {
+    double all = 0;
+    for (int64_t i = 0; i < n; i++) all += isfinite(a[i]);
+    for (int64_t i = 0; i < n; i++) {
+        if (!isfinite(a[i])) continue;
+        int k = (int)fmin(fmax(floor((a[i] - h->lo) / h->width), 0), h->n - 1);
+        to[k + 1] += 1 / (all * h->width);
+    }
+}
+
+// Bins one wide where all numbers are whole, else about twice the cube root of their number.
+static nrg_status make_histogram(look *l, const column *c, histogram *h) {
+    double lo = INFINITY, hi = -INFINITY;
+    bool whole = true;
+    range_of(c->draw, c->draws, &lo, &hi, &whole);
+    if (c->data) range_of(c->data, c->rows, &lo, &hi, &whole);
+    if (!(lo <= hi)) return nrg_fail(l->ctx, NRG_E080, NRG_NOWHERE, "no draw of %s is a finite number", c->name);
+    whole = whole && hi - lo < BINS;
+    h->n = whole ? (int)(hi - lo) + 1 : (int)fmin(fmax(ceil(2 * cbrt((double)c->draws)), 10), BINS);
+    h->lo = whole ? lo - 0.5 : lo;
+    h->width = whole ? 1 : hi > lo ? (hi - lo) / h->n : 1;
+    h->x = NRG_NEWS(&l->arena, double, h->n + 2);
+    h->draws = NRG_NEWS(&l->arena, double, h->n + 2);
+    h->data = NRG_NEWS(&l->arena, double, h->n + 2);
+    if (!h->x || !h->draws || !h->data) return NRG_E098;
+    for (int i = 0; i < h->n + 2; i++) h->x[i] = h->lo + (i - 0.5) * h->width;
+    count(h, c->draw, c->draws, h->draws);
+    if (c->data) count(h, c->data, c->rows, h->data);
+    return NRG_OK;
+}
+
+static nrg_status draw_histograms(look *l, const nrg_look *o, const char *path) {
+    nrg_panel panels[PANELS];
+    for (int i = 0; i < l->n; i++) {
+        histogram h = {0};
+        const column *c = &l->col[i];
+        nrg_curve *v = NRG_NEWS(&l->arena, nrg_curve, 2);
+        if (!v) return NRG_E098;
+        TRY(make_histogram(l, c, &h));
+        int n = 0;
+        if (c->rows == 1 && c->data) // a mark at its foot: one value is no histogram
+            v[n++] = (nrg_curve){.name = "data", .x = c->data, .y = &h.draws[0], .n = 1, .style = NRG_DISC, .colour = 2};
+        else if (c->data)
+            v[n++] = (nrg_curve){.name = "data", .x = h.x, .y = h.data, .n = h.n + 2, .style = NRG_BARS, .width = h.width, .colour = 8};
+        v[n++] = (nrg_curve){.name = "draws", .x = h.x, .y = h.draws, .n = h.n + 2, .style = NRG_STEPS, .colour = 1};
+        const char *title = i == 0 ? o->title : NULL;
+        if (i == 0 && l->more > 0 && !(title = nrg_arena_print(&l->arena, "%s (%d more numbers)", title ? title : "", l->more)))
+            return NRG_E098;
+        panels[i] = (nrg_panel){{.title = title, .x = c->name, .y = "density"}, v, n};
+    }
+    return nrg_plot_panels(l->ctx, path, panels, l->n, l->n > 3 ? 3 : l->n);
+}
+
+nrg_status nrg_plot_draws(nrg_ctx *c, const nrg_table *draws, const nrg_table *data, const nrg_look *o, const char *path) {
+    static const nrg_look none;
+    look l = {.ctx = c, .arena = nrg_arena_make(c), .draws = draws, .data = data};
+    nrg_tiles t = {0};
+    if (!o) o = &none;
+    nrg_status s = gather(&l, o->var);
+    if (s == NRG_OK) {
+        if (as_image(&l, o, &t)) s = draw_tiles(&l, &t, path);
+        else if (o->h > 0) s = nrg_fail(c, NRG_E090, NRG_NOWHERE, "tiles are of one variable: say which");
+        else if (l.n == 2 && l.more == 0) s = draw_points(&l, o, path);
+        else s = draw_histograms(&l, o, path);
+    }
+    nrg_arena_free(&l.arena);
+    return s;
+}
+
+// ---- traces
+
+typedef struct {
+    int64_t chains, draws, whole; // whole: draws that every chain has
+    int64_t *chain, *draw;        // of each row of the table; -1: of another row of the data
+} places;
+
+static nrg_status find_places(look *l, int64_t row, places *p) {
+    const nrg_array *chain = nrg_table_find(l->draws, "chain"), *draw = nrg_table_find(l->draws, "draw");
+    int64_t n = nrg_table_rows(l->draws), at = -1;
+    if (!chain || !draw || width_of(chain) != 1 || width_of(draw) != 1) {
+        nrg_fail(l->ctx, NRG_E051, NRG_NOWHERE, "traces need the arrays chain and draw");
+        nrg_help(l->ctx, "nrg sample MODEL -o draws.npz writes them");
+        return NRG_E051;
+    }
+    *p = (places){.chain = NRG_NEWS(&l->arena, int64_t, n + 1), .draw = NRG_NEWS(&l->arena, int64_t, n + 1)};
+    if (!p->chain || !p->draw) return NRG_E098;
+    for (int64_t i = 0; i < n; i++) {
+        double c = nrg_array_value(chain, i), d = nrg_array_value(draw, i);
+        if (!(c >= 0 && c < 1e6 && d >= 0 && d < 1e9 && c == floor(c) && d == floor(d)))
+            return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "row %lld: chain %g, draw %g are no places", (long long)i, c, d);
+        at += (c == 0 && d == 0) || i == 0; // the draws of one row follow each other
+        p->chain[i] = at == row ? (int64_t)c : -1;
+        p->draw[i] = (int64_t)d;
+        if (at != row) continue;
+        if ((int64_t)c + 1 > p->chains) p->chains = (int64_t)c + 1;
+        if ((int64_t)d + 1 > p->draws) p->draws = (int64_t)d + 1;
+    }
+    if (p->chains == 0) return nrg_fail(l->ctx, NRG_E090, NRG_NOWHERE, "no row %lld: these are draws for %lld rows", (long long)row, (long long)at + 1);
+    if (p->chains * p->draws > 4 * n + 64)
+        return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "most draws of %lld chains of %lld are missing", (long long)p->chains, (long long)p->draws);
+    return NRG_OK;
+}
+
+// [chains, draws] from the rows of the table.
+static nrg_status arrange(look *l, const places *p, const double *from, double **out) {
+    int64_t cells = p->chains * p->draws, n = nrg_table_rows(l->draws);
+    if (!(*out = NRG_NEWS(&l->arena, double, cells + 1))) return NRG_E098;
+    for (int64_t i = 0; i < cells; i++) (*out)[i] = NAN;
+    for (int64_t i = 0; i < n; i++)
+        if (p->chain[i] >= 0) (*out)[p->chain[i] * p->draws + p->draw[i]] = from[i];
+    return NRG_OK;
+}
+
+// "x[0]   R-hat 1.01   ESS 230", of the draws that every chain has.
+static nrg_status title_of(look *l, const places *p, const char *name, const double *at, const char **out) {
+    nrg_health h = {NAN, NAN, NAN};
+    int64_t whole = p->draws;
+    for (int64_t c = 0; c < p->chains; c++)
+        for (int64_t d = 0; d < whole; d++)
+            if (!isfinite(at[c * p->draws + d])) whole = d;
+    double *all = NRG_NEWS(&l->arena, double, p->chains *whole + 1);
+    if (!all) return NRG_E098;
+    for (int64_t c = 0; c < p->chains; c++) memcpy(all + c * whole, at + c * p->draws, (size_t)whole * sizeof *all);
+    if (whole >= 4) TRY(nrg_health_of(l->ctx, all, p->chains, whole, &h));
+    *out = isfinite(h.rhat) ? nrg_arena_print(&l->arena, "%s   R-hat %.3f   ESS %.0f", name, h.rhat, h.bulk)
+                            : nrg_arena_print(&l->arena, "%s", name);
+    return *out ? NRG_OK : NRG_E098;
+}
+
+static nrg_status trace(look *l, const places *p, const char *name, const double *from, const double *x, nrg_panel *out) {
+    double *at;
+    const char *title;
+    int shown = (int)(p->chains < CHAINS ? p->chains : CHAINS);
+    nrg_curve *v = NRG_NEWS(&l->arena, nrg_curve, shown);
+    if (!v) return NRG_E098;
+    TRY(arrange(l, p, from, &at));
+    TRY(title_of(l, p, name, at, &title));
+    for (int c = 0; c < shown; c++) v[c] = (nrg_curve){.x = x, .y = at + c * p->draws, .n = p->draws, .colour = c % 7 + 1};
+    *out = (nrg_panel){{.title = title, .x = "draw", .y = name}, v, shown};
+    return NRG_OK;
+}
+
+static nrg_status draw_traces(look *l, const nrg_look *o, const char *path) {
+    places p;
+    nrg_panel panels[TRACED + 1];
+    const nrg_array *energy = nrg_table_find(l->draws, "energy");
+    double *F;
+    int n = l->n < TRACED ? l->n : TRACED;
+    TRY(find_places(l, o->row, &p));
+    double *x = NRG_NEWS(&l->arena, double, p.draws + 1);
+    if (!x) return NRG_E098;
+    for (int64_t i = 0; i < p.draws; i++) x[i] = (double)i;
+    for (int i = 0; i < n; i++) TRY(trace(l, &p, l->col[i].name, l->col[i].draw, x, &panels[i]));
+    if (energy && width_of(energy) == 1) {
+        TRY(numbers(l, energy, 0, &F));
+        TRY(trace(l, &p, "energy", F, x, &panels[n++]));
+    }
+    if (o->title && !(panels[0].axes.title = nrg_arena_print(&l->arena, "%s: %s", o->title, panels[0].axes.title))) return NRG_E098;
+    return nrg_plot_panels(l->ctx, path, panels, n, n > 3 ? 2 : 1);
+}
+
+nrg_status nrg_plot_traces(nrg_ctx *c, const nrg_table *draws, const nrg_look *o, const char *path) {
+    static const nrg_look none;
+    look l = {.ctx = c, .arena = nrg_arena_make(c), .draws = draws};
+    nrg_status s = gather(&l, o ? o->var : NULL);
+    if (s == NRG_OK) s = draw_traces(&l, o ? o : &none, path);
+    nrg_arena_free(&l.arena);
+    return s;
+}
