@@ -61,15 +61,16 @@ def lowest_on_grid(run, x, lo, hi, n=261):
 def square():
     train("d1_square_a_energy", "parabola")
     near("d1_square_a_energy", 0.03)
-    assert "W101" in train("d2_square_b_collapse", "parabola")
+    said = train("d2_square_b_collapse", "parabola")
+    assert "W101" in said and "W106" in said, said
     flat = energy("d2_square_b_collapse", SQUARE)
     assert max(flat) - min(flat) < 0.15, f"the collapsed sheet spans {min(flat)} to {max(flat)}"
-    train("d3_square_b_margin", "parabola")
+    assert "W106" not in train("d3_square_b_margin", "parabola")
     near("d3_square_b_margin", 0.06)
     F = energy("d3_square_b_margin", [(x, x * x) for x in XS])
     wrong = energy("d3_square_b_margin", [(x, x * x + s * 0.3) for x in XS for s in (-1, 1)])
     assert max(F) < min(wrong), f"right answers up to {max(F)}, wrong ones from {min(wrong)}"
-    train("d4_square_b_nll", "parabola")
+    assert "W106" not in train("d4_square_b_nll", "parabola")
     near("d4_square_b_nll", 0.1)
 
 

@@ -12,13 +12,15 @@ static const loss_row losses[] = {
 enum { LOSSES = sizeof losses / sizeof *losses, ROWS = 120, SIDE = 41, FRESH = 3, CLASSES = 8 };
 
 typedef struct { const char *name, *text; bool finite; int line, epochs; } design; // line: of the learn statement
+#define SIDES "module G1 = linear(20) | tanh | linear(10)\nmodule G2 = linear(20) | tanh | linear(10)\n"
 static const design designs[] = {
     {"A: abs(y - G(x))", "module G = linear(20) | tanh | linear(1)\nenergy E(x, y) = abs(y - G(x))\n", false, 7, 200},
     {"B: l1(G1(x) - G2(y))",
-     "module G1 = linear(20) | tanh | linear(10)\nmodule G2 = linear(20) | tanh | linear(10)\nenergy E(x, y) = l1(G1(x) - G2(y))\n", false, 8, 200},
+     SIDES "energy E(x, y) = l1(G1(x) - G2(y))\n", false, 8, 200},
     {"B: sq(G1(x) - G2(y))",
-     "module G1 = linear(20) | tanh | linear(10)\nmodule G2 = linear(20) | tanh | linear(10)\nenergy E(x, y) = sq(G1(x) - G2(y))\n", false, 8, 200},
-    {"RBF: sq(G(x) - U[y])", "weight U : real[K, D] init normal(1)\nmodule G = linear(D)\nenergy E(x, y) = sq(G(x) - U[y])\n", true, 9, 600},
+     SIDES "energy E(x, y) = sq(G1(x) - G2(y))\n", false, 8, 200},
+    {"RBF: sq(G(x) - U[y])", "weight U : real[K, D] init normal(1)\nmodule G = linear(D)\n"
+     "energy E(x, y) = sq(G(x) - U[y])\n", true, 9, 600},
 };
 enum { DESIGNS = sizeof designs / sizeof *designs };
 
@@ -43,7 +45,8 @@ static void data(house *h, const design *d) {
 static void model(house *h, const loss_row *l, const design *d) {
     char text[1024];
     bool neg = strstr(l->expr, "neg") != NULL;
-    const char *by = d->finite ? "exhaustive" : "grid(points=40)", *against = !neg ? "" : d->finite ? " against offender" : " against offender(outside=0.3)";
+    const char *by = d->finite ? "exhaustive" : "grid(points=40)";
+    const char *against = !neg ? "" : d->finite ? " against offender" : " against offender(outside=0.3)";
     snprintf(text, sizeof text, "%sgiven x : %s\npredict y : %s\n%sminimize y by %s\nmarginalize y by %s\nlearn %s%s\n"
              "optimize by adam(lr=0.02 -> 0.002, batch=20, epochs=%d)\n", d->finite ? "dim K = 8, D = 4\n" : "",
              d->finite ? "real[2]" : "real in -1..1", d->finite ? "K" : "real in -0.5..1.5", d->text, by, by, l->name, against, d->epochs);
@@ -162,7 +165,7 @@ static nrg_collapse look(house *h) {
 }
 
 #define PARABOLA "given x : real in -1..1\npredict y : real in -0.5..1.5\n"
-#define SIDES "module G1 = linear(20) | tanh | linear(10)\nmodule G2 = linear(20) | tanh | linear(10)\n"
+#define GRID "minimize y by grid(points=40)\nmarginalize y by grid(points=40)\n"
 #define ADAM "optimize by adam(lr=0.02 -> 0.002, batch=20, epochs=200)\n"
 
 static void learn(house *h, const char *text, bool f64) {
@@ -183,8 +186,7 @@ static void units_and_level_do_not_matter(void **state) {
         house_open(&h);
         data(&h, &designs[2]);
         for (size_t i = 0; i < sizeof as / sizeof *as; i++) {
-            snprintf(text, sizeof text, PARABOLA SIDES "energy E(x, y) = %s\nminimize y by grid(points=40)\nmarginalize y by grid(points=40)\nlearn %s\n" ADAM,
-                     as[i].energy, of[l]);
+            snprintf(text, sizeof text, PARABOLA SIDES "energy E(x, y) = %s\n" GRID "learn %s\n" ADAM, as[i].energy, of[l]);
             if (i == 0) learn(&h, text, true);
             else {
                 nrg_model *trained = h.m;
@@ -217,7 +219,8 @@ static void a_small_margin_is_no_collapse(void **state) {
     house_open(&h);
     data(&h, &designs[2]);
     learn(&h, PARABOLA SIDES "energy E(x, y) = sq(G1(x) - G2(y))\nminimize y by grid(points=40)\n"
-          "learn square_square(m=0.002) against offender(outside=0.3)\n" "optimize by adam(lr=0.02 -> 0.0002, batch=20, epochs=400)\n", false);
+          "learn square_square(m=0.002) against offender(outside=0.3)\n"
+          "optimize by adam(lr=0.02 -> 0.0002, batch=20, epochs=400)\n", false);
     nrg_collapse found = look(&h);
     c.left = depth(&h, &designs[2], nrg_trainer_store(h.t), &c.wrong) / fresh_depth(&h, &designs[2]);
     print_message("spread %.3g of %.3g, loss %.3g of %.3g; valleys %.2g as deep, wrong %.2g\n", found.spread, found.fresh, found.loss,
@@ -234,15 +237,16 @@ static void regression_is_no_collapse(void **state) {
     (void)state;
     for (int exact = 0; exact < 2; exact++) {
         house h;
+        char text[512];
         house_open(&h);
         double *x = house_array(&h, "x", 200, 3), *y = house_array(&h, "y", 200, 0);
         for (int i = 0; i < 200; i++) {
             for (int k = 0; k < 3; k++) x[3 * i + k] = draw(4, 3 * i + k);
             y[i] = 1000 + 500 * x[3 * i] - 200 * x[3 * i + 1]; // far from the units of the weights
         }
-        learn(&h, exact ? "dim D\ngiven x : real[D]\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = sq(y - G(x))\nlearn energy\noptimize by exact\n"
-                        : "dim D\ngiven x : real[D]\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = sq(y - G(x))\nlearn energy\noptimize by adam(lr=10 -> 0.1, epochs=100)\n",
-              false);
+        snprintf(text, sizeof text, "dim D\ngiven x : real[D]\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = sq(y - G(x))\n"
+                 "learn energy\noptimize by %s\n", exact ? "exact" : "adam(lr=10 -> 0.1, epochs=100)");
+        learn(&h, text, false);
         nrg_collapse c = look(&h);
         assert_true(c.known);
         assert_false(c.collapsed);
@@ -262,7 +266,8 @@ static void an_autoencoder_that_copies_has_collapsed(void **state) {
         double *y = house_array(&h, "y", 300, 6);
         for (int i = 0; i < 300; i++)
             for (int k = 0; k < 6; k++) y[6 * i + k] = (k < 2 ? 1 : 0.2) * draw(5, 6 * i + k);
-        snprintf(text, sizeof text, "dim D\npredict y : real[D]\nmodule enc = linear(%d)\nmodule dec = linear(D)\nenergy E(y) = sq(y - dec(enc(y)))\n"
+        snprintf(text, sizeof text, "dim D\npredict y : real[D]\nmodule enc = linear(%d)\nmodule dec = linear(D)\n"
+                 "energy E(y) = sq(y - dec(enc(y)))\n"
                  "learn energy\noptimize by adam(lr=0.02 -> 0.001, batch=30, epochs=100)\n", wide ? 12 : 2);
         learn(&h, text, false);
         nrg_collapse c = look(&h);
@@ -281,7 +286,8 @@ static void what_cannot_be_measured_is_not_judged(void **state) {
     house_open(&h);
     double *y = house_array(&h, "y", 50, 0);
     for (int i = 0; i < 50; i++) y[i] = exp(0.1 * i - 3);
-    learn(&h, "predict y : real\nweight w : real\nenergy E(y) = sq(log(y) - w)\nlearn energy\noptimize by adam(lr=0.1, epochs=20)\n", false);
+    learn(&h, "predict y : real\nweight w : real\nenergy E(y) = sq(log(y) - w)\nlearn energy\n"
+          "optimize by adam(lr=0.1, epochs=20)\n", false);
     assert_int_equal(nrg_diag_count(h.c), 0);
     assert_false(look(&h).known);
     assert_int_equal(nrg_diag_count(h.c), 0);
@@ -299,7 +305,7 @@ static void expect_not_collapsed_agrees_with_the_warning(void **state) {
         int verdict = -2;
         house_open(&h);
         data(&h, &designs[2]);
-        snprintf(text, sizeof text, PARABOLA SIDES "energy E(x, y) = sq(G1(x) - G2(y))\nminimize y by grid(points=40)\nlearn %s\n" ADAM "expect not collapsed\n",
+        snprintf(text, sizeof text, PARABOLA SIDES "energy E(x, y) = sq(G1(x) - G2(y))\n" GRID "learn %s\n" ADAM "expect not collapsed\n",
                  losses_of[l]);
         MUST(&h, nrg_ebm_load_text(h.c, "test.nrg", text, strlen(text), NULL, &m));
         MUST(&h, nrg_ebm_train(m, h.table, NULL, NULL, NULL));
