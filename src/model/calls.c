@@ -193,8 +193,10 @@ static bool count_owners(const nrg_scope *s, const nrg_expr *e, const nrg_expr *
     if (own) ++*n;
     if (own && e->kind == NRG_X_CALL && nrg_same(e->kid[0]->text, "repeat")) return false; // counts its own
     uint32_t first = own && e->kind == NRG_X_CALL ? 1 : 0;
-    for (uint32_t k = first; k < e->n; k++)
-        if (count_owners(s, e->kid[k], want, n)) return true;
+    for (uint32_t k = first; k < e->n; k++) {
+        bool word = first && e->kid[k] && e->kid[k]->kind == NRG_X_NAME; // kernel(gaussian): an argument, no layer
+        if (!word && count_owners(s, e->kid[k], want, n)) return true;
+    }
     return false;
 }
 
