@@ -2,6 +2,9 @@
 //
 //   Nodes of equal leading axes, shape and phase join when one reads the other and no path leads out of the group and back
 //   into it. Smaller operands are broadcast while they are loaded.
+//
+//   A cheap value that only one other group reads is not kept but made again there: a new weight is computed from its
+//   gradient where the norm of all gradients is known. The sum of all numbers of a member is made while they are at hand.
 #include "plan/steps.h"
 #include <string.h>
 
@@ -11,8 +14,7 @@ typedef struct {
     uint32_t *seen;   // stamps of the search
     uint32_t *stack;
     uint32_t stamp;
-    int *members, *leaves; // by group
-    int *level;            // by group
+    int *members, *leaves, *sums, *level; // by group
 } fuser;
 
 static const nrg_node_info *info(const nrg_planner *w, uint32_t n) { return nrg_graph_node(w->p->graph, (nrg_node){n}); }
@@ -132,34 +134,151 @@ static void emit(fuser *f, uint32_t n) {
     w->order[w->order_n++] = last;
 }
 
+// ---- values made again
+
+static bool cheap(nrg_op op) {
+    switch (op) {
+    case NRG_OP_exp: case NRG_OP_log: case NRG_OP_tanh: case NRG_OP_sigmoid: case NRG_OP_softplus: case NRG_OP_sin: case NRG_OP_cos:
+    case NRG_OP_pow: return false;
+    default: return true;
+    }
+}
+
+static bool has_copy(const nrg_planner *w, uint32_t group, uint32_t n) {
+    for (uint32_t i = w->copies.n; i > 0; i--)
+        if (w->copies.at[i - 1].group == group && w->copies.at[i - 1].node == n) return true;
+    return false;
+}
+
+static bool reads(const nrg_planner *w, uint32_t i, uint32_t n) {
+    const nrg_node_info *v = info(w, i);
+    for (int k = 0; k < nrg_plan_arity(v->op); k++)
+        if (v->in[k].i == n) return true;
+    return false;
+}
+
+// Does the group of node h, or what it makes again, read n?
+static bool group_reads(const fuser *f, uint32_t h, uint32_t n) {
+    const nrg_planner *w = f->w;
+    bool any = reads(w, h, n);
+    for (uint32_t m = f->next[h]; m != h && !any; m = f->next[m]) any = reads(w, m, n);
+    for (uint32_t i = 0; i < w->copies.n && !any; i++) any = w->copies.at[i].group == w->group[h] && reads(w, w->copies.at[i].node, n);
+    return any;
+}
+
+// Puts n and what it reads in its own group into the group of node h. At most one operand as large as n may be new to it: then
+// no more is read than before, and n is not written.
+static nrg_status make_again(fuser *f, uint32_t n, uint32_t h) {
+    nrg_planner *w = f->w;
+    uint32_t top = 0, G = w->group[n], H = w->group[h], from = w->copies.n;
+    int fresh = 0, leaves = 0, members = 0;
+    bool fits = true;
+    f->stamp++;
+    push(f, &top, n);
+    while (top && fits) {
+        uint32_t m = f->stack[--top];
+        const nrg_node_info *v = info(w, m);
+        if (w->group[m] != G) {
+            leaves++;
+            if (nrg_node_count(w->p->graph, (nrg_node){m}) > 1 && same_space(v, info(w, n)) && !group_reads(f, h, m)) fresh++;
+            continue;
+        }
+        if (has_copy(w, H, m)) continue;
+        members++;
+        fits = cheap(v->op) && members + f->members[H] <= NRG_TILE_OPS && fresh < 2;
+        TRY(NRG_PUSH(&w->p->arena, w->copies, ((nrg_copy){H, m})));
+        for (int i = 0; i < nrg_plan_arity(v->op); i++) push(f, &top, v->in[i].i);
+    }
+    if (!fits || fresh > 1 || leaves + f->leaves[H] > NRG_TILE_LEAVES) {
+        w->copies.n = from;
+        return NRG_OK;
+    }
+    f->members[H] += members;
+    f->leaves[H] += leaves;
+    return NRG_OK;
+}
+
+static bool whole_sum(const nrg_planner *w, uint32_t n) {
+    const nrg_node_info *v = info(w, n);
+    return v->op == NRG_OP_sum && !(w->level[n] & 1) && !v->leads && nrg_node_count(w->p->graph, (nrg_node){n}) == 1 &&
+           w->group[v->in[0].i] && !info(w, v->in[0].i)->leads && w->level[v->in[0].i] == w->level[n];
+}
+
+// Finds sums of members, and for each member the one group beside its own that reads it, by a node of it.
+static nrg_status save_values(fuser *f, uint32_t *reader) {
+    nrg_planner *w = f->w;
+    const uint32_t many = UINT32_MAX, n = nrg_graph_size(w->p->graph);
+    for (uint32_t i = 1; i <= n; i++) {
+        const nrg_node_info *v = info(w, i);
+        if (!w->used[i]) continue;
+        if (whole_sum(w, i) && !w->sum_of[v->in[0].i] && f->sums[w->group[v->in[0].i]] < NRG_TILE_SUMS) {
+            w->sum_of[v->in[0].i] = i;
+            f->sums[w->group[v->in[0].i]]++;
+            continue;
+        }
+        for (int k = 0; k < nrg_plan_arity(v->op); k++) {
+            uint32_t o = v->in[k].i;
+            if (!w->group[o] || w->group[o] == w->group[i]) continue;
+            bool fits = w->group[i] && w->level[o] == w->level[i] && same_space(v, info(w, o)) && (!reader[o] || reader[o] == i ||
+                        (reader[o] != many && w->group[reader[o]] == w->group[i]));
+            reader[o] = fits ? i : many;
+        }
+    }
+    for (uint32_t i = 1; i <= n; i++)
+        if (w->used[i] && reader[i] && reader[i] != many && !w->solid[i]) TRY(make_again(f, i, reader[i]));
+    return NRG_OK;
+}
+
+// What is read from outside its group gets a buffer.
+static void solidify(fuser *f, uint32_t n, uint32_t group) {
+    const nrg_node_info *v = info(f->w, n);
+    for (int k = 0; k < nrg_plan_arity(v->op); k++) {
+        uint32_t o = v->in[k].i;
+        if (f->w->sum_of[o] == n || (group && (f->w->group[o] == group || has_copy(f->w, group, o)))) continue;
+        f->w->solid[o] = true;
+    }
+}
+
+// The members of each group that something still needs.
+static void list_members(fuser *f, uint32_t *needed) {
+    nrg_planner *w = f->w;
+    for (uint32_t i = nrg_graph_size(w->p->graph); i > 0; i--) {
+        if (!w->used[i] || !w->group[i] || (!w->solid[i] && !w->sum_of[i] && !needed[i])) continue;
+        const nrg_node_info *v = info(w, i);
+        for (int k = 0; k < nrg_plan_arity(v->op); k++)
+            if (w->group[v->in[k].i] == w->group[i]) needed[v->in[k].i] = 1;
+        w->group_next[i] = w->group_first[w->group[i]];
+        w->group_first[w->group[i]] = i;
+    }
+}
+
+static nrg_status fuse(fuser *f, uint32_t *marks) {
+    nrg_planner *w = f->w;
+    uint32_t n = nrg_graph_size(w->p->graph);
+    for (uint32_t i = 1; i <= n; i++)
+        if (w->used[i] && nrg_plan_elementwise(info(w, i)->op)) place(f, i);
+    TRY(save_values(f, marks));
+    memset(f->seen, 0, (n + 1) * sizeof *f->seen);
+    for (uint32_t i = 1; i <= n; i++)
+        if (w->used[i]) emit(f, i);
+    for (uint32_t i = 1; i <= n; i++)
+        if (w->used[i]) solidify(f, i, w->group[i]);
+    for (uint32_t i = 0; i < w->copies.n; i++) solidify(f, w->copies.at[i].node, w->copies.at[i].group);
+    memset(marks, 0, (n + 1) * sizeof *marks);
+    list_members(f, marks);
+    return NRG_OK;
+}
+
 nrg_status nrg_plan_fuse(nrg_planner *w) {
     uint32_t n = nrg_graph_size(w->p->graph);
     nrg_arena arena = nrg_arena_make(w->p->ctx);
-    uint32_t *block = NRG_NEWS(&arena, uint32_t, 3 * (n + 1));
-    int *ints = NRG_NEWS(&arena, int, 3 * (n + 2));
-    if (!block || !ints) {
-        nrg_arena_free(&arena);
-        return NRG_E098;
+    uint32_t *block = NRG_NEWS(&arena, uint32_t, 4 * (n + 1));
+    int *ints = NRG_NEWS(&arena, int, 4 * (n + 2));
+    nrg_status s = NRG_E098;
+    if (block && ints) {
+        fuser f = {w, block, block + n + 1, block + 2 * (n + 1), 0, ints, ints + n + 2, ints + 2 * (n + 2), ints + 3 * (n + 2)};
+        s = fuse(&f, block + 3 * (n + 1));
     }
-    fuser f = {w, block, block + n + 1, block + 2 * (n + 1), 0, ints, ints + n + 2, ints + 2 * (n + 2)};
-    for (uint32_t i = 1; i <= n; i++)
-        if (w->used[i] && nrg_plan_elementwise(info(w, i)->op)) place(&f, i);
-    memset(f.seen, 0, (n + 1) * sizeof *f.seen);
-    for (uint32_t i = 1; i <= n; i++)
-        if (w->used[i]) emit(&f, i);
-    for (uint32_t i = 1; i <= n; i++) {
-        if (!w->used[i]) continue;
-        const nrg_node_info *v = info(w, i);
-        for (int k = 0; k < nrg_plan_arity(v->op); k++) {
-            uint32_t o = v->in[k].i;
-            if (!w->group[o] || w->group[o] != w->group[i]) w->solid[o] = true;
-        }
-    }
-    for (uint32_t i = n; i > 0; i--)
-        if (w->used[i] && w->group[i]) {
-            w->group_next[i] = w->group_first[w->group[i]];
-            w->group_first[w->group[i]] = i;
-        }
     nrg_arena_free(&arena);
-    return NRG_OK;
+    return s;
 }

@@ -35,7 +35,7 @@ nrg_status nrg_plan_lanes(nrg_planner *w, nrg_node n, nrg_op op, bool wide, uint
     *buf = p->bufs.n;
     TRY(NRG_PUSH(&p->arena, p->bufs, b));
     TRY(nrg_plan_buffer(w, n, &x));
-    *d = (nrg_combine_step){op, *buf, x->buf, wide};
+    *d = (nrg_combine_step){op, *buf, x->buf, wide, 0};
     return nrg_plan_step(w, NRG_STEP_combine, n, (uint32_t)w->level[n.i], d, buf, 1, &d->to, 1, 0);
 }
 
@@ -259,7 +259,9 @@ nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n) {
     switch (info(w, n)->op) {
     case NRG_OP_iota: return iota(w, n);
     case NRG_OP_random: return random_step(w, n);
-    case NRG_OP_sum: case NRG_OP_prod: case NRG_OP_rmax: case NRG_OP_rmin: case NRG_OP_lse: case NRG_OP_argmax: case NRG_OP_argmin:
+    case NRG_OP_sum:
+        return w->sum_of[info(w, n)->in[0].i] == n.i ? NRG_OK : reduce(w, n); // made by a fused step
+    case NRG_OP_prod: case NRG_OP_rmax: case NRG_OP_rmin: case NRG_OP_lse: case NRG_OP_argmax: case NRG_OP_argmin:
         return reduce(w, n);
     case NRG_OP_pad: return pad(w, n);
     case NRG_OP_concat: return concat(w, n);

@@ -18,12 +18,15 @@ enum {
     NRG_PLAN_RANK = 12,  // axes of a step after neighbours are merged
     NRG_TILE_OPS = 48,   // operations fused into one step
     NRG_TILE_LEAVES = 24, // operands of a fused step
+    NRG_TILE_SUMS = 4,    // sums of its results that it makes on the way
 #ifdef NRG_STRESS
     NRG_BLOCK = 6,       // most samples between two deferred products
     NRG_LARGE = 1,       // numbers of a weight gradient from which on it may be deferred
+    NRG_RUN = 7,         // numbers that go into one partial sum of a fused step
 #else
     NRG_BLOCK = 1024,
     NRG_LARGE = 4096,
+    NRG_RUN = 16384,
 #endif
     NRG_SCRATCH_FLOATS = 200704, // numbers a thread needs beside its slice: packed tiles, registers
     NRG_CONV_FLOATS = 81920      // those of a convolution beside the pictures that it reads
@@ -93,9 +96,9 @@ typedef struct {
     nrg_op op;
     uint16_t out, a, b, c;
 } nrg_tile_op;
-typedef enum { NRG_LEAF_DIRECT, NRG_LEAF_ROWS, NRG_LEAF_CONST } nrg_leaf_kind;
+typedef enum { NRG_LEAF_DIRECT, NRG_LEAF_ROWS, NRG_LEAF_ONE, NRG_LEAF_CONST } nrg_leaf_kind;
 typedef struct {
-    nrg_leaf_kind kind; // DIRECT: lies as the space does; ROWS: strided; CONST: one number
+    nrg_leaf_kind kind; // DIRECT: lies as the space does; ROWS: strided; ONE: one number of a buffer; CONST: one that the plan knows
     nrg_at at;
     double value;
     int64_t sample, stride[NRG_PLAN_RANK];
@@ -109,6 +112,8 @@ typedef struct {
     nrg_tile_leaf *leaves;
     nrg_tile_op *ops;
     uint32_t *outs; // buffers
+    int sums_n;
+    struct { uint16_t a; uint32_t buf; } sums[NRG_TILE_SUMS]; // operand; partial sums of runs of numbers, for a combine step
 } nrg_tile;
 
 typedef struct { // a: source, c: target
@@ -201,6 +206,7 @@ typedef struct {
     nrg_op op;      // sum, prod, rmax, rmin, lse, argmax, argmin
     uint32_t from, to;
     bool wide;
+    int64_t lanes;  // how many, or 0: those that the run has
 } nrg_combine_step;
 
 typedef struct { // output i or update i of the spec
@@ -246,6 +252,9 @@ struct nrg_plan {
 };
 
 // order.c
+typedef struct { // a fused node that another group computes as well, because that costs less than to keep its value
+    uint32_t group, node;
+} nrg_copy;
 typedef struct {
     nrg_plan *p;
     bool *used;       // nodes
@@ -256,6 +265,8 @@ typedef struct {
     uint32_t *order;  // nodes, in the order of emission (last members stand for groups)
     uint32_t order_n;
     bool *solid;      // must have a buffer of its own: read from outside its group
+    uint32_t *sum_of; // of a fused node: a sum of all its numbers that its group makes, or 0
+    struct { nrg_copy *at; uint32_t n, cap; } copies;
     nrg_view **views;
     struct { nrg_pack_step **at; uint32_t n, cap; } pack_list;
 } nrg_planner;

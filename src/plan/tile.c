@@ -5,6 +5,8 @@
 typedef struct {
     nrg_planner *w;
     nrg_node member[NRG_TILE_OPS];
+    bool copy[NRG_TILE_OPS]; // made again here: kept elsewhere, or nowhere
+    nrg_node sum[NRG_TILE_SUMS];
     int n;
     nrg_node leaf_node[NRG_TILE_LEAVES];
     int full;                                            // axes of the space before merging, without the sample axis
@@ -83,12 +85,14 @@ static nrg_status merge(maker *m) {
         nrg_tile_leaf *l = &t->leaves[k];
         if (l->kind == NRG_LEAF_CONST) continue;
         int64_t stride = 1;
-        bool direct = true;
+        bool direct = true, one = !l->sample;
         for (int i = t->rank - 1; i >= 0; i--) {
             if (l->stride[i] != stride) direct = false;
+            if (l->stride[i]) one = false;
             stride *= t->dim[i];
         }
-        if (direct && (!t->sample || l->sample == t->count)) l->kind = NRG_LEAF_DIRECT;
+        if (one && (t->rank || t->sample)) l->kind = NRG_LEAF_ONE;
+        else if (direct && (!t->sample || l->sample == t->count)) l->kind = NRG_LEAF_DIRECT;
     }
     return NRG_OK;
 }
@@ -97,6 +101,17 @@ static int member_index(const maker *m, nrg_node n) {
     for (int i = 0; i < m->n; i++)
         if (m->member[i].i == n.i) return i;
     return -1;
+}
+
+// A buffer for the partial sums of member i, which lie in operand `place`.
+static nrg_status add_sum(maker *m, int i, uint16_t place) {
+    nrg_plan *p = m->w->p;
+    nrg_plan_buf b = {.place = NRG_AT_ONCE, .wide = true, .count = (m->t->count + NRG_RUN - 1) / NRG_RUN, .node = m->member[i],
+                      .phase = (uint32_t)m->w->level[m->member[i].i]};
+    m->sum[m->t->sums_n] = (nrg_node){m->w->sum_of[m->member[i].i]};
+    m->t->sums[m->t->sums_n].a = place;
+    m->t->sums[m->t->sums_n++].buf = p->bufs.n;
+    return NRG_PUSH(&p->arena, p->bufs, b);
 }
 
 // Registers by last use; a value that others read goes straight to its buffer. Numbers of registers and outputs are
@@ -117,20 +132,21 @@ static nrg_status program(maker *m, const int *last) {
         for (int r = 0; r < t->regs; r++)
             if (owner[r] >= 0 && last[owner[r]] <= i) owner[r] = -1;
         o->op = v->op, o->a = in[0], o->b = in[1], o->c = in[2];
-        if (m->w->solid[m->member[i].i]) {
+        if (m->w->solid[m->member[i].i] && !m->copy[i]) {
             nrg_view *y;
             TRY(nrg_plan_buffer(m->w, m->member[i], &y));
             place[i] = (int16_t)(-1 - t->outs_n);
             o->out = (uint16_t)(0x8000 + t->outs_n);
             t->outs[t->outs_n++] = y->buf;
-            continue;
+        } else {
+            int r = 0;
+            while (r < t->regs && owner[r] >= 0) r++;
+            if (r == t->regs) t->regs++;
+            owner[r] = i;
+            place[i] = (int16_t)r;
+            o->out = (uint16_t)(0x4000 + r);
         }
-        int r = 0;
-        while (r < t->regs && owner[r] >= 0) r++;
-        if (r == t->regs) t->regs++;
-        owner[r] = i;
-        place[i] = (int16_t)r;
-        o->out = (uint16_t)(0x4000 + r);
+        if (m->w->sum_of[m->member[i].i] && !m->copy[i]) TRY(add_sum(m, i, o->out));
     }
     t->ops_n = m->n;
     return NRG_OK;
@@ -141,10 +157,26 @@ static uint16_t number(const nrg_tile *t, uint16_t x) {
     return x & 0x4000 ? (uint16_t)(t->leaves_n + (x & 0x3fff)) : x;
 }
 
+static nrg_status combine(maker *m, int k) {
+    nrg_plan *p = m->w->p;
+    nrg_view *x;
+    nrg_combine_step *d = NRG_NEW(&p->arena, nrg_combine_step);
+    if (!d) return NRG_E098;
+    uint32_t from = m->t->sums[k].buf;
+    TRY(nrg_plan_buffer(m->w, m->sum[k], &x));
+    *d = (nrg_combine_step){NRG_OP_sum, from, x->buf, true, p->bufs.at[from].count};
+    return nrg_plan_step(m->w, NRG_STEP_combine, m->sum[k], (uint32_t)m->w->level[m->sum[k].i], d, &d->from, 1, &d->to, 1, 0);
+}
+
 static nrg_status finish(maker *m) {
     nrg_tile *t = m->t;
-    uint32_t reads[NRG_TILE_LEAVES];
-    int reads_n = 0;
+    uint32_t reads[NRG_TILE_LEAVES], writes[NRG_TILE_OPS + NRG_TILE_SUMS];
+    int reads_n = 0, writes_n = 0;
+    for (int k = 0; k < t->outs_n; k++) writes[writes_n++] = t->outs[k];
+    for (int k = 0; k < t->sums_n; k++) {
+        t->sums[k].a = number(t, t->sums[k].a);
+        writes[writes_n++] = t->sums[k].buf;
+    }
     for (int i = 0; i < t->ops_n; i++) {
         nrg_tile_op *o = &t->ops[i];
         o->out = number(t, o->out), o->a = number(t, o->a), o->b = number(t, o->b), o->c = number(t, o->c);
@@ -152,8 +184,24 @@ static nrg_status finish(maker *m) {
     for (int k = 0; k < t->leaves_n; k++)
         if (t->leaves[k].kind != NRG_LEAF_CONST) reads[reads_n++] = t->leaves[k].at.buf;
     nrg_node last = m->member[m->n - 1];
-    return nrg_plan_step(m->w, NRG_STEP_tile, last, (uint32_t)m->w->level[last.i], t, reads, reads_n, t->outs, t->outs_n,
-                         (double)t->count * t->ops_n);
+    TRY(nrg_plan_step(m->w, NRG_STEP_tile, last, (uint32_t)m->w->level[last.i], t, reads, reads_n, writes, writes_n,
+                      (double)t->count * t->ops_n));
+    for (int k = 0; k < t->sums_n; k++) TRY(combine(m, k));
+    return NRG_OK;
+}
+
+// Nodes of the group and those that it makes again, ascending.
+static void members(maker *m, uint32_t group) {
+    const nrg_planner *w = m->w;
+    for (uint32_t i = w->group_first[group]; i && m->n < NRG_TILE_OPS; i = w->group_next[i]) m->member[m->n++] = (nrg_node){i};
+    for (uint32_t i = 0; i < w->copies.n && m->n < NRG_TILE_OPS; i++) {
+        int at = m->n;
+        if (w->copies.at[i].group != group) continue;
+        for (; at > 0 && m->member[at - 1].i > w->copies.at[i].node; at--) m->member[at] = m->member[at - 1], m->copy[at] = m->copy[at - 1];
+        m->member[at] = (nrg_node){w->copies.at[i].node};
+        m->copy[at] = true;
+        m->n++;
+    }
 }
 
 nrg_status nrg_plan_tile(nrg_planner *w, uint32_t group) {
@@ -167,14 +215,15 @@ nrg_status nrg_plan_tile(nrg_planner *w, uint32_t group) {
     t->outs = NRG_NEWS(a, uint32_t, NRG_TILE_OPS);
     if (!t->leaves || !t->ops || !t->outs) return NRG_E098;
     m->w = w;
-    for (uint32_t i = w->group_first[group]; i && m->n < NRG_TILE_OPS; i = w->group_next[i]) m->member[m->n++] = (nrg_node){i};
+    members(m, group);
+    if (!m->n) return NRG_OK; // all of it is made elsewhere
     space(m);
     for (int i = 0; i < m->n; i++) {
         const nrg_node_info *v = info(w, m->member[i]);
-        last[i] = i;
+        last[i] = w->sum_of[m->member[i].i] ? m->n : i; // summed when all operations of a tile are done
         for (int k = 0; k < nrg_plan_arity(v->op); k++) {
             int j = member_index(m, v->in[k]);
-            if (j >= 0) last[j] = i;
+            if (j >= 0) last[j] = last[j] > i ? last[j] : i;
             else if (find(m, v->in[k]) < 0) TRY(leaf(m, v->in[k]));
         }
     }

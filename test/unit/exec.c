@@ -378,6 +378,38 @@ static void bits_of_convolutions(void **state) {
     convolutions(NRG_F32, 2e-4);
 }
 
+// A step of a large weight behind the norm of its gradient: sums made on the way, in runs that threads share.
+static void bits_of_a_norm(void **state) {
+    enum { N = 100003 };
+    (void)state;
+    for (int type = NRG_F32; type <= NRG_F64; type++) {
+        nrg_graph *g;
+        GO(nrg_graph_new(C, (nrg_dtype)type, &g));
+        nrg_shape row = nrg_shape_of(1, (int64_t[]){N});
+        nrg_node w = nrg_input(g, "w", 0, row), d = nrg_mul(g, nrg_input(g, "d", 0, row), nrg_const(g, 3));
+        nrg_node norm = nrg_sqrt(g, nrg_sum_all(g, nrg_square(g, d))), far = nrg_lt(g, norm, nrg_const(g, 1e9));
+        nrg_node nodes[3] = {norm, nrg_select(g, far, nrg_sub(g, w, nrg_mul(g, d, nrg_const(g, 0.5))), w), nrg_sum_all(g, nrg_mul(g, d, w))};
+        int64_t count[2] = {N, N};
+        double *v[2] = {random_numbers(N, 1, 3), random_numbers(N, 1, 4)}, *want[3];
+        for (int i = 0; i < 3; i++) want[i] = malloc(((size_t)size_of(g, nodes[i], 1) + 1) * sizeof(double));
+        GO(nrg_ref_eval(C, g, 1, (const double *const *)v, 7, 3, nodes, 3, want));
+        double **one = run_nodes(g, nodes, 3, v, count, 2, 1, (how){0});
+        for (int i = 0; i < 3; i++)
+            for (int64_t j = 0; j < size_of(g, nodes[i], 1); j++)
+                if (!close_enough(one[i][j], want[i][j], type == NRG_F64 ? 1e-10 : 1e-5)) fail_msg("%d: %g, ref has %g", i, one[i][j], want[i][j]);
+        for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_AVX512; level++) {
+            if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
+            double **got = run_nodes(g, nodes, 3, v, count, 2, 1, (how){.threads = 1 + level, .level = (nrg_cpu_level)level});
+            same_bits(one, got, g, nodes, 3, 1, nrg_cpu_kernels((nrg_cpu_level)level)->name);
+            free_all(got, 3);
+        }
+        free_all(one, 3);
+        for (int i = 0; i < 3; i++) free(want[i]);
+        free(v[0]), free(v[1]);
+        nrg_graph_free(g);
+    }
+}
+
 static void copy_bits(const test_case *t, void *ud) { // every row, on every instruction set
     nrg_dtype type = nrg_graph_type(t->g);
     int *failed = ud;
@@ -469,6 +501,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(bits_threads_and_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_alone_and_in_a_batch, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_convolutions, setup, teardown),
+        cmocka_unit_test_setup_teardown(bits_of_a_norm, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_every_row, setup, teardown),
         cmocka_unit_test_setup_teardown(elementary_functions, setup, teardown),
     };

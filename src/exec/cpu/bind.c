@@ -89,7 +89,17 @@ nrg_status nrg_cpu_inputs(nrg_run *r) {
     return NRG_OK;
 }
 
+// Is a source row in the target's own order?
+static bool row_whole(const nrg_out_step *d) {
+    const nrg_dims *x = &d->dims;
+    return x->n == 0 || (x->n == 1 && x->at[0].a == 1 && x->at[0].c == 1);
+}
+
 static void copy_row(nrg_task *t, const nrg_out_step *d, int64_t sample, char *to) {
+    if (row_whole(d)) {
+        memcpy(to, t->base[d->a.buf] + (d->a.offset + sample * d->a_sample) * (int64_t)t->run->p->real, (size_t)d->count * t->run->p->real);
+        return;
+    }
     nrg_task row = *t;
     char *bases[2] = {t->base[d->a.buf] + (d->a.offset + sample * d->a_sample) * (int64_t)t->run->p->real, to};
     nrg_move m = {.a = {0, 0}, .c = {1, 0}, .dims = d->dims};
@@ -97,12 +107,8 @@ static void copy_row(nrg_task *t, const nrg_out_step *d, int64_t sample, char *t
     nrg_cpu_move(&row, &m);
 }
 
-// Source rows that lie side by side in the target's own order: one copy.
-static bool whole(const nrg_out_step *d) {
-    const nrg_dims *x = &d->dims;
-    bool row = x->n == 0 || (x->n == 1 && x->at[0].a == 1 && x->at[0].c == 1);
-    return row && (!d->sample || d->a_sample == d->count);
-}
+// Rows side by side as well: one copy.
+static bool whole(const nrg_out_step *d) { return row_whole(d) && (!d->sample || d->a_sample == d->count); }
 
 void nrg_cpu_output(nrg_task *t, const nrg_out_step *d) {
     size_t row = (size_t)d->count * t->run->p->real;

@@ -105,6 +105,7 @@ void nrg_cpu_fill(nrg_task *t, const nrg_fill *d);
 void nrg_cpu_iota(nrg_task *t, const nrg_iota_step *d);
 void nrg_cpu_random(nrg_task *t, const nrg_random_step *d);
 void nrg_cpu_reduce(nrg_task *t, const nrg_reduce_step *d);
+double nrg_cpu_tree(double *s); // the sum of sixteen, which are used up
 void nrg_cpu_combine(nrg_task *t, const nrg_combine_step *d, int lanes);
 void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d);
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d);

@@ -8,9 +8,10 @@ typedef struct {
     const nrg_tile *d;
     nrg_tile_fn fn[NRG_TILE_OPS];
     size_t real;
-    int64_t inner;                       // length of a row: the last axis
+    int64_t tile;                        // the most numbers of a tile
     char *at[NRG_TILE_LEAVES + 2 * NRG_TILE_OPS]; // where each operand of the tile at hand lies
     char *regs;
+    double sum[NRG_TILE_SUMS][16];
 } machine;
 
 static void copy_run(size_t real, char *to, const char *from, int64_t n, int64_t stride) {
@@ -57,15 +58,17 @@ static char *load(machine *m, int k, int64_t from, int64_t n) {
     return reg;
 }
 
-static void constants(machine *m) {
+// Operands that are one number fill their registers once.
+static void numbers(machine *m) {
     for (int k = 0; k < m->d->leaves_n; k++) {
+        const nrg_tile_leaf *l = &m->d->leaves[k];
         char *reg = m->regs + (size_t)k * NRG_TILE * m->real;
-        if (m->d->leaves[k].kind != NRG_LEAF_CONST) continue;
+        if (l->kind != NRG_LEAF_CONST && l->kind != NRG_LEAF_ONE) continue;
         m->at[k] = reg;
-        for (int i = 0; i < NRG_TILE; i++) {
-            if (m->real == sizeof(float)) ((float *)reg)[i] = (float)m->d->leaves[k].value;
-            else ((double *)reg)[i] = m->d->leaves[k].value;
-        }
+        float x = (float)l->value;
+        const void *from = m->real == sizeof(float) ? (const void *)&x : &l->value;
+        if (l->kind == NRG_LEAF_ONE) from = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real;
+        copy_run(m->real, reg, from, m->tile, 0);
     }
 }
 
@@ -73,11 +76,23 @@ static void one(machine *m, int64_t from, int64_t n) {
     const nrg_tile *d = m->d;
     int out = d->leaves_n + d->regs;
     for (int k = 0; k < d->leaves_n; k++)
-        if (d->leaves[k].kind != NRG_LEAF_CONST) m->at[k] = load(m, k, from, n);
+        if (d->leaves[k].kind == NRG_LEAF_DIRECT || d->leaves[k].kind == NRG_LEAF_ROWS) m->at[k] = load(m, k, from, n);
     for (int k = 0; k < d->outs_n; k++) m->at[out + k] = m->t->base[d->outs[k]] + from * (int64_t)m->real;
     for (int i = 0; i < d->ops_n; i++) {
         const nrg_tile_op *o = &d->ops[i];
         m->fn[i](n, m->at[o->out], m->at[o->a], m->at[o->b], m->at[o->c]);
+    }
+}
+
+// Adds the tile at hand to its sums; at the end of a run (number `run`) they are put down.
+static void add_up(machine *m, int64_t n, int64_t run) {
+    for (int k = 0; k < m->d->sums_n; k++) {
+        const char *x = m->at[m->d->sums[k].a];
+        if (m->real == sizeof(float)) m->t->k->sum_f32(n, (const float *)x, m->sum[k]);
+        else m->t->k->sum_f64(n, (const double *)x, m->sum[k]);
+        if (run < 0) continue;
+        ((double *)m->t->base[m->d->sums[k].buf])[run] = nrg_cpu_tree(m->sum[k]);
+        memset(m->sum[k], 0, sizeof m->sum[k]);
     }
 }
 
@@ -89,21 +104,20 @@ void nrg_cpu_tile(nrg_task *t, const nrg_tile *d) {
         m.fn[i] = t->run->p->type == NRG_F64 ? t->k->tile_f64[d->ops[i].op] : t->k->tile_f32[d->ops[i].op];
     for (int i = 0; i < d->regs; i++) m.at[d->leaves_n + i] = m.regs + (size_t)(d->leaves_n + i) * NRG_TILE * m.real;
     for (int k = 0; k < d->leaves_n; k++) rows = rows || d->leaves[k].kind == NRG_LEAF_ROWS;
-    constants(&m);
-    // Threads share a step in whole tiles. Tiles end with the rows where rows are long enough.
-    int64_t inner = d->rank ? d->dim[d->rank - 1] : 1;
+    m.tile = total < NRG_TILE ? total : NRG_TILE;
+    numbers(&m);
+    // Threads share a step in whole tiles, or runs of a sum. Tiles end with the rows where rows are long enough.
+    int64_t inner = d->rank ? d->dim[d->rank - 1] : 1, unit = d->sums_n ? NRG_RUN : NRG_TILE, units = (total + unit - 1) / unit;
     if (!rows || inner < NRG_TILE / 4) inner = total;
-    int64_t from = 0, to = total;
-    if (t->parts > 1) {
-        int64_t tiles = (total + NRG_TILE - 1) / NRG_TILE;
-        from = tiles * t->part / t->parts * NRG_TILE, to = tiles * (t->part + 1) / t->parts * NRG_TILE;
-        if (to > total) to = total;
-    }
+    int64_t from = units * t->part / t->parts * unit, to = units * (t->part + 1) / t->parts * unit;
+    if (to > total) to = total;
     while (from < to) {
-        int64_t n = inner - from % inner;
+        int64_t n = inner - from % inner, left = unit - from % unit;
         if (n > NRG_TILE) n = NRG_TILE;
         if (n > to - from) n = to - from;
+        if (d->sums_n && n > left) n = left;
         one(&m, from, n);
         from += n;
+        if (d->sums_n) add_up(&m, n, from % unit == 0 || from == to ? (from - 1) / unit : -1);
     }
 }
