@@ -3,14 +3,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS = 1000 }; // of warm-up, unless told
+enum { STEPS = 1000, CHUNK = 8 }; // of warm-up, unless told; runs of the graph between two looks at who is done
 
 nrg_status nrg_sampler_eliminates(nrg_chain *c, int k) {
     return nrg_fail(c->i->ctx, NRG_E026, c->at[k].stmt.by_span, "a sampler draws values and eliminates no variable");
 }
 
 extern const nrg_sampler_impl nrg_sampler_gibbs, nrg_sampler_gwg, nrg_sampler_metropolis;
-extern const nrg_sampler_impl nrg_sampler_langevin, nrg_sampler_underdamped, nrg_sampler_mala, nrg_sampler_hmc;
+extern const nrg_sampler_impl nrg_sampler_langevin, nrg_sampler_underdamped, nrg_sampler_mala, nrg_sampler_hmc, nrg_sampler_nuts;
 const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m) {
     static const nrg_sampler_impl *const rows[NRG_BY_COUNT] = {
         [NRG_BY_langevin] = &nrg_sampler_langevin,
@@ -20,6 +20,7 @@ const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m) {
         [NRG_BY_gibbs] = &nrg_sampler_gibbs,
         [NRG_BY_gwg] = &nrg_sampler_gwg,
         [NRG_BY_metropolis] = &nrg_sampler_metropolis,
+        [NRG_BY_nuts] = &nrg_sampler_nuts,
     };
     return m < NRG_BY_COUNT ? rows[m] : NULL;
 }
@@ -35,6 +36,13 @@ nrg_node nrg_sampler_state_new(nrg_sampler *s, const char *name, nrg_shape shape
     nrg_node x = nrg_input(s->graph, full, NRG_SAMPLE, shape);
     s->first[s->firsts++] = (nrg_update){x, nrg_spread(s->graph, first, NRG_SAMPLE)};
     return x;
+}
+
+nrg_node nrg_sampler_long(nrg_sampler *s, double most) {
+    nrg_node left = nrg_sampler_state_new(s, "left", (nrg_shape){0}, nrg_const(s->graph, 0));
+    s->left = nrg_sampler_last(s);
+    s->runs = (int64_t)most;
+    return left;
 }
 
 const char *nrg_sampler_last(const nrg_sampler *s) { return s->states.n ? s->states.at[s->states.n - 1].name : NULL; }
@@ -390,9 +398,29 @@ nrg_status nrg_chains_start(nrg_chains *s, int64_t n, uint64_t seed, uint32_t st
     return nrg_run_go(s->run_start, n, 1, seed, step);
 }
 
+// Chains whose steps are of several runs: until each has taken its steps. Numbers of runs are set aside for all that a step may
+// take, so that a chain's random numbers do not depend on how long its neighbours take.
+static nrg_status go_long(nrg_chains *s, int64_t n, int64_t steps, uint64_t seed, uint32_t *at) {
+    nrg_buffer *left = (nrg_buffer *)(size_t)nrg_store_get(s->store, s->left);
+    double most = (double)steps * (double)s->runs;
+    bool more = steps > 0;
+    if (*at + most > 4e9)
+        return nrg_fail(s->model->ctx, NRG_E090, NRG_NOWHERE, "%lld steps of up to %lld runs are more than can be counted", (long long)steps, (long long)s->runs);
+    nrg_store_fill(s->store, left->data, n, (double)steps);
+    TRY(nrg_store_bind(s->store, s->graph, s->run_step));
+    for (int64_t run = 0; more && run < steps * s->runs; run += CHUNK) {
+        TRY(nrg_run_go(s->run_step, n, CHUNK, seed, *at + (uint32_t)run));
+        more = false;
+        for (int64_t i = 0; i < n && !more; i++) more = nrg_store_number(nrg_store_type(s->store), left->data, i) > 0;
+    }
+    *at += (uint32_t)most + CHUNK;
+    return NRG_OK;
+}
+
 // Inner loops follow the chains step by step.
 nrg_status nrg_chains_go(nrg_chains *s, int64_t n, int64_t steps, uint64_t seed, uint32_t *at) {
     bool deep = nrg_inference_loops(s->inference);
+    if (s->left) return go_long(s, n, steps, seed, at);
     for (int64_t t = 0; t < steps; t += deep ? 1 : steps) {
         if (deep) TRY(nrg_inference_go(s->inference, s->store, n, seed, *at));
         TRY(nrg_store_bind(s->store, s->graph, s->run_step));

@@ -32,6 +32,8 @@ struct nrg_chains {
     nrg_run *run_start, *run_step, *run_look;
     nrg_arena arena;
     const char *id_name, *heat_name; // in the store
+    const char *left;            // in the store: steps still to take, by a method whose steps take several runs; NULL: there is none
+    int64_t runs;                // of the graph that a step may take
     int64_t warmup;              // steps in which methods may adapt
     nrg_sampler_part part[NRG_SAMPLER_PARTS];
     int parts, at;               // at: the part being built
@@ -64,6 +66,8 @@ const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m); // NULL: not built
 
 // A state of every chain, by name "PREFIX:PART:<name>"; first: its start value.
 nrg_node nrg_sampler_state_new(nrg_sampler *s, const char *name, nrg_shape shape, nrg_node first);
+// For a method whose steps take several runs of the graph, at most `most`: a state that counts the steps still to take.
+nrg_node nrg_sampler_long(nrg_sampler *s, double most);
 const char *nrg_sampler_last(const nrg_sampler *s); // the full name of the newest state
 void nrg_sampler_update(nrg_sampler *s, nrg_node state, nrg_node value);
 nrg_node nrg_sampler_random(nrg_sampler *s, nrg_random_kind kind, nrg_shape shape); // fresh numbers at each call and step
