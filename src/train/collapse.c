@@ -285,9 +285,9 @@ static void remedy(const nrg_model *m, const nrg_learn *l, nrg_vars asked) {
     else if (real && !ranged) nrg_help(m->ctx, "use a loss with a margin, hinge(margin=1) against offender(outside=0.1), and give the "
                                                "answer a range and a grid to look for offenders on");
     else if (real) nrg_help(m->ctx, "use a loss with a margin: square_square(m=1) or hinge(margin=1), against offender(outside=0.1)%s",
-                            lifts ? "; if it is one, another --seed or a smaller step" : "");
+                            lifts ? "; if it is one: another --seed, a smaller step, or what is given says nothing about the answer" : "");
     else nrg_help(m->ctx, "use a loss with a margin: square_square(m=1), hinge(margin=1) or nll%s",
-                  lifts ? "; if it is one, another --seed or a smaller step" : "");
+                  lifts ? "; if it is one: another --seed, a smaller step, or what is given says nothing about the answer" : "");
 }
 
 static void warn(const nrg_trainer *t) {

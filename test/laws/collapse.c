@@ -9,6 +9,11 @@ static const loss_row losses[] = {
 #define NRG_LOSS(name, args, expr, doc) {#name, args, expr, doc},
 #include "model/losses.def"
 };
+#ifdef __SANITIZE_ADDRESS__
+enum { ALL = 0 }; // five times slower: the cells that the lectures decide
+#else
+enum { ALL = 1 };
+#endif
 enum { LOSSES = sizeof losses / sizeof *losses, ROWS = 120, SIDE = 41, FRESH = 3, CLASSES = 8 };
 
 typedef struct { const char *name, *text; bool finite; int line, epochs; } design; // line: of the learn statement
@@ -139,8 +144,9 @@ static void every_loss_with_every_architecture(void **state) {
     for (int l = 0; l < LOSSES; l++) {
         print_message("| `%s` |", losses[l].name);
         for (int d = 0; d < DESIGNS; d++) {
-            cell c = train(&losses[l], &designs[d]);
             int told = decided(losses[l].name, d);
+            if (!ALL && told < 0) continue;
+            cell c = train(&losses[l], &designs[d]);
             print_message(" %s%.2g, %.2g%s |", c.said ? "**collapsed** " : "", c.left, c.wrong, told >= 0 ? " †" : "");
             alarms += c.said && !c.flat;
             misses += !c.said && c.flat;
