@@ -258,6 +258,7 @@ static nrg_node energy(void *ud, nrg_graph *g, const nrg_node *v, int n) {
 
 #define NET "dim D = 2, K = 2\ngiven x : real[D]\npredict y : K\nmodule G = linear(3) | tanh | linear(K)\nenergy E(x, y) = G(x)[y]\n" \
             "minimize y by exhaustive\nmarginalize y by exhaustive\n"
+#define LINE "given x : real\npredict y : real in -2..2\nweight w : real init 0.7\nenergy E(x, y) = sq(y - w * x)\n"
 #define CODE "dim D = 2, K = 2\npredict y : real[D]\nlatent z : real[K]\nweight W : real[D, K] init normal(1)\n"
 
 static const world worlds[] = {
@@ -286,6 +287,12 @@ static const world worlds[] = {
     {"bits", "dim D = 2, K = 3\nhyper beta = 1.5\npredict y : real[D]\nlatent z : bit[K]\nweight W : real[D, K] init normal(1)\n"
      "energy E(y, z) = 0.5 * sq(y - W @ z) + 0.3 * sum(z)\nmarginalize z by exhaustive\nlearn energy\noptimize by adam(batch=5, epochs=2)\n",
      .y = "y:2", .best = "z", .rank = "z", .dist = "z", .gradient = "W"},
+    {"hunt", LINE "minimize y by lbfgs(steps=3)\nlearn hinge(margin=abs(y)) against offender(outside=0.2, starts=3, steps=3)\n"
+     "optimize by sgd(batch=6, epochs=2)\n", .x = "x:0", .y = "y:0", .best = "y"},
+    {"batch", LINE "minimize y by lbfgs(steps=3)\nlearn nll against batch\noptimize by sgd(batch=5, epochs=2)\n", .x = "x:0", .y = "y:0", .best = "y"},
+    {"noise", NET "learn logistic against noise(3, power=0.5)\noptimize by sgd(batch=5, epochs=2)\n", .x = "x:2", .y = "y:k", .best = "y"},
+    {"columns", LINE "minimize y by lbfgs(steps=3)\nlearn hinge against data(y=x)\noptimize by sgd(batch=6, epochs=1)\n", .x = "x:0", .y = "y:0", .best = "y"},
+    {"rows", LINE "minimize y by lbfgs(steps=3)\nlearn square_square against rows(x < 0)\noptimize by sgd(batch=6, epochs=1)\n", .x = "x:0", .y = "y:0", .best = "y"},
     {"callback", "dim D = 2, M = 2\ngiven x : real[D]\npredict y : real[M]\nmodule G = linear(3) | tanh | linear(M)\nminimize y by exact\n"
      "learn energy\noptimize by adam(epochs=2, batch=5)\n", .x = "x:2", .y = "y:2", .best = "y", .gradient = "x", .fn = energy, .vars = "x, y"},
 };
