@@ -553,6 +553,45 @@ static void embeddings_do_not_collapse(void **state) {
     house_close(&h);
 }
 
+// ---- what does not fit ------------------------------------------------------------------------------------------------------------
+
+static void misfits_are_refused(void **state) {
+    (void)state;
+    static const struct {
+        const char *learn, *optimize;
+        nrg_status status;
+        const char *says;
+    } cases[] = {
+        {"hinge against rows(s == 0)", "sgd", NRG_E049, "this loss compares the two"},
+        {"nll against rows(s == 0)", "sgd", NRG_E049, "no right answer beside its wrong one"},
+        {"hinge against rows(t == 0)", "sgd", NRG_E051, "no array for t"},
+        {"hinge against data(x=s)", "sgd", NRG_E049, "does not say which array is the wrong y"},
+        {"hinge against noise", "sgd", NRG_E013, "needs to know its size"},
+        {"hinge against noise(-1)", "sgd", NRG_E013, "sd of noise is -1"},
+        {"hinge against noise(1, k=0)", "sgd", NRG_E013, "k of noise is 0"},
+        {"hinge against batch", "lbfgs", NRG_E026, "lbfgs has none"},
+        {"hinge against offender(outside=0.1, starts=0)", "sgd", NRG_E013, "starts of offender is 0"},
+        {"hinge against queue(9)", "sgd", NRG_E071, "queue(9) is not supported"},
+    };
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        char text[400];
+        house h;
+        house_open(&h);
+        double *x = house_array(&h, "x", 6, 0), *y = house_array(&h, "y", 6, 0);
+        house_array(&h, "s", 6, 0);
+        for (int i = 0; i < 6; i++) x[i] = i, y[i] = draw(9, i);
+        snprintf(text, sizeof text, "given x : real\npredict y : real\nweight w : real\nenergy E(x, y) = sq(y - w * x)\nminimize y by lbfgs\nlearn %s\noptimize by %s\n",
+                 cases[k].learn, cases[k].optimize);
+        house_text(&h, text);
+        nrg_status s = nrg_trainer_new(h.m, h.table, &(nrg_train_options){.threads = 1}, &h.t);
+        if (s != cases[k].status || !strstr(nrg_diag_get(h.c, 0)->message, cases[k].says)) {
+            complain(&h);
+            fail_msg("%s: status %d", cases[k].learn, s);
+        }
+        house_close(&h);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(margins_that_read_the_answer),
@@ -567,6 +606,7 @@ int main(void) {
         cmocka_unit_test(nearly_the_worst_still_trains),
         cmocka_unit_test(misses_are_counted),
         cmocka_unit_test(embeddings_do_not_collapse),
+        cmocka_unit_test(misfits_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
