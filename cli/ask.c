@@ -61,7 +61,8 @@ static nrg_status asked(cli *c, nrg_ebm *m, nrg_ask_options *o) {
     nrg_status s = cli_integer(c, "top", c->top, 1, &top);
     if (s == NRG_OK) s = cli_integer(c, "minima", c->minima, 1, &minima);
     if (s == NRG_OK && minima && o->question != NRG_BEST)
-        s = cli_usage(c, "nrg ask best y MODEL --minima 3", "--minima belongs to the question best");
+        s = cli_usage(c, "nrg ask best y MODEL --minima 3",
+                      "--minima belongs to the question best");
     if (s == NRG_OK && minima > 1000) s = cli_usage(c, NULL, "--minima takes at most 1000");
     if (s == NRG_OK) s = cli_integer(c, "n", c->n, 1, &n);
     if (s == NRG_OK) s = among(c, m, o);

@@ -12,7 +12,8 @@ static bool ends(const char *s, const char *end) {
 static nrg_status may_write(cli *c) {
     if (!c->out) return NRG_OK;
     if (!ends(c->out, ".nrgm") && !ends(c->out, ".safetensors"))
-        return cli_usage(c, "-o calibrated.nrgm", "a model is written as .nrgm or .safetensors, not %s", c->out);
+        return cli_usage(c, "-o calibrated.nrgm",
+                         "a model is written as .nrgm or .safetensors, not %s", c->out);
     return cli_may_write(c, c->out);
 }
 
@@ -22,7 +23,9 @@ static nrg_status report(cli *c, const nrg_calibration *k) {
     if (!c->json) printf("measure,before,after\n");
     for (int i = 0; i < 3; i++) {
         if (isnan(pairs[i][0])) continue;
-        printf(c->json ? "{\"measure\": \"%s\", \"before\": %.9g, \"after\": %.9g}\n" : "%s,%.9g,%.9g\n", names[i], pairs[i][0], pairs[i][1]);
+        printf(c->json ? "{\"measure\": \"%s\", \"before\": %.9g, \"after\": %.9g}\n"
+                       : "%s,%.9g,%.9g\n",
+               names[i], pairs[i][0], pairs[i][1]);
     }
     return cli_print(c, "");
 }
@@ -40,7 +43,8 @@ nrg_status cli_calibrate(cli *c) {
     if (s == NRG_OK) s = nrg_ebm_calibrate(m, data, c->words.at[0], &k);
     if (s == NRG_OK && c->out) s = nrg_ebm_save(m, c->out);
     if (s == NRG_OK) {
-        cli_note(c, "%lld rows%s%s\n", (long long)k.rows, c->out ? "; written: " : "", c->out ? c->out : "");
+        cli_note(c, "%lld rows%s%s\n", (long long)k.rows, c->out ? "; written: " : "",
+                 c->out ? c->out : "");
         s = report(c, &k);
     }
     nrg_table_free(data);

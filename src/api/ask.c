@@ -118,8 +118,8 @@ static nrg_status no_data(nrg_ebm *m, const nrg_ask_options *o, nrg_vars given) 
     int32_t i = 0;
     while (!(given >> i & 1)) i++;
     const char *name = m->model->vars.at[i].name;
-    nrg_status s = nrg_fail(m->ctx, NRG_E051, NRG_NOWHERE, "no data for %s, which is given when %s is asked",
-                            name, o->var);
+    nrg_status s = nrg_fail(m->ctx, NRG_E051, NRG_NOWHERE,
+                            "no data for %s, which is given when %s is asked", name, o->var);
     nrg_help(m->ctx, "--given %s=...   or --data FILE", name);
     return s;
 }
@@ -161,7 +161,9 @@ nrg_status nrg_ebm_ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options 
     *out = NULL;
     TRY(check_var(m, o, &var));
     TRY(held(m, data, o, var, &given));
-    bool grows = o->question == NRG_DIST && data && m->model->vars.at[var].elem == NRG_REAL; // then the energy itself is looked at first
+    bool grows =
+        o->question == NRG_DIST && data &&
+        m->model->vars.at[var].elem == NRG_REAL; // then the energy itself is looked at first
     if (!o->anyway && !grows) TRY(nrg_question_allowed(m->model, o->question, var, given));
     if (o->minima > 0 && o->question != NRG_BEST)
         return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "minima belong to the question best");

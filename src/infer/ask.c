@@ -51,7 +51,8 @@ static nrg_status ask_real(nrg_model *m, nrg_store *store, const nrg_ask_spec *s
 
 // ---- what must be said of the answers; they are there all the same
 
-static nrg_status unsettled(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *a) {
+static nrg_status unsettled(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                            nrg_answers *a) {
     const char *name = m->vars.at[spec->var].name;
     int64_t count = 0, fallen;
     TRY(nrg_growth_falls(m, store, spec, a, &fallen));
@@ -63,7 +64,9 @@ static nrg_status unsettled(nrg_model *m, nrg_store *store, const nrg_ask_spec *
                             (long long)a->n);
     nrg_fact(m->ctx, "asked for %s; %s", name, a->how ? a->how : "");
     if (fallen) {
-        nrg_fact(m->ctx, "for %lld of them the energy goes on falling beyond the answer: it seems to have no lowest point in %s",
+        nrg_fact(m->ctx,
+                 "for %lld of them the energy goes on falling beyond the answer: it seems to have "
+                 "no lowest point in %s",
                  (long long)fallen, name);
         nrg_help(m->ctx, "bound %s, or add a term that grows, such as 1e-3 * sq(%s)", name, name);
     } else {
@@ -77,13 +80,17 @@ static nrg_status forbidden(nrg_model *m, const nrg_ask_spec *spec, const nrg_an
     const char *name = m->vars.at[spec->var].name;
     int64_t count = 0, first = -1;
     for (int64_t i = 0; i < a->n; i++) {
-        double lowest = a->free ? a->free[i] : a->energy && a->choices > 0 ? a->energy[i * a->choices] : 0;
+        double lowest = a->free                       ? a->free[i]
+                        : a->energy && a->choices > 0 ? a->energy[i * a->choices]
+                                                      : 0;
         if (!isinf(lowest)) continue;
         if (!count++) first = i;
     }
     if (!count) return NRG_OK;
-    nrg_status s = nrg_fail(m->ctx, NRG_E061, NRG_NOWHERE, "no value of %s is allowed for %lld of %lld samples: every energy is infinite",
-                            name, (long long)count, (long long)a->n);
+    nrg_status s =
+        nrg_fail(m->ctx, NRG_E061, NRG_NOWHERE,
+                 "no value of %s is allowed for %lld of %lld samples: every energy is infinite",
+                 name, (long long)count, (long long)a->n);
     nrg_fact(m->ctx, "the first is sample %lld", (long long)first);
     nrg_help(m->ctx, "look at forbid(...), at log and division, and at what is given");
     return s;
@@ -94,17 +101,21 @@ static nrg_status forbidden(nrg_model *m, const nrg_ask_spec *spec, const nrg_an
 static nrg_status check(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec) {
     const nrg_var *var = &m->vars.at[spec->var];
     if (!(m->energy.vars >> spec->var & 1))
-        return nrg_fail(m->ctx, NRG_E060, var->span, "%s is not a variable of the energy", var->name);
+        return nrg_fail(m->ctx, NRG_E060, var->span, "%s is not a variable of the energy",
+                        var->name);
     if (spec->n < 0)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a question about %lld samples", (long long)spec->n);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a question about %lld samples",
+                        (long long)spec->n);
     if (spec->minima > MINIMA_MOST)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%d minima, but at most %d", spec->minima, MINIMA_MOST);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%d minima, but at most %d", spec->minima,
+                        MINIMA_MOST);
     if (spec->anyway) return NRG_OK;
     if (spec->question == NRG_DIST && !spec->among) TRY(nrg_growth_refused(m, store, spec));
     return nrg_question_allowed(m, spec->question, spec->var, spec->given);
 }
 
-static nrg_status answer(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out) {
+static nrg_status answer(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                         nrg_answers *out) {
     bool list = spec->among || m->vars.at[spec->var].elem != NRG_REAL;
     nrg_infer_stmt st;
     out->status = NRG_NEWS(&out->arena, const char *, spec->n + 1);

@@ -1,22 +1,27 @@
-// Temperature scaling (Guo et al. 2017): the one beta for which exp(-beta E), normalised over all answers, gives held-out data the
-// highest likelihood. Where F does not depend on beta the likelihood is convex in it; then energies are computed once.
+// Temperature scaling (Guo et al. 2017): the one beta for which exp(-beta E), normalised over all answers, gives
+// held-out data the highest likelihood. Where F does not depend on beta the likelihood is convex in it; then
+// energies are computed once.
 #include "infer/ask.h"
 #include <math.h>
 #include <string.h>
 
 enum { BINS = 15, LOOKS = 60 };
-static const double FACTOR = 1e4, CLOSE = 1e-6; // beta is sought within this factor of its start; relative width of the last bracket
+static const double
+    FACTOR = 1e4,
+    CLOSE =
+        1e-6; // beta is sought within this factor of its start; relative width of the last bracket
 
 typedef struct {
     nrg_model *m;
     nrg_store *store;
     nrg_ask_spec spec;
-    const double *truth;  // [n, width]
-    nrg_answers table;    // energies at beta `at`
-    int64_t *right;       // [n] place of the truth among the values
-    double *pos;          // [n] F at the truth; of a Gaussian in closed form, where nothing is listed
+    const double *truth; // [n, width]
+    nrg_answers table;   // energies at beta `at`
+    int64_t *right;      // [n] place of the truth among the values
+    double *pos; // [n] F at the truth; of a Gaussian in closed form, where nothing is listed
     double at, log_cell;
-    bool moves;           // F depends on beta: latents are summed out, or the energy reads it; or nothing is listed
+    bool
+        moves; // F depends on beta: latents are summed out, or the energy reads it; or nothing is listed
 } fitting;
 
 // ---- energies of all answers
@@ -28,7 +33,8 @@ static nrg_status energies(fitting *f, double beta) {
     if (f->table.p) return NRG_OK;
     f->pos = NRG_NEWS(&f->table.arena, double, f->spec.n + 1);
     if (!f->pos) return NRG_E098;
-    return nrg_energies_at(f->m, f->store, f->spec.given | (nrg_vars)1 << f->spec.var, NRG_MARGINALIZE, f->spec.n, f->spec.threads, f->pos);
+    return nrg_energies_at(f->m, f->store, f->spec.given | (nrg_vars)1 << f->spec.var,
+                           NRG_MARGINALIZE, f->spec.n, f->spec.threads, f->pos);
 }
 
 // The value nearest to the truth; of a finite variable it is the truth.
@@ -37,7 +43,8 @@ static int64_t place_of(const fitting *f, int64_t i) {
     double least = INFINITY;
     for (int64_t c = 0; c < f->table.choices; c++) {
         double off = 0;
-        for (int64_t e = 0; e < w; e++) off = fmax(off, fabs(f->table.value[c * w + e] - f->truth[i * w + e]));
+        for (int64_t e = 0; e < w; e++)
+            off = fmax(off, fabs(f->table.value[c * w + e] - f->truth[i * w + e]));
         if (off < least) least = off, best = c;
     }
     return best;
@@ -60,7 +67,8 @@ static nrg_status open(fitting *f) {
 static nrg_status find_moves(fitting *f) {
     int64_t n = f->spec.n * f->table.choices;
     if ((f->moves = f->pos != NULL)) return NRG_OK;
-    double beta = f->at, most = 0, size = 1, *old = nrg_mem(f->m->ctx, NULL, 0, (size_t)(n + 1) * sizeof *old);
+    double beta = f->at, most = 0, size = 1,
+           *old = nrg_mem(f->m->ctx, NULL, 0, (size_t)(n + 1) * sizeof *old);
     if (!old) return NRG_E098;
     memcpy(old, f->table.energy, (size_t)n * sizeof *old);
     nrg_status s = energies(f, 2 * beta);
@@ -125,9 +133,11 @@ static double error_of(const fitting *f, double beta) {
 
 static nrg_status no_end(fitting *f, double from, double beta) {
     const char *name = f->m->vars.at[f->spec.var].name;
-    nrg_status s = nrg_fail(f->m->ctx, NRG_E081, NRG_NOWHERE, "no beta fits: the likelihood still rises at beta = %.3g", beta);
+    nrg_status s = nrg_fail(f->m->ctx, NRG_E081, NRG_NOWHERE,
+                            "no beta fits: the likelihood still rises at beta = %.3g", beta);
     if (beta > from)
-        nrg_help(f->m->ctx, "every row is answered rightly: calibrate with more rows, with some that the model gets wrong");
+        nrg_help(f->m->ctx, "every row is answered rightly: calibrate with more rows, with some "
+                            "that the model gets wrong");
     else
         nrg_help(f->m->ctx, "these energies say nothing about %s in these rows", name);
     return s;
@@ -185,7 +195,9 @@ static nrg_status fit(fitting *f, nrg_calibration *out) {
     TRY(open(f));
     TRY(measure(f, from, &out->nll[0], &out->ece[0]));
     if (!isfinite(out->nll[0]))
-        return nrg_fail(f->m->ctx, NRG_E061, NRG_NOWHERE, "the model forbids some of the answers in these rows: their energy is infinite");
+        return nrg_fail(
+            f->m->ctx, NRG_E061, NRG_NOWHERE,
+            "the model forbids some of the answers in these rows: their energy is infinite");
     out->beta[0] = from;
     out->rows = f->spec.n;
     TRY(find_moves(f));
@@ -193,15 +205,20 @@ static nrg_status fit(fitting *f, nrg_calibration *out) {
     return measure(f, out->beta[1], &out->nll[1], &out->ece[1]);
 }
 
-nrg_status nrg_calibrate(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const double *truth,
-                         nrg_calibration *out) {
+nrg_status nrg_calibrate(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                         const double *truth, nrg_calibration *out) {
     double from = m->beta;
-    fitting f = {.m = m, .store = store, .spec = *spec, .truth = truth, .table = {.arena = nrg_arena_make(m->ctx)}};
+    fitting f = {.m = m,
+                 .store = store,
+                 .spec = *spec,
+                 .truth = truth,
+                 .table = {.arena = nrg_arena_make(m->ctx)}};
     f.spec.question = NRG_DIST;
     f.spec.anyway = true;
     memset(out, 0, sizeof *out);
     if (spec->n < 1) return nrg_fail(m->ctx, NRG_E055, NRG_NOWHERE, "no rows to calibrate with");
-    nrg_status s = nrg_question_allowed(m, NRG_RANK, spec->var, spec->given); // what was never compared has no scale either
+    nrg_status s = nrg_question_allowed(m, NRG_RANK, spec->var,
+                                        spec->given); // what was never compared has no scale either
     if (s == NRG_OK) s = fit(&f, out);
     nrg_answers_free(&f.table);
     if (f.right) nrg_mem(m->ctx, f.right, (size_t)(spec->n + 1) * sizeof *f.right, 0);

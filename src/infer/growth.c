@@ -1,11 +1,18 @@
-// Far away along rays: does the energy grow fast enough for exp(-beta E) to have a finite sum over an unbounded real variable, and
-// does it go on falling beyond an answer? Over d numbers the sum is finite when beta E outgrows d log r along every ray.
+// Far away along rays: does the energy grow fast enough for exp(-beta E) to have a finite sum over an unbounded
+// real variable, and does it go on falling beyond an answer? Over d numbers the sum is finite when beta E outgrows
+// d log r along every ray.
 #include "infer/ask.h"
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 4, RADII = 4, AXES = 32, PAIRED = 6, RANDOM = 24 }; // samples; distances; numbers with rays of their own; with rays of pairs
-static const double FAR = 1 << 20;                      // the first distance; each further one is twice the last
+enum {
+    ROWS = 4,
+    RADII = 4,
+    AXES = 32,
+    PAIRED = 6,
+    RANDOM = 24
+}; // samples; distances; numbers with rays of their own; with rays of pairs
+static const double FAR = 1 << 20; // the first distance; each further one is twice the last
 
 static bool closed(const nrg_domain *d) {
     return d->kind > NRG_DOM_RANGE || (d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi));
@@ -15,7 +22,8 @@ static bool closed(const nrg_domain *d) {
 
 // Ray k: the axes both ways, the diagonals of pairs of few axes, random ones; false past the end. Open sides of the domain only.
 static bool ray(const nrg_domain *d, int64_t k, int64_t width, uint64_t seed, double *u) {
-    int64_t axes = width < AXES ? 2 * width : 2 * AXES, pairs = width <= PAIRED ? 2 * width * (width - 1) : 0;
+    int64_t axes = width < AXES ? 2 * width : 2 * AXES,
+            pairs = width <= PAIRED ? 2 * width * (width - 1) : 0;
     double norm = 0;
     memset(u, 0, (size_t)width * sizeof *u);
     if (k < axes) {
@@ -52,7 +60,7 @@ static nrg_status rays_make(nrg_arena *a, const nrg_var *var, int64_t n, int64_t
     *r = (rays){.rows = n < ROWS ? n : ROWS, .width = width};
     int64_t most = 2 * AXES + 2 * PAIRED * PAIRED + RANDOM, all = most * r->rows * RADII;
     r->u = NRG_NEWS(a, double, (most + 1) * width + 1);
-    r->at = NRG_NEWS(a, double, all * width + 1);
+    r->at = NRG_NEWS(a, double, all *width + 1);
     r->F = NRG_NEWS(a, double, all + 1);
     r->row = NRG_NEWS(a, int64_t, all + 1);
     if (!r->u || !r->at || !r->F || !r->row) return NRG_E098;
@@ -82,24 +90,29 @@ static void where(const nrg_var *var, const rays *r, int64_t k, nrg_text *out) {
         return;
     }
     nrg_text_put(out, "%s = r (", var->name);
-    for (int64_t e = 0; e < r->width && e < 8; e++) nrg_text_put(out, "%s%.3g", e ? ", " : "", u[e]);
+    for (int64_t e = 0; e < r->width && e < 8; e++)
+        nrg_text_put(out, "%s%.3g", e ? ", " : "", u[e]);
     nrg_text_put(out, "%s)", r->width > 8 ? ", ..." : "");
 }
 
-static void tell(const nrg_model *m, const nrg_var *var, const rays *r, int64_t worst, double slope, nrg_text *out) {
+static void tell(const nrg_model *m, const nrg_var *var, const rays *r, int64_t worst, double slope,
+                 nrg_text *out) {
     const double *F = r->F + worst * RADII;
     double flat = 1e-6 * fmax(1, fabs(F[RADII - 1]));
     nrg_text_put(out, "at sample %lld, along ", (long long)(worst % r->rows));
     where(var, r, worst / r->rows, out);
-    if (slope > flat) nrg_text_put(out, ", %sE grows only like %.3g log r, and more than %lld log r is needed", m->beta == 1 ? "" : "beta ", slope, (long long)r->width);
-    else nrg_text_put(out, ", E %s", slope < -flat ? "falls" : "levels off");
+    if (slope > flat)
+        nrg_text_put(out, ", %sE grows only like %.3g log r, and more than %lld log r is needed",
+                     m->beta == 1 ? "" : "beta ", slope, (long long)r->width);
+    else
+        nrg_text_put(out, ", E %s", slope < -flat ? "falls" : "levels off");
     nrg_text_put(out, ":");
     for (int j = 0; j < RADII; j++)
         nrg_text_put(out, "%s %.7g at r = %.0f", j ? "," : "", F[j], ldexp(FAR, j));
 }
 
-nrg_status nrg_growth_check(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, bool *diverges,
-                            nrg_text *said) {
+nrg_status nrg_growth_check(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                            bool *diverges, nrg_text *said) {
     const nrg_var *var = &m->vars.at[spec->var];
     nrg_arena arena = nrg_arena_make(m->ctx);
     nrg_shape shape;
@@ -109,7 +122,8 @@ nrg_status nrg_growth_check(nrg_model *m, nrg_store *store, const nrg_ask_spec *
     TRY(nrg_var_shape(m, spec->var, &shape));
     if (nrg_shape_count(&shape) < 1) return NRG_OK;
     nrg_status s = rays_make(&arena, var, spec->n, nrg_shape_count(&shape), &r);
-    if (s == NRG_OK) s = nrg_energies_of(m, store, spec, r.row, r.at, r.rays * r.rows * RADII, r.width, r.F);
+    if (s == NRG_OK)
+        s = nrg_energies_of(m, store, spec, r.row, r.at, r.rays * r.rows * RADII, r.width, r.F);
     double least = INFINITY;
     int64_t worst = 0;
     for (int64_t i = 0; s == NRG_OK && i < r.rays * r.rows; i++) {
@@ -129,7 +143,8 @@ nrg_status nrg_growth_refused(nrg_model *m, nrg_store *store, const nrg_ask_spec
     nrg_status s = nrg_growth_check(m, store, spec, &diverges, &said);
     if (s == NRG_OK && diverges) {
         s = nrg_fail(m->ctx, NRG_E060, m->vars.at[spec->var].span,
-                     "dist %s cannot be answered: exp(-beta E) has no finite sum over all %s", name, name);
+                     "dist %s cannot be answered: exp(-beta E) has no finite sum over all %s", name,
+                     name);
         nrg_fact(m->ctx, "%s", said.at);
         nrg_fact(m->ctx, "best %s, and rank %s among candidates, need no sum", name, name);
         nrg_help(m->ctx, "bound it:  %s : real in LO..HI;   or --among, or --anyway", name);
@@ -141,7 +156,10 @@ nrg_status nrg_growth_refused(nrg_model *m, nrg_store *store, const nrg_ask_spec
 // ---- beyond an answer
 
 static const double beyond[] = {1, 1.1, 2, 4, 8}; // times the answer
-enum { BEYOND = sizeof beyond / sizeof *beyond, LARGE = 100 }; // answers below LARGE are never this far from home
+enum {
+    BEYOND = sizeof beyond / sizeof *beyond,
+    LARGE = 100
+}; // answers below LARGE are never this far from home
 
 static bool suspect(const nrg_answers *a, int64_t i) {
     double size = 0;
@@ -156,16 +174,19 @@ static bool falls(const double *F) {
     return F[0] - F[BEYOND - 1] > 1e-3 * fmax(1, fabs(F[0]));
 }
 
-nrg_status nrg_growth_falls(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *a,
-                            int64_t *fallen) {
+nrg_status nrg_growth_falls(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                            nrg_answers *a, int64_t *fallen) {
     const nrg_var *var = &m->vars.at[spec->var];
     int64_t n = 0, w = a->width;
     *fallen = 0;
-    if (spec->question != NRG_BEST || spec->minima || spec->among || var->elem != NRG_REAL || closed(&var->domain)) return NRG_OK;
+    if (spec->question != NRG_BEST || spec->minima || spec->among || var->elem != NRG_REAL ||
+        closed(&var->domain))
+        return NRG_OK;
     for (int64_t i = 0; i < a->n; i++) n += suspect(a, i);
     if (n == 0) return NRG_OK;
     int64_t *row = NRG_NEWS(&a->arena, int64_t, n * BEYOND);
-    double *at = NRG_NEWS(&a->arena, double, n * BEYOND * w), *F = NRG_NEWS(&a->arena, double, n * BEYOND);
+    double *at = NRG_NEWS(&a->arena, double, n *BEYOND *w),
+           *F = NRG_NEWS(&a->arena, double, n *BEYOND);
     if (!row || !at || !F) return NRG_E098;
     for (int64_t i = 0, k = 0; i < a->n; i++)
         for (int j = 0; suspect(a, i) && j < BEYOND; j++, k++) {

@@ -1,20 +1,21 @@
-// Several distinct minima, lowest first. Finite values and named candidates: the lowest few. Reals on a grid: points lower than their
-// neighbours, each refined by descent; other reals: descents from many random starts. Those that meet count once.
+// Several distinct minima, lowest first. Finite values and named candidates: the lowest few. Reals on a grid:
+// points lower than their neighbours, each refined by descent; other reals: descents from many random starts. Those
+// that meet count once.
 #include "infer/ask.h"
 #include <math.h>
 #include <string.h>
 
 enum { STARTS = 32, EACH = 8 }; // descents: at least STARTS, and EACH for every minimum asked for
 static const double ROOM = 1 << 25; // numbers that descents side by side may take
-static const double APART = 0.01; // without a grid: of the width of the domain, or of max(1, |y|)
+static const double APART = 0.01;   // without a grid: of the width of the domain, or of max(1, |y|)
 
 // Where descents start.
 typedef struct {
-    int64_t *row;    // [n] the sample that it belongs to
-    double *at, *F;  // [n, width]; [n] energies on the grid, NaN without one
+    int64_t *row;   // [n] the sample that it belongs to
+    double *at, *F; // [n, width]; [n] energies on the grid, NaN without one
     int64_t n, width;
-    int64_t points;  // of the grid, each way; 0: none
-    double apart;    // minima nearer than this are one
+    int64_t points; // of the grid, each way; 0: none
+    double apart;   // minima nearer than this are one
 } places;
 
 static nrg_status places_new(nrg_arena *arena, places *p, int64_t room) {
@@ -64,8 +65,8 @@ static void pick(const nrg_answers *grid, int64_t row, int64_t most, places *p) 
     }
 }
 
-static nrg_status from_grid(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_arena *arena,
-                            places *p, int64_t *energies) {
+static nrg_status from_grid(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                            nrg_arena *arena, places *p, int64_t *energies) {
     nrg_answers grid = {.arena = nrg_arena_make(m->ctx), .n = spec->n};
     int64_t most = 4 * (int64_t)spec->minima;
     grid.status = NRG_NEWS(&grid.arena, const char *, spec->n + 1);
@@ -87,7 +88,8 @@ static nrg_status from_grid(nrg_model *m, nrg_store *store, const nrg_ask_spec *
 // `from noise(sd)` of the statement.
 static nrg_status spread_of(const nrg_model *m, const nrg_infer_stmt *st, double *sd) {
     const nrg_expr *from = st->from;
-    bool noise = from && from->kind == NRG_X_CALL && from->kid[0]->kind == NRG_X_NAME && nrg_same(from->kid[0]->text, "noise");
+    bool noise = from && from->kind == NRG_X_CALL && from->kid[0]->kind == NRG_X_NAME &&
+                 nrg_same(from->kid[0]->text, "noise");
     const nrg_expr *e = noise ? nrg_call_arg(from, "sd", 0) : NULL;
     *sd = 1;
     return e ? nrg_eval_schedule(m, e, 1, sd) : NRG_OK;
@@ -95,8 +97,11 @@ static nrg_status spread_of(const nrg_model *m, const nrg_infer_stmt *st, double
 
 // The same for every sample: an answer does not depend on the batch it came in.
 static double start(const nrg_domain *d, uint64_t seed, int64_t k, int64_t e, double sd) {
-    bool lo = d->kind == NRG_DOM_RANGE && !isinf(d->lo), hi = d->kind == NRG_DOM_RANGE && !isinf(d->hi);
-    if (lo && hi) return d->lo + (d->hi - d->lo) * nrg_random_wide(seed, NRG_FOR_NOISE, (uint64_t)k, 0, (uint32_t)e);
+    bool lo = d->kind == NRG_DOM_RANGE && !isinf(d->lo),
+         hi = d->kind == NRG_DOM_RANGE && !isinf(d->hi);
+    if (lo && hi)
+        return d->lo +
+               (d->hi - d->lo) * nrg_random_wide(seed, NRG_FOR_NOISE, (uint64_t)k, 0, (uint32_t)e);
     double x = sd * nrg_random_normal(seed, NRG_FOR_NOISE, (uint64_t)k, 0, (uint32_t)e);
     return lo ? d->lo + fabs(x) : hi ? d->hi - fabs(x) : x;
 }
@@ -107,7 +112,8 @@ static nrg_status from_noise(nrg_model *m, const nrg_ask_spec *spec, const nrg_i
     double sd, least = fmax(STARTS, EACH * (double)spec->minima);
     nrg_status s = NRG_OK;
     if (var->domain.kind > NRG_DOM_RANGE)
-        return nrg_fail(m->ctx, NRG_E071, var->domain.span, "several minima inside the domain of %s", var->name);
+        return nrg_fail(m->ctx, NRG_E071, var->domain.span,
+                        "several minima inside the domain of %s", var->name);
     TRY(spread_of(m, st, &sd));
     double each = nrg_method_arg(m, st, "starts", least, &s);
     TRY(s);
@@ -134,7 +140,9 @@ static nrg_status descend(nrg_model *m, nrg_store *store, const nrg_ask_spec *sp
     one.from_data = true;
     *low = (nrg_answers){.arena = nrg_arena_make(m->ctx), .n = p->n};
     low->status = NRG_NEWS(&low->arena, const char *, p->n + 1);
-    nrg_status s = low->status ? nrg_asking_values(m, store, spec, p->row, p->at, p->n, p->width, &rows) : NRG_E098;
+    nrg_status s = low->status
+                       ? nrg_asking_values(m, store, spec, p->row, p->at, p->n, p->width, &rows)
+                       : NRG_E098;
     if (s == NRG_OK) s = nrg_ask_straight(m, rows, &one, low);
     nrg_store_free(rows);
     return s;
@@ -144,18 +152,22 @@ static nrg_status descend(nrg_model *m, nrg_store *store, const nrg_ask_spec *sp
 static double distance(const nrg_domain *d, const double *a, const double *b, int64_t width) {
     double unit = d->kind == NRG_DOM_RANGE ? d->hi - d->lo : INFINITY, most = 0, size = 1;
     for (int64_t e = 0; e < width; e++) size = fmax(size, fmax(fabs(a[e]), fabs(b[e])));
-    for (int64_t e = 0; e < width; e++) most = fmax(most, fabs(a[e] - b[e]) / (isinf(unit) ? size : unit));
+    for (int64_t e = 0; e < width; e++)
+        most = fmax(most, fabs(a[e] - b[e]) / (isinf(unit) ? size : unit));
     return most;
 }
 
 // A descent that left its valley, or did not help, says nothing about the grid point it came from.
-static void keep_valleys(const nrg_model *m, const nrg_ask_spec *spec, const places *p, nrg_answers *low) {
+static void keep_valleys(const nrg_model *m, const nrg_ask_spec *spec, const places *p,
+                         nrg_answers *low) {
     const nrg_domain *d = &m->vars.at[spec->var].domain;
     for (int64_t k = 0; k < p->n; k++) {
         double *at = low->value + k * p->width;
         const double *from = p->at + k * p->width;
-        if (strcmp(low->status[k], "max_steps") == 0) low->status[k] = "approx"; // it lies between higher points all the same
-        if (low->energy[k] <= p->F[k] && distance(d, at, from, p->width) <= 1.5 * p->apart) continue;
+        if (strcmp(low->status[k], "max_steps") == 0)
+            low->status[k] = "approx"; // it lies between higher points all the same
+        if (low->energy[k] <= p->F[k] && distance(d, at, from, p->width) <= 1.5 * p->apart)
+            continue;
         memcpy(at, from, (size_t)p->width * sizeof(double));
         low->energy[k] = p->F[k];
         low->status[k] = "approx";
@@ -194,11 +206,12 @@ static bool stands(double at, const double *F, int64_t probes) {
 }
 
 // What does not stand gets the energy NaN, except the lowest of each sample.
-static nrg_status drop_flats(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const places *p, nrg_answers *low) {
+static nrg_status drop_flats(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                             const places *p, nrg_answers *low) {
     const nrg_domain *d = &m->vars.at[spec->var].domain;
     int64_t w = p->width, probes = 4 * (w < PROBED ? w : PROBED), n = p->n * probes;
     int64_t *row = NRG_NEWS(&low->arena, int64_t, n + 1), best = 0;
-    double *at = NRG_NEWS(&low->arena, double, n * w + 1), *F = NRG_NEWS(&low->arena, double, n + 1);
+    double *at = NRG_NEWS(&low->arena, double, n *w + 1), *F = NRG_NEWS(&low->arena, double, n + 1);
     if (!row || !at || !F) return NRG_E098;
     for (int64_t i = 0; i < n; i++) {
         row[i] = p->row[i / probes];
@@ -220,11 +233,13 @@ static nrg_status drop_flats(nrg_model *m, nrg_store *store, const nrg_ask_spec 
 // Two descents met: what is kept is as sure as the surer of them, if both came as low.
 static void meet(nrg_answers *low, int64_t kept, int64_t other) {
     if (low->energy[other] > low->energy[kept] + 1e-6 * fmax(1, fabs(low->energy[kept]))) return;
-    if (strcmp(worse(low->status[kept], low->status[other]), low->status[kept]) == 0) low->status[kept] = low->status[other];
+    if (strcmp(worse(low->status[kept], low->status[other]), low->status[kept]) == 0)
+        low->status[kept] = low->status[other];
 }
 
 // Inserts descent k of a sample into its rising list, unless a lower one is near; a higher one that is near gives way.
-static void insert(const nrg_domain *d, const places *p, nrg_answers *low, int64_t k, int64_t most, int64_t *list, int64_t *n) {
+static void insert(const nrg_domain *d, const places *p, nrg_answers *low, int64_t k, int64_t most,
+                   int64_t *list, int64_t *n) {
     int64_t place = 0, w = p->width;
     if (isnan(low->energy[k])) return;
     for (; place < *n && low->energy[list[place]] <= low->energy[k]; place++) {
@@ -246,20 +261,22 @@ static void insert(const nrg_domain *d, const places *p, nrg_answers *low, int64
 }
 
 // Into the rows of `out` from `first` on.
-static nrg_status merge(const nrg_model *m, const nrg_ask_spec *spec, const places *p, nrg_answers *low,
-                        int64_t first, nrg_answers *out) {
+static nrg_status merge(const nrg_model *m, const nrg_ask_spec *spec, const places *p,
+                        nrg_answers *low, int64_t first, nrg_answers *out) {
     const nrg_domain *d = &m->vars.at[spec->var].domain;
     int64_t K = spec->minima, w = p->width, k = 0;
     int64_t *list = NRG_NEWS(&low->arena, int64_t, K + 1);
     if (!list) return NRG_E098;
     for (int64_t row = 0; row < spec->n; row++) {
-        double *value = out->value + (first + row) * K * w, *energy = out->energy + (first + row) * K;
+        double *value = out->value + (first + row) * K * w,
+               *energy = out->energy + (first + row) * K;
         const char **status = &out->status[first + row];
         int64_t n = 0;
         for (; k < p->n && p->row[k] == row; k++) insert(d, p, low, k, K, list, &n);
         for (int64_t j = 0; j < K; j++) {
             energy[j] = j < n ? low->energy[list[j]] : NAN;
-            for (int64_t e = 0; e < w; e++) value[j * w + e] = j < n ? low->value[list[j] * w + e] : NAN;
+            for (int64_t e = 0; e < w; e++)
+                value[j * w + e] = j < n ? low->value[list[j] * w + e] : NAN;
             if (j < n) *status = worse(*status, low->status[list[j]]);
         }
         if (n == 0) *status = "approx";
@@ -268,8 +285,9 @@ static nrg_status merge(const nrg_model *m, const nrg_ask_spec *spec, const plac
 }
 
 // The samples of a piece, which are rows `first` and on of all.
-static nrg_status piece(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const nrg_infer_stmt *st,
-                        int64_t first, nrg_answers *out, int64_t *descents) {
+static nrg_status piece(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                        const nrg_infer_stmt *st, int64_t first, nrg_answers *out,
+                        int64_t *descents) {
     places p = {.width = out->width};
     nrg_arena arena = nrg_arena_make(m->ctx);
     nrg_answers low = {.arena = nrg_arena_make(m->ctx)};
@@ -314,10 +332,16 @@ static nrg_status of_reals(nrg_model *m, nrg_store *store, const nrg_ask_spec *s
         nrg_store_free(rows);
         TRY(s);
     }
-    out->how = st->method == NRG_BY_grid
-                   ? nrg_arena_print(&out->arena, "%lld descents from the minima of a grid; those nearer than a step of it are one", (long long)descents)
-                   : nrg_arena_print(&out->arena, "%lld descents from random starts; minima nearer than %g (in units of the domain's width, or of max(1, size)) are one",
-                                     (long long)descents, APART);
+    out->how =
+        st->method == NRG_BY_grid
+            ? nrg_arena_print(
+                  &out->arena,
+                  "%lld descents from the minima of a grid; those nearer than a step of it are one",
+                  (long long)descents)
+            : nrg_arena_print(&out->arena,
+                              "%lld descents from random starts; minima nearer than %g (in units "
+                              "of the domain's width, or of max(1, size)) are one",
+                              (long long)descents, APART);
     return out->how ? NRG_OK : NRG_E098;
 }
 

@@ -143,7 +143,10 @@ static nrg_status refuse(const nrg_model *m, nrg_question q, int32_t asked, int3
         nrg_help(m->ctx, "learn %s + nll(%s), or --anyway for raw energies", by.at ? by.at : "nll",
                  name);
     else
-        nrg_help(m->ctx, "fit their scale to rows that were not trained on:  nrg calibrate %s MODEL --data FILE -o OUT.nrgm;   or learn nll, or --anyway for exp(-beta E)", y);
+        nrg_help(m->ctx,
+                 "fit their scale to rows that were not trained on:  nrg calibrate %s MODEL --data FILE "
+                 "-o OUT.nrgm;   or learn nll, or --anyway for exp(-beta E)",
+                 y);
     nrg_text_free(&by);
     nrg_text_free(&can);
     return s;

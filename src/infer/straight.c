@@ -1,5 +1,5 @@
-// Answers straight out of one graph: the lowest point, in closed form or by descent, or the Gaussian of a quadratic energy, whose
-// mean is the lowest point and whose covariance is inv(H) / beta.
+// Answers straight out of one graph: the lowest point, in closed form or by descent, or the Gaussian of a quadratic
+// energy, whose mean is the lowest point and whose covariance is inv(H) / beta.
 #include "infer/ask.h"
 #include <math.h>
 
@@ -128,8 +128,9 @@ nrg_status nrg_energies_at(nrg_model *m, nrg_store *store, nrg_vars data, nrg_ve
     return s;
 }
 
-nrg_status nrg_energies_of(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const int64_t *row,
-                           const double *at, int64_t n, int64_t width, double *F) {
+nrg_status nrg_energies_of(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+                           const int64_t *row, const double *at, int64_t n, int64_t width,
+                           double *F) {
     nrg_store *rows = NULL;
     nrg_vars held = spec->given | (nrg_vars)1 << spec->var;
     nrg_verb verb = spec->question == NRG_DIST ? NRG_MARGINALIZE : NRG_MINIMIZE;

@@ -31,7 +31,9 @@ static const char *wrong(const nrg_var *v, double x, double slack) {
 static void advice(const nrg_bound *b, const nrg_var *v, const nrg_array *a, double lo, double hi) {
     const char *name = a ? a->name : "...";
     bool said = a && strncmp(a->name, "given:", 6) == 0; // by --given, so no data statement can mend it
-    if (said && v->domain.kind == NRG_DOM_RANGE) nrg_help(b->ctx, "hold %s at a value within %g..%g, or widen its declared range", v->name, v->domain.lo, v->domain.hi);
+    if (said && v->domain.kind == NRG_DOM_RANGE)
+        nrg_help(b->ctx, "hold %s at a value within %g..%g, or widen its declared range", v->name, v->domain.lo,
+                 v->domain.hi);
     else if (said) nrg_help(b->ctx, "hold %s at a value that its declaration allows", v->name);
     else if (isnan(lo)) nrg_help(b->ctx, "drop these rows, or fill them in");
     else if (v->elem == NRG_SIGN && lo == 0 && hi == 1) nrg_help(b->ctx, "data %s = 2 * %s - 1", v->name, name);

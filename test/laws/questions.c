@@ -9,10 +9,16 @@ static void near(double a, double b, double tol) {
     assert_true(fabs(a - b) <= tol * fmax(1, fmax(fabs(a), fabs(b))));
 }
 
-static nrg_status try_ask(fixture *f, nrg_question q, const char *name, const char *given, int64_t n, int minima,
-                          bool anyway, nrg_answers *a) {
-    nrg_ask_spec spec = {.question = q, .var = var(f, name), .given = given ? set(f, given) : 0, .n = n, .threads = 1, .seed = 5,
-                         .minima = minima, .anyway = anyway};
+static nrg_status try_ask(fixture *f, nrg_question q, const char *name, const char *given,
+                          int64_t n, int minima, bool anyway, nrg_answers *a) {
+    nrg_ask_spec spec = {.question = q,
+                         .var = var(f, name),
+                         .given = given ? set(f, given) : 0,
+                         .n = n,
+                         .threads = 1,
+                         .seed = 5,
+                         .minima = minima,
+                         .anyway = anyway};
     return nrg_ask(f->m, f->s, &spec, a);
 }
 
@@ -20,9 +26,10 @@ static nrg_status try_ask(fixture *f, nrg_question q, const char *name, const ch
 
 static void six_questions(void **state) {
     (void)state;
-    fixture f = load("hyper beta = 1.3\ndim X = 5, Y = 7\ngiven x : X\npredict y : Y\nweight A : real[X, Y]\n"
-                     "energy E(x, y) = A[x][y]\nminimize x\nminimize y\nmarginalize x\nmarginalize y\n",
-                     NRG_F64);
+    fixture f = load(
+        "hyper beta = 1.3\ndim X = 5, Y = 7\ngiven x : X\npredict y : Y\nweight A : real[X, Y]\n"
+        "energy E(x, y) = A[x][y]\nminimize x\nminimize y\nmarginalize x\nmarginalize y\n",
+        NRG_F64);
     const double *A = numbers(&f, "A");
     for (int swap = 0; swap < 2; swap++) { // about y given x, then about x given y
         const char *asked = swap ? "x" : "y", *given = swap ? "y" : "x";
@@ -30,11 +37,12 @@ static void six_questions(void **state) {
         double held[7] = {0, 1, 2, 3, 4, 5, 6};
         nrg_answers a[3];
         put_numbers(&f, given, held, rows);
-        for (int q = 0; q < 3; q++) ok(&f, try_ask(&f, (nrg_question)q, asked, given, rows, 0, false, &a[q]));
+        for (int q = 0; q < 3; q++)
+            ok(&f, try_ask(&f, (nrg_question)q, asked, given, rows, 0, false, &a[q]));
         for (int r = 0; r < rows; r++) {
             double Z = 0, last = -INFINITY;
             int below[7] = {0};
-#define F(c) (swap ? A[(c) * 7 + r] : A[r * 7 + (c)])
+#define F(c) (swap ? A[(c)*7 + r] : A[r * 7 + (c)])
             for (int c = 0; c < choices; c++) {
                 Z += exp(-1.3 * F(c));
                 for (int d = 0; d < choices; d++) below[c] += F(d) < F(c);
@@ -50,8 +58,8 @@ static void six_questions(void **state) {
             assert_int_equal(below[(int)a[0].value[r]], 0);
         }
 #undef F
-        print_message("%s given %s: best %lld, rank %lld, dist %lld energies\n", asked, given, (long long)a[0].energies,
-                      (long long)a[1].energies, (long long)a[2].energies);
+        print_message("%s given %s: best %lld, rank %lld, dist %lld energies\n", asked, given,
+                      (long long)a[0].energies, (long long)a[1].energies, (long long)a[2].energies);
         assert_int_equal(a[0].energies, rows * choices);
         assert_true(a[0].energies <= a[1].energies && a[1].energies <= a[2].energies);
         for (int q = 0; q < 3; q++) nrg_answers_free(&a[q]);
@@ -62,13 +70,20 @@ static void six_questions(void **state) {
 // Of a real in closed form best costs one energy, ranking as many as candidates, the density on a grid as many as points.
 static void simpler_questions_cost_less(void **state) {
     (void)state;
-    fixture f = load("given x : real\npredict y : real in -4..4\nenergy E(x, y) = (y - x)^2\nminimize y by lbfgs\n"
+    fixture f = load("given x : real\npredict y : real in -4..4\nenergy E(x, y) = (y - "
+                     "x)^2\nminimize y by lbfgs\n"
                      "marginalize y by grid(points=1000)\n",
                      NRG_F64);
     double x = 0.7, among[3] = {0, 1, 2};
     nrg_answers a[3];
     put_numbers(&f, "x", &x, 1);
-    nrg_ask_spec spec = {.question = NRG_RANK, .var = var(&f, "y"), .given = set(&f, "x"), .n = 1, .threads = 1, .among = among, .among_n = 3};
+    nrg_ask_spec spec = {.question = NRG_RANK,
+                         .var = var(&f, "y"),
+                         .given = set(&f, "x"),
+                         .n = 1,
+                         .threads = 1,
+                         .among = among,
+                         .among_n = 3};
     ok(&f, try_ask(&f, NRG_BEST, "y", "x", 1, 0, false, &a[0]));
     ok(&f, nrg_ask(f.m, f.s, &spec, &a[1]));
     ok(&f, try_ask(&f, NRG_DIST, "y", "x", 1, 0, false, &a[2]));
@@ -88,7 +103,10 @@ static void order_survives_rising_functions(void **state) {
     for (int k = 0; k < 3; k++) {
         char text[200];
         nrg_answers rank, dist, best;
-        snprintf(text, sizeof text, "dim Y = 6\npredict y : Y\nweight A : real[Y]\nenergy E(y) = %s\nminimize y\nmarginalize y\n", energies[k]);
+        snprintf(text, sizeof text,
+                 "dim Y = 6\npredict y : Y\nweight A : real[Y]\nenergy E(y) = %s\nminimize "
+                 "y\nmarginalize y\n",
+                 energies[k]);
         fixture f = load(text, NRG_F64);
         const double *A = numbers(&f, "A");
         double Z = 0;
@@ -117,7 +135,8 @@ static void order_survives_rising_functions(void **state) {
 // ---- several minima
 
 // What is listed for each sample equals `want` [n, K] (NaN: fewer), each alone as in the batch.
-static void expect_minima(const char *text, int64_t n, const double *t, int K, int width, const double *want, double tol) {
+static void expect_minima(const char *text, int64_t n, const double *t, int K, int width,
+                          const double *want, double tol) {
     fixture f = load(text, NRG_F64);
     nrg_answers a;
     put_numbers(&f, "t", t, n);
@@ -128,7 +147,8 @@ static void expect_minima(const char *text, int64_t n, const double *t, int K, i
         bool none = isnan(want[i * width]);
         if (none != isnan(a.energy[i])) print_message("%s: place %lld\n", text, (long long)i);
         assert_int_equal(none, isnan(a.energy[i]));
-        for (int e = 0; e < width && !none; e++) near(a.value[i * width + e], want[i * width + e], tol);
+        for (int e = 0; e < width && !none; e++)
+            near(a.value[i * width + e], want[i * width + e], tol);
         if (i % K && !none) assert_true(a.energy[i] >= a.energy[i - 1]);
     }
     for (int64_t r = 0; r < n; r++) {
@@ -136,7 +156,8 @@ static void expect_minima(const char *text, int64_t n, const double *t, int K, i
         put_numbers(&f, "t", t + r, 1);
         s = try_ask(&f, NRG_BEST, "y", "t", 1, K, false, &one);
         if (s != NRG_E081) ok(&f, s);
-        assert_memory_equal(one.value, a.value + r * K * width, (size_t)(K * width) * sizeof(double));
+        assert_memory_equal(one.value, a.value + r * K * width,
+                            (size_t)(K * width) * sizeof(double));
         nrg_answers_free(&one);
     }
     nrg_answers_free(&a);
@@ -149,8 +170,9 @@ static double stationary(double y, double t) {
     return y;
 }
 
-#define WELLS(domain, by) \
-    "given t : real\npredict y : real" domain "\nenergy E(t, y) = (y^2 - 1)^2 + t * y\nminimize y by " by "\n"
+#define WELLS(domain, by)                                                                          \
+    "given t : real\npredict y : real" domain                                                      \
+    "\nenergy E(t, y) = (y^2 - 1)^2 + t * y\nminimize y by " by "\n"
 
 static void valleys_are_listed(void **state) {
     (void)state;
@@ -172,7 +194,8 @@ static void other_valleys(void **state) {
     (void)state;
     double t = 0.1, a = stationary(-1, 0.1), b = stationary(1, 0.1);
     double four[8] = {a, a, NAN, NAN, NAN, NAN, b, b}, ends[3] = {1, -1, NAN}, level[2] = {0, NAN};
-    fixture f = load("dim D = 2\ngiven t : real\npredict y : real[D] in -2..2\nenergy E(t, y) = sum(d in D: (y[d]^2 - 1)^2 + t * y[d])\n"
+    fixture f = load("dim D = 2\ngiven t : real\npredict y : real[D] in -2..2\nenergy E(t, y) = "
+                     "sum(d in D: (y[d]^2 - 1)^2 + t * y[d])\n"
                      "minimize y by grid(points=60)\n",
                      NRG_F64);
     nrg_answers r;
@@ -186,9 +209,15 @@ static void other_valleys(void **state) {
     assert_true(isnan(r.energy[4]));
     nrg_answers_free(&r);
     drop(&f);
-    expect_minima("given t : real\npredict y : real in -1..1\nenergy E(t, y) = 0 - y^2 - t * y\nminimize y by grid\n", 1, &t, 3, 1, ends, 1e-9);
-    expect_minima("given t : real\npredict y : real\nenergy E(t, y) = 1 - exp(-4 * y^2) + 0 * t\nminimize y by lbfgs\n", 1, &t, 2, 1, level, 1e-6);
-    expect_minima("given t : real\npredict y : real\nenergy E(t, y) = (y - t)^2\nminimize y by exact\n", 1, &t, 1, 1, &t, 1e-9);
+    expect_minima("given t : real\npredict y : real in -1..1\nenergy E(t, y) = 0 - y^2 - t * "
+                  "y\nminimize y by grid\n",
+                  1, &t, 3, 1, ends, 1e-9);
+    expect_minima("given t : real\npredict y : real\nenergy E(t, y) = 1 - exp(-4 * y^2) + 0 * "
+                  "t\nminimize y by lbfgs\n",
+                  1, &t, 2, 1, level, 1e-6);
+    expect_minima(
+        "given t : real\npredict y : real\nenergy E(t, y) = (y - t)^2\nminimize y by exact\n", 1,
+        &t, 1, 1, &t, 1e-9);
 }
 
 // More samples than go together: each has its own valleys.
@@ -196,7 +225,8 @@ static void samples_in_pieces(void **state) {
     (void)state;
     enum { N = 20 };
     double t[N];
-    fixture f = load("dim D = 2\ngiven t : real\npredict y : real[D] in -2..2\nenergy E(t, y) = sum(d in D: (y[d]^2 - 1)^2 + t * y[d])\n"
+    fixture f = load("dim D = 2\ngiven t : real\npredict y : real[D] in -2..2\nenergy E(t, y) = "
+                     "sum(d in D: (y[d]^2 - 1)^2 + t * y[d])\n"
                      "minimize y by grid(points=20)\n",
                      NRG_F64);
     nrg_answers r;
@@ -215,7 +245,9 @@ static void samples_in_pieces(void **state) {
 // Of finite values: the lowest few.
 static void finite_minima_are_a_ranking(void **state) {
     (void)state;
-    fixture f = load("dim X = 2, Y = 6\ngiven x : X\npredict y : Y\nweight A : real[X, Y]\nenergy E(x, y) = A[x][y]\nminimize y\n", NRG_F64);
+    fixture f = load("dim X = 2, Y = 6\ngiven x : X\npredict y : Y\nweight A : real[X, Y]\nenergy "
+                     "E(x, y) = A[x][y]\nminimize y\n",
+                     NRG_F64);
     double x[2] = {0, 1};
     nrg_answers few, all;
     put_numbers(&f, "x", x, 2);
@@ -234,14 +266,18 @@ static void finite_minima_are_a_ranking(void **state) {
 
 static void expect_growth(const char *beta, const char *type, const char *energy, bool diverges) {
     char text[300];
-    snprintf(text, sizeof text, "hyper beta = %s\ndim D = 2, Q = 12\npredict y : real%s\nenergy E(y) = %s\nminimize y by lbfgs\n", beta, type, energy);
+    snprintf(text, sizeof text,
+             "hyper beta = %s\ndim D = 2, Q = 12\npredict y : real%s\nenergy E(y) = %s\nminimize y "
+             "by lbfgs\n",
+             beta, type, energy);
     for (int k = 0; k < 2; k++) {
         fixture f = load(text, k ? NRG_F32 : NRG_F64);
         nrg_text said = nrg_text_make(f.c);
         nrg_ask_spec spec = {.question = NRG_DIST, .var = var(&f, "y"), .n = 1, .threads = 1};
         bool found;
         ok(&f, nrg_growth_check(f.m, f.s, &spec, &found, &said));
-        if (found != diverges) print_message("%s with beta %s: %s\n", energy, beta, said.at ? said.at : "");
+        if (found != diverges)
+            print_message("%s with beta %s: %s\n", energy, beta, said.at ? said.at : "");
         assert_int_equal(found, diverges);
         nrg_text_free(&said);
         drop(&f);
@@ -259,8 +295,8 @@ static void sums_are_looked_for(void **state) {
     expect_growth("1", " in 0..", "y", false);
     expect_growth("1", " in ..0", "y", true);
     expect_growth("1", " in -1..1", "0 - y", false);
-    expect_growth("1", "", "log(1 + y^2)", false); // grows like 2 log r: Cauchy
-    expect_growth("0.4", "", "log(1 + y^2)", true); // 0.8 log r
+    expect_growth("1", "", "log(1 + y^2)", false);     // grows like 2 log r: Cauchy
+    expect_growth("0.4", "", "log(1 + y^2)", true);    // 0.8 log r
     expect_growth("1", "[D]", "log(1 + sq(y))", true); // 2 log r in two dimensions: just not
     expect_growth("2", "[D]", "log(1 + sq(y))", false);
     expect_growth("1", "[D]", "sq(y)", false);
@@ -273,14 +309,17 @@ static bool said(fixture *f, const char *word) {
     bool found = false;
     for (int i = 0; i < nrg_diag_count(f->c); i++) {
         const nrg_diag *d = nrg_diag_get(f->c, i);
-        found = found || strstr(d->message, word) || strstr(d->facts, word) || strstr(d->help, word);
+        found =
+            found || strstr(d->message, word) || strstr(d->facts, word) || strstr(d->help, word);
     }
     return found;
 }
 
 static void a_missing_sum_is_refused(void **state) {
     (void)state;
-    fixture f = load("given x : real\npredict y : real\nenergy E(x, y) = 1 - exp(-(y - x)^2)\nminimize y by lbfgs\n", NRG_F64);
+    fixture f = load("given x : real\npredict y : real\nenergy E(x, y) = 1 - exp(-(y - "
+                     "x)^2)\nminimize y by lbfgs\n",
+                     NRG_F64);
     double x[2] = {0.3, -0.3};
     nrg_answers a;
     put_numbers(&f, "x", x, 2);
@@ -292,7 +331,13 @@ static void a_missing_sum_is_refused(void **state) {
     for (int r = 0; r < 2; r++) near(a.value[r], x[r], 1e-6);
     nrg_answers_free(&a);
     double among[2] = {0, 1}; // a sum over two values exists
-    nrg_ask_spec spec = {.question = NRG_DIST, .var = var(&f, "y"), .given = set(&f, "x"), .n = 2, .threads = 1, .among = among, .among_n = 2};
+    nrg_ask_spec spec = {.question = NRG_DIST,
+                         .var = var(&f, "y"),
+                         .given = set(&f, "x"),
+                         .n = 2,
+                         .threads = 1,
+                         .among = among,
+                         .among_n = 2};
     ok(&f, nrg_ask(f.m, f.s, &spec, &a));
     near(a.p[0], 1 / (1 + exp((1 - exp(-0.09)) - (1 - exp(-0.49)))), 1e-12);
     nrg_answers_free(&a);
@@ -302,15 +347,23 @@ static void a_missing_sum_is_refused(void **state) {
 // A descent that only gets farther away has not converged; one whose minimum is far away has.
 static void falling_is_not_converging(void **state) {
     (void)state;
-    const struct { const char *energy; nrg_status want; } rows[] = {
-        {"0 - y", NRG_E081}, {"0 - log(1 + (y - 1)^2)", NRG_E081}, {"1e-8 * (y - 12345)^2 * (y + 1)^2 ", NRG_OK}, {"(y - 5000)^2 + 0.1 * abs(y)^3 / 1e4", NRG_OK}};
+    const struct {
+        const char *energy;
+        nrg_status want;
+    } rows[] = {{"0 - y", NRG_E081},
+                {"0 - log(1 + (y - 1)^2)", NRG_E081},
+                {"1e-8 * (y - 12345)^2 * (y + 1)^2 ", NRG_OK},
+                {"(y - 5000)^2 + 0.1 * abs(y)^3 / 1e4", NRG_OK}};
     for (int k = 0; k < 4; k++) {
         char text[200];
         nrg_answers a;
-        snprintf(text, sizeof text, "predict y : real\nenergy E(y) = %s\nminimize y by lbfgs(steps=400)\n", rows[k].energy);
+        snprintf(text, sizeof text,
+                 "predict y : real\nenergy E(y) = %s\nminimize y by lbfgs(steps=400)\n",
+                 rows[k].energy);
         fixture f = load(text, NRG_F64);
         nrg_status s = try_ask(&f, NRG_BEST, "y", NULL, 1, 0, false, &a);
-        if (s != rows[k].want) print_message("%s: %d, %g %s\n", rows[k].energy, s, a.value[0], a.status[0]);
+        if (s != rows[k].want)
+            print_message("%s: %d, %g %s\n", rows[k].energy, s, a.value[0], a.status[0]);
         assert_int_equal(s, rows[k].want);
         assert_int_equal(said(&f, "goes on falling"), rows[k].want != NRG_OK);
         assert_int_equal(strcmp(a.status[0], "max_steps") == 0, rows[k].want != NRG_OK);
@@ -321,7 +374,9 @@ static void falling_is_not_converging(void **state) {
 
 static void forbidden_answers_are_said(void **state) {
     (void)state;
-    fixture f = load("dim Y = 3\ngiven x : bit\npredict y : Y\nenergy E(x, y) = forbid(y == 0 or x == 1) + (y == 1)\nminimize y\nmarginalize y\n", NRG_F64);
+    fixture f = load("dim Y = 3\ngiven x : bit\npredict y : Y\nenergy E(x, y) = forbid(y == 0 or x "
+                     "== 1) + (y == 1)\nminimize y\nmarginalize y\n",
+                     NRG_F64);
     double x[2] = {0, 1};
     nrg_answers a;
     put_numbers(&f, "x", x, 2);
@@ -350,15 +405,19 @@ static void draw(fixture *f, int64_t n, int choices, double truth, double *x, do
         x[i] = row, y[i] = 0;
         for (int c = 0; c < choices; c++) {
             at += exp(-truth * A[row * choices + c]) / Z;
-            if (u < at) { y[i] = c; break; }
+            if (u < at) {
+                y[i] = c;
+                break;
+            }
         }
     }
     put_numbers(f, "x", x, n);
     put_numbers(f, "y", y, n);
 }
 
-#define SCALED \
-    "hyper beta = %s\ndim X = 4, Y = 5, Z = 2\ngiven x : X\npredict y : Y\nweight A : real[X, Y]\n%smarginalize y\nminimize y\nlearn hinge\noptimize by adam\n"
+#define SCALED                                                                                     \
+    "hyper beta = %s\ndim X = 4, Y = 5, Z = 2\ngiven x : X\npredict y : Y\nweight A : real[X, "    \
+    "Y]\n%smarginalize y\nminimize y\nlearn hinge\noptimize by adam\n"
 
 static nrg_calibration calibrated(fixture *f, int64_t n, const double *y) {
     nrg_calibration k;
@@ -416,7 +475,9 @@ static void latents_are_summed_at_every_beta(void **state) {
     enum { N = 400 };
     char text[600];
     static double x[N], y[N];
-    snprintf(text, sizeof text, SCALED, "0.5", "weight B : real[Y, Z]\nlatent z : Z\nenergy E(x, y, z) = A[x][y] + B[y][z]\nmarginalize z\n");
+    snprintf(text, sizeof text, SCALED, "0.5",
+             "weight B : real[Y, Z]\nlatent z : Z\nenergy E(x, y, z) = A[x][y] + "
+             "B[y][z]\nmarginalize z\n");
     fixture f = load(text, NRG_F64);
     draw(&f, N, 5, 2, x, y);
     nrg_calibration k = calibrated(&f, N, y);
@@ -427,7 +488,8 @@ static void latents_are_summed_at_every_beta(void **state) {
             double Z = 0, own = 0;
             for (int c = 0; c < 5; c++) {
                 double one = 0;
-                for (int z = 0; z < 2; z++) one += exp(-at[j] * (A[(int)x[i] * 5 + c] + B[c * 2 + z]));
+                for (int z = 0; z < 2; z++)
+                    one += exp(-at[j] * (A[(int)x[i] * 5 + c] + B[c * 2 + z]));
                 Z += one;
                 if (c == (int)y[i]) own = one;
             }
@@ -443,7 +505,9 @@ static void a_regression_learns_its_noise(void **state) {
     (void)state;
     enum { N = 50 };
     double x[N], y[N], squares = 0;
-    fixture f = load("given x : real\npredict y : real\nenergy E(x, y) = 0.5 * (y - 2 * x)^2\nminimize y by exact\n", NRG_F64);
+    fixture f = load("given x : real\npredict y : real\nenergy E(x, y) = 0.5 * (y - 2 * "
+                     "x)^2\nminimize y by exact\n",
+                     NRG_F64);
     for (int i = 0; i < N; i++) {
         x[i] = nrg_random_normal(1, 99, 1, 0, (uint32_t)i);
         double r = 0.3 * nrg_random_normal(1, 99, 2, 0, (uint32_t)i);
@@ -492,8 +556,11 @@ static void calibration_has_its_limits(void **state) {
 
 static void checks_as(const char *lines, nrg_status want, const char *word) {
     char text[500];
-    snprintf(text, sizeof text, "dim Y = 3\ngiven x : real\npredict y : Y\nlatent v : real in 0..1\nweight W : real[Y]\n"
-             "energy E(x, y, v) = x * W[y] + (v - x)^2\n%s\n%s\n", strstr(lines, "minimize v") ? "" : "minimize v by lbfgs", lines);
+    snprintf(
+        text, sizeof text,
+        "dim Y = 3\ngiven x : real\npredict y : Y\nlatent v : real in 0..1\nweight W : real[Y]\n"
+        "energy E(x, y, v) = x * W[y] + (v - x)^2\n%s\n%s\n",
+        strstr(lines, "minimize v") ? "" : "minimize v by lbfgs", lines);
     fixture f = load(text, NRG_F64);
     nrg_status s = nrg_method_check(f.m);
     if (s == NRG_OK) s = nrg_question_promises(f.m);
@@ -505,8 +572,10 @@ static void checks_as(const char *lines, nrg_status want, const char *word) {
 
 static void promises_and_arguments(void **state) {
     (void)state;
-    checks_as("learn hinge(margin=1) against offender\noptimize by adam\nanswer rank y", NRG_OK, NULL);
-    checks_as("learn hinge(margin=1) against offender\noptimize by adam\nanswer dist y", NRG_E060, "nrg calibrate y");
+    checks_as("learn hinge(margin=1) against offender\noptimize by adam\nanswer rank y", NRG_OK,
+              NULL);
+    checks_as("learn hinge(margin=1) against offender\noptimize by adam\nanswer dist y", NRG_E060,
+              "nrg calibrate y");
     checks_as("learn nll(y | x)\noptimize by adam\nanswer dist y given x", NRG_OK, NULL);
     checks_as("learn nll(y | x)\noptimize by adam\nanswer best x", NRG_E060, "best x");
     checks_as("minimize v by grid(points=0)", NRG_E013, "points of grid is 0");
@@ -519,10 +588,13 @@ static void promises_and_arguments(void **state) {
 
 static nrg_status story(nrg_ctx *c, int which) {
     static const char *const texts[] = {
-        "given x : real\npredict y : real\nenergy E(x, y) = (y^2 - 1)^2 + 0.1 * x * y\nminimize y by gradient(steps=5, starts=3)\n",
-        "given x : real\npredict y : real in -2..2\nenergy E(x, y) = (y^2 - 1)^2 + 0.1 * x * y\nminimize y by grid(points=9)\n",
+        "given x : real\npredict y : real\nenergy E(x, y) = (y^2 - 1)^2 + 0.1 * x * y\nminimize y "
+        "by gradient(steps=5, starts=3)\n",
+        "given x : real\npredict y : real in -2..2\nenergy E(x, y) = (y^2 - 1)^2 + 0.1 * x * "
+        "y\nminimize y by grid(points=9)\n",
         "given x : real\npredict y : real\nenergy E(x, y) = (y - x)^2\nminimize y by exact\n",
-        "dim Y = 3\ngiven x : real\npredict y : Y\nenergy E(x, y) = 0 - x * (y == 1)\nminimize y\n"};
+        "dim Y = 3\ngiven x : real\npredict y : Y\nenergy E(x, y) = 0 - x * (y == 1)\nminimize "
+        "y\n"};
     nrg_model *m = NULL;
     nrg_store *s = NULL;
     void *x, *y;
@@ -534,7 +606,10 @@ static nrg_status story(nrg_ctx *c, int which) {
     if (st == NRG_OK) {
         double truth[2] = {1, 0};
         nrg_calibration k;
-        nrg_ask_spec spec = {.var = nrg_model_var(m, "y"), .given = (nrg_vars)1 << nrg_model_var(m, "x"), .n = 2, .threads = 1};
+        nrg_ask_spec spec = {.var = nrg_model_var(m, "y"),
+                             .given = (nrg_vars)1 << nrg_model_var(m, "x"),
+                             .n = 2,
+                             .threads = 1};
         ((double *)x)[0] = 1, ((double *)x)[1] = 1;
         ((double *)y)[0] = 1;
         nrg_answers a = {0};
@@ -564,7 +639,8 @@ static void memory_may_be_refused_anywhere(void **state) {
             quota q = {.left = n};
             nrg_ctx *c = nrg_ctx_new(limited, &q);
             st = c ? story(c, k) : NRG_E098;
-            if (st != NRG_OK && st != NRG_E098) print_message("request %ld of story %d: status %d\n", n, k, st), show(c);
+            if (st != NRG_OK && st != NRG_E098)
+                print_message("request %ld of story %d: status %d\n", n, k, st), show(c);
             assert_true(st == NRG_OK || st == NRG_E098);
             nrg_ctx_free(c);
             assert_int_equal(q.live, 0);

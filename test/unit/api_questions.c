@@ -9,9 +9,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static const char MODEL[] = "dim Y = 2\ngiven x : real\npredict y : Y\nweight W : real[Y]\nenergy E(x, y) = x * W[y]\nminimize y\nmarginalize y\n"
+static const char MODEL[] = "dim Y = 2\ngiven x : real\npredict y : Y\nweight W : real[Y]\nenergy "
+                            "E(x, y) = x * W[y]\nminimize y\nmarginalize y\n"
                             "learn hinge against offender\noptimize by adam\n";
-static const char WELLS[] = "given x : real\npredict y : real in -2..2\nenergy E(x, y) = (y^2 - 1)^2 + x * y\nminimize y by grid(points=40)\n";
+static const char WELLS[] = "given x : real\npredict y : real in -2..2\nenergy E(x, y) = (y^2 - "
+                            "1)^2 + x * y\nminimize y by grid(points=40)\n";
 enum { ROWS = 8 };
 static const double X[ROWS] = {1, 2, 1, 2, 1, 2, 1, 2};
 static const int64_t Y[ROWS] = {0, 0, 0, 1, 0, 0, 1, 0}; // two of eight against the energy
@@ -58,7 +60,8 @@ static void a_scale_is_kept(void **state) {
     assert_int_equal(nrg_ebm_load(c, path, NULL, &again), NRG_OK);
     nrg_ask_options o = {.question = NRG_DIST, .var = "y"};
     assert_int_equal(nrg_ebm_ask(again, t, &o, &r), NRG_OK);
-    for (int i = 0; i < ROWS; i++) assert_true(fabs(r->p[2 * i + 1] - 1 / (1 + exp(k.beta[1] * X[i]))) < 1e-12);
+    for (int i = 0; i < ROWS; i++)
+        assert_true(fabs(r->p[2 * i + 1] - 1 / (1 + exp(k.beta[1] * X[i]))) < 1e-12);
     assert_int_equal(r->energies, 2 * ROWS);
     remove(path);
     nrg_reply_free(r);
@@ -94,7 +97,8 @@ static void minima_are_a_ranking(void **state) {
     for (int i = 0; i < ROWS; i++) {
         double y = r->value[3 * i];
         assert_true(y < -1 && fabs(4 * y * (y * y - 1) + X[i]) < 1e-6);
-        assert_int_equal(isnan(r->energy[3 * i + 1]) != 0, X[i] > 8 / sqrt(27)); // from there on the right valley is gone
+        assert_int_equal(isnan(r->energy[3 * i + 1]) != 0,
+                         X[i] > 8 / sqrt(27)); // from there on the right valley is gone
         assert_true(isnan(r->energy[3 * i + 2]));
     }
     assert_int_equal(nrg_reply_text(r, NRG_AS_CSV, &text), NRG_OK);
@@ -123,7 +127,8 @@ static void memory_may_be_refused_anywhere(void **state) {
             quota q = {.left = n};
             nrg_ctx *c = nrg_ctx_new(limited, &q);
             s = c ? story(c, which) : NRG_E098;
-            if (s != NRG_OK && s != NRG_E098) print_message("request %ld of story %d: status %d\n", n, which, s);
+            if (s != NRG_OK && s != NRG_E098)
+                print_message("request %ld of story %d: status %d\n", n, which, s);
             assert_true(s == NRG_OK || s == NRG_E098);
             nrg_ctx_free(c);
             assert_int_equal(q.live, 0);
@@ -132,7 +137,8 @@ static void memory_may_be_refused_anywhere(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_scale_is_kept), cmocka_unit_test(minima_are_a_ranking),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_scale_is_kept),
+                                       cmocka_unit_test(minima_are_a_ranking),
                                        cmocka_unit_test(memory_may_be_refused_anywhere)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
