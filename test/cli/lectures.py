@@ -68,6 +68,7 @@ def square():
     assert "W106" not in train("d3_square_b_margin", "parabola")
     near("d3_square_b_margin", 0.06)
     F = energy("d3_square_b_margin", [(x, x * x) for x in XS])
+    assert sum(F) / len(F) < 0.12, f"the valley of square-square lies {sum(F) / len(F)} high"
     wrong = energy("d3_square_b_margin", [(x, x * x + s * 0.3) for x in XS for s in (-1, 1)])
     assert max(F) < min(wrong), f"right answers up to {max(F)}, wrong ones from {min(wrong)}"
     assert "W106" not in train("d4_square_b_nll", "parabola")

@@ -90,7 +90,7 @@ class Pictures(kit.Case):
                                  (("slice", "run"), 2, "one variable"), (("landscape", "run", "x[0]", "x[1]", "--row", "200"), 2, "200 rows"),
                                  (("landscape", "run", "x[0]", "x[1]", "--row", "-1"), 2, "--row"),
                                  (("confusion", "run", "x"), 2, "a category"), (("confusion", "run", "y", "x"), 2, "one category"),
-                                 (("samples", "run"), 3, "discrete"), (("slices", "run", "y"), 2, "did you mean 'slice'"),
+                                 (("samples", "run", "Y"), 3, "unknown variable"), (("slices", "run", "y"), 2, "did you mean 'slice'"),
                                  (("slice", "run", "y", "--title", "x" * 10, "--points", "1"), 2, "--points")):
             with self.subTest(args=args):
                 self.refused("plot", *args, *more, code=code, says=says)
@@ -132,6 +132,14 @@ class Draws(kit.Case):
         self.nrg("plot", "samples", "w.nrg", *data, "--row", 5, "-n", 64, "-o", "r.svg")
         self.assertEqual(sets(self.folder / "r.dat")[0], [[1.0, 0.0]])  # row 5 has y = 1
         self.refused("plot", "samples", "w.nrg", *data, "--row", 80, code=2, says="80 rows")
+
+    def test_labels(self):
+        self.trained()
+        self.nrg("plot", "samples", "run", "--data", "moons.npz", "-o", "y.png", "--quiet")
+        data, draws = sets(self.folder / "y.dat")
+        self.assertEqual([x for x, _ in data], [-1.0, 0.0, 1.0, 2.0])  # one bar a label, an empty one on either side
+        self.assertAlmostEqual(sum(h for _, h in draws), 1, places=5)
+        self.assertLess(abs(data[1][1] - draws[1][1]), 0.25)
 
     def test_points_and_tiles(self):
         self.write("p.nrg", "predict x : real[2]\nenergy E(x) = 0.5 * sum(x * x)\n")
