@@ -1,14 +1,26 @@
 // nrg sample: draws from a model, with what their chains say about themselves.
 #include "cli.h"
+#include <stdlib.h>
+
+static nrg_status heat(cli *c, const char *flag, const char *text, double *out) {
+    char *end;
+    if (!text) return NRG_OK;
+    *out = strtod(text, &end);
+    if (end != text && !*end && *out > 0 && *out <= 1) return NRG_OK;
+    return cli_usage(c, "0.05 draws from exp(-0.05 beta E)", "--%s takes a number above 0, up to 1, not '%s'", flag, text);
+}
 
 nrg_status cli_sample_options(cli *c, nrg_sample_options *o) {
-    long long n = 0, chains = 0, warmup = -1, every = 0, steps = 0;
+    long long n = 0, chains = 0, warmup = -1, every = 0, steps = 0, levels = 0;
     nrg_status s = cli_integer(c, "n", c->n, 1, &n);
     if (s == NRG_OK) s = cli_integer(c, "chains", c->chains, 1, &chains);
     if (s == NRG_OK) s = cli_integer(c, "warmup", c->warmup, 0, &warmup);
     if (s == NRG_OK) s = cli_integer(c, "every", c->every, 1, &every);
     if (s == NRG_OK) s = cli_integer(c, "steps", c->steps, 1, &steps);
-    *o = (nrg_sample_options){.n = n, .chains = chains, .every = every, .steps = steps};
+    if (s == NRG_OK) s = cli_integer(c, "tempering", c->tempering, 1, &levels);
+    *o = (nrg_sample_options){.n = n, .chains = chains, .every = every, .steps = steps, .tempering = levels};
+    if (s == NRG_OK) s = heat(c, "hottest", c->hottest, &o->hottest);
+    if (s == NRG_OK) s = heat(c, "anneal", c->anneal, &o->anneal);
     o->warmup = !c->warmup ? 0 : warmup == 0 ? -1 : warmup;
     return s;
 }

@@ -415,6 +415,9 @@ typedef struct {
     int64_t every;  /* steps from a chain's draw to its next; 0: 10, or as `steps` leave room for */
     int64_t steps;  /* steps of a chain after its warm-up; 0: as many as `every` needs */
     int64_t first;  /* number of the first chain: a chain's draws depend on its number and the seed, not on the others */
+    int64_t tempering; /* every chain is the first of a ladder of so many, the others hotter, which trade places; 0: 1 */
+    double hottest; /* exp(-hottest beta E) is what the last of a ladder draws from; 0: 0.05 */
+    double anneal;  /* the warm-up begins with exp(-anneal beta E) and reaches 1 after a quarter; 0: it begins with 1 */
     uint64_t seed;  /* 0: the model's */
 } nrg_sample_options;
 typedef struct {
@@ -434,6 +437,7 @@ typedef struct {
     double acceptance;              /* mean probability of acceptance; NaN: every step is taken */
     double step, temperature;       /* mean step size; temperature that step and noise imply, 1: exp(-beta E); NaN: not known */
     int64_t diverged;               /* trajectories whose energy error passed 1000 */
+    double swapped;                 /* share of swaps on the ladders that were taken; NaN: no ladders */
     const char *how, *health;       /* method and reason; all of this as lines for people */
 } nrg_samples;
 /* Draws from exp(-beta F). `data` (may be NULL) holds given variables; each row has its own chains. Untrained models will do.

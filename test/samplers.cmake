@@ -1,6 +1,7 @@
 nrg_test(samplers_laws laws/samplers.c infer lang)
 nrg_test(trajectories_laws laws/trajectories.c infer lang)
 nrg_test(logz_laws laws/logz.c infer lang)
+nrg_test(tempering_laws laws/tempering.c infer lang)
 nrg_test(health unit/health.c infer)
 if(TARGET nrg_api AND TARGET nrg)
   nrg_test(api_sample unit/api_sample.c api)

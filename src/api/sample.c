@@ -79,6 +79,9 @@ static nrg_status sizes(nrg_ebm *m, const nrg_sample_options *o, nrg_sample_spec
     spec->draws = (*n + spec->chains - 1) / spec->chains;
     spec->warmup = o->warmup == 0 ? -1 : o->warmup < 0 ? 0 : o->warmup;
     spec->every = o->every > 0 ? o->every : EVERY;
+    spec->levels = o->tempering, spec->hottest = o->hottest, spec->anneal = o->anneal;
+    if (spec->levels > 1000 || !(o->hottest >= 0 && o->hottest <= 1) || !(o->anneal >= 0 && o->anneal <= 1))
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a ladder has at most 1000 levels, and heats lie above 0 and up to 1");
     if (o->steps > 0 && spec->draws > 1 && o->every <= 0) spec->every = o->steps / (spec->draws - 1);
     if (o->steps > 0 && (spec->every < 1 || (double)(spec->draws - 1) * (double)spec->every > (double)o->steps)) {
         nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld steps are too few for %lld draws a chain", (long long)o->steps, (long long)spec->draws);
@@ -102,7 +105,7 @@ static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, i
     *p = (nrg_samples){.vars = d->n, .var = vars, .rows = spec->rows, .chains = spec->chains, .draws = spec->draws, .n = n,
                        .energy = d->energy, .rhat = d->energy_health.rhat, .bulk = d->energy_health.bulk, .tail = d->energy_health.tail,
                        .acceptance = d->acceptance, .step = d->step, .temperature = d->temperature, .diverged = d->diverged,
-                       .warmup = d->warmup, .every = spec->every};
+                       .swapped = d->swapped, .warmup = d->warmup, .every = spec->every};
     for (int j = 0; j < d->n; j++) {
         nrg_shape shape;
         const char *name = m->model->vars.at[d->var[j]].name;
@@ -147,6 +150,8 @@ static nrg_status put_health(samples *r) {
     if (!isnan(p->acceptance)) nrg_text_put(&t, ", acceptance %.3g", p->acceptance);
     if (p->diverged) nrg_text_put(&t, ", %lld divergent step%s", (long long)p->diverged, p->diverged == 1 ? "" : "s");
     nrg_text_put(&t, "\n");
+    if (!isnan(p->swapped)) nrg_text_put(&t, "each chain the coldest of a ladder; %.3g of the swaps between neighbours taken%s\n", p->swapped,
+                                         p->swapped < 0.1 ? ": more levels would serve" : "");
     if (isnan(p->temperature)) nrg_text_put(&t, "implied temperature not known: the gradient is clipped\n");
     else nrg_text_put(&t, "implied temperature %.4g%s\n", p->temperature,
                       fabs(p->temperature - 1) > 1e-9 ? ": noise^2 / step is not 1, so these are draws of exp(-beta E / temperature)" : "");

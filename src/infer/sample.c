@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS = 1000, EVERY = 10, LOOKED_AT = 64 }; // warm-up and thinning unless told; numbers of a variable whose health is told
+enum { STEPS = 1000, EVERY = 10, SWAP = 5, PACES = 50, LOOKED_AT = 64 }; // warm-up and thinning unless told; numbers of a variable whose health is told
+static const double HOTTEST = 0.05; // of a ladder, unless told
 
 typedef struct {
     nrg_model *model;
@@ -12,7 +13,9 @@ typedef struct {
     const nrg_sample_spec *spec;
     nrg_chains *chains;
     nrg_arena arena;
-    int64_t lanes;    // rows times chains
+    int64_t lanes;    // rows times chains times levels; of a ladder the first lane is told
+    int64_t levels;
+    nrg_ladder ladder;
     int64_t warmup, scored;
 } drawing;
 
@@ -61,13 +64,16 @@ static int64_t steps_of(const drawing *s) {
 }
 
 static nrg_status drawing_open(drawing *s, nrg_model *m, const nrg_store *from, const nrg_sample_spec *spec) {
-    *s = (drawing){.model = m, .spec = spec, .arena = nrg_arena_make(m->ctx), .lanes = spec->rows * spec->chains};
+    *s = (drawing){.model = m, .spec = spec, .arena = nrg_arena_make(m->ctx), .levels = spec->levels > 1 ? spec->levels : 1};
+    s->lanes = spec->rows * spec->chains * s->levels;
+    s->ladder = (nrg_ladder){.levels = s->levels, .lanes = s->lanes, .first = spec->first, .hottest = spec->hottest > 0 ? spec->hottest : HOTTEST, .name = "chain:heat"};
     s->warmup = steps_of(s);
     s->scored = spec->draws > 1 ? s->warmup : s->warmup / 2; // with one draw a chain nothing follows the warm-up
-    TRY(nrg_lanes_store(m, &s->arena, from, spec->rows, spec->chains, &s->store));
+    TRY(nrg_lanes_store(m, &s->arena, from, spec->rows, spec->chains * s->levels, &s->store));
     nrg_chains_spec c = {.vars = spec->vars, .given = spec->given, .lanes = s->lanes, .warmup = s->warmup, .scored = s->scored, .threads = spec->threads};
+    c.heated = s->levels > 1 || spec->anneal > 0;
     TRY(nrg_chains_open(m, s->store, &c, &s->chains));
-    return nrg_chains_ids(s->chains, NULL, spec->first, s->lanes);
+    return nrg_chains_ids(s->chains, NULL, spec->first * s->levels, s->lanes);
 }
 
 static void drawing_close(drawing *s) {
@@ -90,15 +96,15 @@ static nrg_status record(drawing *s, nrg_draws *out, int64_t draw, uint32_t at, 
     TRY(nrg_chains_look(s->chains, s->lanes, s->spec->seed, at, raw, NULL));
     for (int j = 0; j < out->n; j++) {
         const nrg_buffer *b = nrg_store_get(s->store, nrg_chains_state_at(s->chains, j)->name);
-        for (int64_t i = 0; i < s->lanes; i++)
+        for (int64_t i = 0; i < s->lanes / s->levels; i++)
             for (int64_t w = 0; w < out->width[j]; w++) {
-                double x = nrg_store_number(type, b->data, i * out->width[j] + w);
+                double x = nrg_store_number(type, b->data, i * s->levels * out->width[j] + w);
                 if (!isfinite(x)) return lost(s, i, s->model->vars.at[out->var[j]].name);
                 out->value[j][(i * s->spec->draws + draw) * out->width[j] + w] = x;
             }
     }
-    for (int64_t i = 0; i < s->lanes; i++) {
-        double E = nrg_store_number(type, raw, i) / s->model->beta;
+    for (int64_t i = 0; i < s->lanes / s->levels; i++) {
+        double E = nrg_store_number(type, raw, i * s->levels) / s->model->beta;
         if (isnan(E)) return lost(s, i, "the energy");
         out->energy[i * s->spec->draws + draw] = E;
     }
@@ -107,13 +113,14 @@ static nrg_status record(drawing *s, nrg_draws *out, int64_t draw, uint32_t at, 
 
 static nrg_status room(drawing *s, nrg_draws *out) {
     out->n = nrg_chains_vars(s->chains, out->var);
-    out->energy = NRG_NEWS(&out->arena, double, s->lanes * s->spec->draws + 1);
+    int64_t told = s->lanes / s->levels;
+    out->energy = NRG_NEWS(&out->arena, double, told * s->spec->draws + 1);
     for (int j = 0; j < out->n; j++) {
         out->width[j] = nrg_chains_state_at(s->chains, j)->count;
-        if ((double)s->lanes * (double)s->spec->draws * (double)out->width[j] > 1e12)
+        if ((double)told * (double)s->spec->draws * (double)out->width[j] > 1e12)
             return nrg_fail(s->model->ctx, NRG_E090, NRG_NOWHERE, "%lld chains of %lld draws do not fit into memory",
-                            (long long)s->lanes, (long long)s->spec->draws);
-        out->value[j] = NRG_NEWS(&out->arena, double, s->lanes * s->spec->draws * out->width[j] + 1);
+                            (long long)told, (long long)s->spec->draws);
+        out->value[j] = NRG_NEWS(&out->arena, double, told * s->spec->draws * out->width[j] + 1);
         out->health[j] = NRG_NEWS(&out->arena, nrg_health, out->width[j] + 1);
         if (!out->value[j] || !out->health[j]) return NRG_E098;
     }
@@ -156,6 +163,7 @@ static nrg_status judge(drawing *s, nrg_draws *out) {
     out->step = score.step;
     out->diverged = score.diverged;
     out->temperature = score.temperature;
+    out->swapped = s->ladder.tried ? (double)s->ladder.taken / (double)s->ladder.tried : NAN;
     return NRG_OK;
 }
 
@@ -167,15 +175,36 @@ static nrg_status say(drawing *s, nrg_draws *out) {
     return out->how ? NRG_OK : NRG_E098;
 }
 
+// Steps of all chains, with swaps on the ladders between them.
+static nrg_status go(drawing *s, int64_t steps, uint32_t *at, void *raw) {
+    int64_t swap = s->levels < 2 ? steps : s->spec->swap > 0 ? s->spec->swap : SWAP;
+    for (int64_t t = 0; t < steps; t += swap) {
+        TRY(nrg_chains_go(s->chains, s->lanes, steps - t < swap ? steps - t : swap, s->spec->seed, at));
+        if (s->levels > 1) TRY(nrg_ladder_swap(&s->ladder, s->chains, s->store, s->spec->seed, *at, raw));
+    }
+    return NRG_OK;
+}
+
+// Methods learn in the first half, so heats stop growing at a quarter.
+static nrg_status warm_up(drawing *s, uint32_t *at, void *raw) {
+    int64_t cool = s->spec->anneal > 0 ? s->warmup / 4 : 0, done = 0;
+    for (int k = 0; k < PACES && cool >= PACES; k++, done += cool / PACES) {
+        nrg_ladder_heats(&s->ladder, s->store, pow(s->spec->anneal, 1 - (double)k / PACES));
+        TRY(go(s, cool / PACES, at, raw));
+    }
+    if (s->levels > 1 || s->spec->anneal > 0) nrg_ladder_heats(&s->ladder, s->store, 1);
+    return go(s, s->warmup - done, at, raw);
+}
+
 static nrg_status draw(drawing *s, nrg_draws *out) {
     uint32_t at = 1;
     TRY(room(s, out));
     void *raw = nrg_arena_get(&s->arena, (size_t)(s->lanes + 1) * sizeof(double));
     if (!raw) return NRG_E098;
     TRY(nrg_chains_start(s->chains, s->lanes, s->spec->seed, 0)); // steps are numbered from 1: the starts have used 0
-    TRY(nrg_chains_go(s->chains, s->lanes, s->warmup, s->spec->seed, &at));
+    TRY(warm_up(s, &at, raw));
     for (int64_t d = 0; d < s->spec->draws; d++) {
-        if (d) TRY(nrg_chains_go(s->chains, s->lanes, s->spec->every, s->spec->seed, &at));
+        if (d) TRY(go(s, s->spec->every, &at, raw));
         TRY(record(s, out, d, at, raw));
     }
     TRY(judge(s, out));
@@ -184,12 +213,12 @@ static nrg_status draw(drawing *s, nrg_draws *out) {
 
 // Steps are counted in 32 bits; numbers of chains are exact in the type of the graph, else two chains would share their noise.
 static nrg_status possible(nrg_model *m, const nrg_store *store, const nrg_sample_spec *p) {
-    double lanes = (double)p->rows * (double)p->chains, most = nrg_store_type(store) == NRG_F64 ? 9e15 : 16777216;
+    double lanes = (double)p->rows * (double)p->chains * (double)(p->levels > 1 ? p->levels : 1), most = nrg_store_type(store) == NRG_F64 ? 9e15 : 16777216;
     double steps = (double)(p->warmup < 0 ? 0 : p->warmup) + (double)p->every * (double)p->draws;
     if (p->rows < 1 || p->chains < 1 || p->draws < 1)
         return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld rows, %lld chains, %lld draws: at least one of each is needed",
                         (long long)p->rows, (long long)p->chains, (long long)p->draws);
-    if (p->first < 0 || (double)p->first + lanes > most)
+    if (p->first < 0 || (double)p->first * (double)(p->levels > 1 ? p->levels : 1) + lanes > most)
         return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%.0f chains from number %lld: their numbers must lie below %.0f", lanes,
                         (long long)p->first, most);
     if (steps > 4e9) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%.0f steps are more than can be counted", steps);

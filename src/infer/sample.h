@@ -54,6 +54,17 @@ nrg_status nrg_chains_print(const nrg_chains *c, nrg_text *out);
 typedef struct { double acceptance, step, temperature; int64_t diverged; } nrg_chains_score;
 void nrg_chains_score_of(const nrg_chains *c, int64_t n, int64_t steps, nrg_chains_score *out);
 
+// ---- ladder.c: parallel tempering. Lanes stand in groups of `levels`; the first of a group is at heat 1.
+typedef struct {
+    int64_t levels, lanes, first; // first: number of the first group
+    double hottest;
+    const char *name;             // of the heats in the store
+    int64_t rounds, tried, taken;
+} nrg_ladder;
+double nrg_ladder_heat(const nrg_ladder *l, int64_t lane);
+void nrg_ladder_heats(const nrg_ladder *l, const nrg_store *s, double times); // sets the heats, all times a number
+nrg_status nrg_ladder_swap(nrg_ladder *l, nrg_chains *c, const nrg_store *s, uint64_t seed, uint32_t at, void *energy);
+
 // ---- sample.c
 // The store as chains see it: `each` lanes for a row of the data, one after the other.
 nrg_status nrg_lanes_store(nrg_model *m, nrg_arena *a, const nrg_store *from, int64_t rows, int64_t each, nrg_store **out);
@@ -63,6 +74,9 @@ typedef struct {
     int64_t rows;           // rows of the data, each with its own chains; 1 where nothing is given
     int64_t chains, draws;  // chains a row, draws a chain
     int64_t warmup, every;  // steps before the first draw (< 0: `steps` of the method), steps from draw to draw
+    int64_t levels, swap;   // tempering: chains of a ladder for each chain that is told (0: 1), steps between swaps (0: 5)
+    double hottest;         // heat of the last of a ladder; 0: 0.05
+    double anneal;          // heat at the start of the warm-up, growing to 1 by its end; 0: 1
     int64_t first;          // number of the first chain: random numbers depend on it, not on the batch
     uint64_t seed;
     int threads;
@@ -81,6 +95,7 @@ typedef struct {
     double step;                    // mean step size after the warm-up
     double temperature;             // implied by step and noise, as a multiple of 1/beta; NaN: not known (clipped)
     int64_t diverged;               // steps whose energy error passed 1000, after the warm-up
+    double swapped;                 // share of swaps taken; NaN: no ladder
     const char *how;
 } nrg_draws;
 nrg_status nrg_sample(nrg_model *m, const nrg_store *store, const nrg_sample_spec *spec, nrg_draws *out);
