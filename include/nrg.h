@@ -426,6 +426,8 @@ typedef struct {
     int64_t dim[NRG_MAX_RANK], width;
     const double *value;              /* [rows, chains, draws, width] */
     const double *rhat, *bulk, *tail; /* [width]: the worst over rows; NaN below 4 draws, and where many numbers were not looked at */
+    const char *const *labels;        /* of a category, or NULL: numbers */
+    int64_t labels_n;                 /* values of a category, else 0 */
 } nrg_sampled;
 typedef struct {
     int vars;

@@ -1,2 +1,7 @@
 nrg_test(factors_laws laws/factors.c infer lang)
 nrg_test(gibbs_laws laws/gibbs.c infer lang)
+if(TARGET nrg_api AND TARGET nrg)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME cli_factors COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_factors.py)
+  set_tests_properties(cli_factors PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
+endif()

@@ -48,6 +48,7 @@ nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t); // sizes known, weight
 nrg_status nrg_api_drawn(nrg_ebm *m, const nrg_table *data, const char *const *vars, int n, nrg_vars *drawn, nrg_vars *held);
 
 // ask.c
+void nrg_api_cell(nrg_text *t, const char *const *labels, int64_t n, double v, nrg_form form); // a label, or a number
 nrg_text *nrg_reply_said(nrg_reply *r);
 nrg_ctx *nrg_reply_ctx(const nrg_reply *r);
 #endif

@@ -31,13 +31,15 @@ static void put_word(nrg_text *t, const char *s, nrg_form form) {
     nrg_text_put(t, "\"");
 }
 
-// One number of an answer: a label where there are labels.
-static void put_cell(nrg_text *t, const nrg_reply *r, double v, nrg_form form) {
-    if (r->labels && v >= 0 && v < (double)r->labels_n)
-        put_word(t, r->labels[(int64_t)v], form);
+void nrg_api_cell(nrg_text *t, const char *const *labels, int64_t n, double v, nrg_form form) {
+    if (labels && v >= 0 && v < (double)n)
+        put_word(t, labels[(int64_t)v], form);
     else
         put_number(t, v, form);
 }
+
+// One number of an answer: a label where there are labels.
+static void put_cell(nrg_text *t, const nrg_reply *r, double v, nrg_form form) { nrg_api_cell(t, r->labels, r->labels_n, v, form); }
 
 // An answer of several numbers: in csv separated by blanks, so that it stays one column.
 static void put_answer(nrg_text *t, const nrg_reply *r, const double *v, nrg_form form) {

@@ -97,6 +97,18 @@ static void worst(double *to, double x, bool high) {
     if (isnan(*to) || (high ? x > *to : x < *to)) *to = x;
 }
 
+// Labels are copied: draws outlive the model, tables the draws.
+static nrg_status copy_labels(nrg_arena *a, const char *const *from, int64_t n, const char *const **out) {
+    *out = NULL;
+    if (!from) return NRG_OK;
+    const char **labels = NRG_NEWS(a, const char *, n + 1);
+    if (!labels) return NRG_E098;
+    for (int64_t i = 0; i < n; i++)
+        if (!(labels[i] = nrg_arena_copy(a, from[i], strlen(from[i])))) return NRG_E098;
+    *out = labels;
+    return NRG_OK;
+}
+
 static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, int64_t n) {
     nrg_draws *d = &r->draws;
     nrg_samples *p = &r->pub;
@@ -114,6 +126,10 @@ static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, i
         vars[j] = (nrg_sampled){.name = nrg_arena_copy(&r->arena, name, strlen(name)), .rank = shape.rank, .width = d->width[j],
                                 .value = d->value[j], .rhat = h, .bulk = h ? h + d->width[j] : NULL, .tail = h ? h + 2 * d->width[j] : NULL};
         if (!h || !vars[j].name) return NRG_E098;
+        int32_t category = m->model->vars.at[d->var[j]].category;
+        const nrg_dim *dim = category >= 0 ? &m->model->dims.at[category] : NULL;
+        vars[j].labels_n = dim ? dim->size : 0;
+        TRY(copy_labels(&r->arena, dim ? (const char *const *)dim->labels : NULL, vars[j].labels_n, &vars[j].labels));
         memcpy(vars[j].dim, shape.dim, sizeof shape.dim);
         for (int64_t w = 0; w < d->width[j]; w++) {
             const nrg_health *x = &d->health[j][w];
@@ -232,8 +248,10 @@ static void put_names(nrg_text *t, const nrg_samples *p) {
 
 static void put_values(nrg_text *t, const nrg_sampled *v, int64_t at, nrg_form form) {
     if (form == NRG_AS_JSON) nrg_text_put(t, ", \"%s\": %s", v->name, v->rank ? "[" : "");
-    for (int64_t w = 0; w < v->width; w++)
-        nrg_text_put(t, "%s%.9g", form == NRG_AS_CSV ? "," : w ? ", " : "", v->value[at * v->width + w]);
+    for (int64_t w = 0; w < v->width; w++) {
+        nrg_text_put(t, "%s", form == NRG_AS_CSV ? "," : w ? ", " : "");
+        nrg_api_cell(t, v->labels, v->labels_n, v->value[at * v->width + w], form);
+    }
     if (form == NRG_AS_JSON && v->rank) nrg_text_put(t, "]");
 }
 
@@ -254,11 +272,14 @@ nrg_status nrg_samples_text(nrg_samples *p, nrg_form form, const char **text) {
     return nrg_text_end(t);
 }
 
-static nrg_status add(nrg_table *t, const nrg_samples *p, const char *name, int rank, const int64_t *dim, int64_t width, const double *from) {
+static nrg_status add(nrg_table *t, const nrg_samples *p, const char *name, int rank, const int64_t *dim, int64_t width, const double *from,
+                      const char *const *labels, int64_t labels_n) {
     nrg_array *a;
     int64_t full[NRG_ARRAY_RANK] = {p->rows * p->n}, row, chain, draw;
     for (int i = 0; i < rank && i + 1 < NRG_ARRAY_RANK; i++) full[i + 1] = dim[i];
     TRY(nrg_table_make(t, name, NRG_CELL_F64, rank + 1, full, &a));
+    TRY(copy_labels(nrg_table_arena(t), labels, labels_n, &a->labels));
+    a->labels_n = labels_n;
     for (int64_t i = 0; i < full[0]; i++) {
         int64_t at = place(p, i, &row, &chain, &draw);
         memcpy((double *)a->data + i * width, from + at * width, (size_t)width * sizeof(double));
@@ -284,9 +305,11 @@ nrg_status nrg_samples_table(nrg_samples *p, nrg_table **out) {
     nrg_table *t;
     *out = NULL;
     TRY(nrg_table_new(((samples *)p)->ctx, &t));
-    nrg_status s = add(t, p, "energy", 0, NULL, 1, p->energy);
-    for (int j = 0; s == NRG_OK && j < p->vars; j++)
-        s = add(t, p, p->var[j].name, p->var[j].rank, p->var[j].dim, p->var[j].width, p->var[j].value);
+    nrg_status s = add(t, p, "energy", 0, NULL, 1, p->energy, NULL, 0);
+    for (int j = 0; s == NRG_OK && j < p->vars; j++) {
+        const nrg_sampled *v = &p->var[j];
+        s = add(t, p, v->name, v->rank, v->dim, v->width, v->value, v->labels, v->labels ? v->labels_n : 0);
+    }
     if (s == NRG_OK) s = add_places(t, p);
     if (s == NRG_OK) *out = t;
     else nrg_table_free(t);

@@ -264,8 +264,9 @@ nrg_status nrg_ebm_trainable(nrg_ebm *m) {
         return NRG_E070;
     }
     for (uint32_t i = 0; i < k->infers.n; i++) {
-        const nrg_infer_stmt *st = &k->infers.at[i];
-        const nrg_method_row *row = st->method != NRG_BY_NONE ? nrg_method_get(st->method) : NULL;
+        nrg_infer_stmt copy = k->infers.at[i], *st = &copy;
+        if (!st->written) TRY(nrg_infer_choose(m->model, st)); // by structure, once the sizes are known
+        const nrg_method_row *row = st->written && st->method != NRG_BY_NONE ? nrg_method_get(st->method) : NULL;
         if (!row || row->built) continue;
         nrg_fail(m->ctx, NRG_E071, st->by_span.file ? st->by_span : st->span,
                  "the method '%s' is not supported yet", row->name);

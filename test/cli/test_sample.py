@@ -85,6 +85,29 @@ class Sample(kit.Case):
         rows = kit.table(self.nrg("sample", "run", "--given", "x=4", "-n", 200).stdout)
         self.assertLess(abs(statistics.mean(float(r["y"]) for r in rows) - 8), 0.4)
 
+    def test_categories_have_labels(self):
+        self.write("tags.nrg", 'dim T = 4, Tag = {noun, verb, "a,b"}\npredict z : Tag[T]\npredict s : sign\n'
+                   "energy E(z, s) = sum((a, b) in chain(T): 2 * (z[a] == z[b])) + s * (z[first(T)] == Tag.verb)\n")
+        got = self.nrg("sample", "tags.nrg", "-n", 30, "-o", "t.csv")
+        self.assertIn("sample z, s by gibbs   (chosen: few sets of numbers, each independent given the rest; blocks z in 2 colours | s", got.stderr)
+        rows = kit.table((self.folder / "t.csv").read_text())
+        self.assertEqual({r["z[1]"] for r in rows} | {r["z[2]"] for r in rows}, {"noun", "verb", "a,b"})
+        self.assertEqual({r["s"] for r in rows}, {"-1", "1"})
+        out = [json.loads(line) for line in self.nrg("sample", "tags.nrg", "-n", 30, "--json").stdout.splitlines()]
+        self.assertEqual([r["z"][3] for r in out], [r["z[3]"] for r in rows])
+        self.nrg("sample", "tags.nrg", "-n", 30, "-o", "t.npz", "--quiet")
+        self.assertIn("3 labels", self.nrg("data", "info", "t.npz").stdout)
+
+    def test_a_boltzmann_machine_draws(self):
+        rbm = str(kit.ROOT / "models" / "09_rbm.nrg")
+        small = ("--set", "V=12", "--set", "H=6", "-n", 8, "--warmup", 4)
+        got = self.nrg("sample", rbm, *small, "--stmt", "sample v, h by gibbs from noise")
+        self.assertIn("sample v, h by gibbs   (blocks h | v)", got.stderr)
+        self.write("v.csv", ",".join(f"v{i}" for i in range(12)) + "\n" + "1,0,1,1,0,0,0,1,0,1,0,1\n" * 2)
+        rows = kit.table(self.nrg("sample", rbm, *small, "--data", "v=v.csv:v0..v11").stdout)
+        self.assertEqual(len(rows), 16)
+        self.assertEqual({v for r in rows for k, v in r.items() if k[0] in "vh"}, {"0", "1"})
+
     def test_reasons_why_not(self):
         self.refused("sample", "g.nrg", code=4, says="no data for x")
         self.refused("sample", code=2, says="which model")
