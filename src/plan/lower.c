@@ -260,7 +260,8 @@ nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n) {
     case NRG_OP_iota: return iota(w, n);
     case NRG_OP_random: return random_step(w, n);
     case NRG_OP_sum:
-        return w->sum_of[info(w, n)->in[0].i] == n.i ? NRG_OK : reduce(w, n); // made by a fused step
+        if (w->sum_of[info(w, n)->in[0].i] == n.i) return NRG_OK; // made by a fused step
+        return w->alone[info(w, n)->in[0].i] ? nrg_plan_distance(w, n) : reduce(w, n);
     case NRG_OP_prod: case NRG_OP_rmax: case NRG_OP_rmin: case NRG_OP_lse: case NRG_OP_argmax: case NRG_OP_argmin:
         return reduce(w, n);
     case NRG_OP_pad: return pad(w, n);

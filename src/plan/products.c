@@ -91,6 +91,22 @@ static bool deferred(const nrg_plan *p, const nrg_matmul_step *d) {
     return target >= NRG_LARGE && (double)p->block * kept < NRG_LANES * target;
 }
 
+// Which side is the right one, whether it is packed beforehand, and the step itself.
+static nrg_status product_step(nrg_planner *w, nrg_node n, nrg_matmul_step *d, bool left_sampled) {
+    nrg_plan *p = w->p;
+    bool sampled = w->level[n.i] & 1;
+    if (sampled && !left_sampled && !has_sample(&d->loop)) swap_sides(d);
+    else if (!sampled && count(&d->cols) < 16 && count(&d->rows) > count(&d->cols)) swap_sides(d);
+    const nrg_plan_buf *right = &p->bufs.at[d->b.buf];
+    if (sampled && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red)) TRY(pack(w, n, d));
+    uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, 0};
+    double flops = (d->apart ? 3 : 2) * count(&d->rows) * count(&d->cols) * count(&d->red) * count(&d->loop);
+    uint32_t phase = (uint32_t)w->level[n.i] - (d->lanes || d->deferred ? 1 : 0);
+    TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, 2, &d->c.buf, 1, flops));
+    p->steps.at[p->steps.n - 1].deferred = d->deferred;
+    return NRG_OK;
+}
+
 nrg_status nrg_plan_product(nrg_planner *w, nrg_node n) {
     nrg_plan *p = w->p;
     const nrg_node_info *v = info(w, n), *a = info(w, v->in[0]), *b = info(w, v->in[1]);
@@ -120,17 +136,62 @@ nrg_status nrg_plan_product(nrg_planner *w, nrg_node n) {
     TRY(nrg_plan_put_dim(w, &d->rows, M, x->event[ta], 0, y->event[0]));
     TRY(nrg_plan_put_dim(w, &d->cols, N, 0, z->event[!tb], y->event[1]));
     TRY(nrg_plan_put_dim(w, &d->red, K, x->event[!ta], z->event[tb], 0));
-    bool sampled = w->level[n.i] & 1;
-    if (sampled && !(a->leads & NRG_SAMPLE) && !has_sample(&d->loop)) swap_sides(d);
-    else if (!sampled && count(&d->cols) < 16 && count(&d->rows) > count(&d->cols)) swap_sides(d);
-    const nrg_plan_buf *right = &p->bufs.at[d->b.buf];
-    if (sampled && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red)) TRY(pack(w, n, d));
-    uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, 0};
-    double flops = 2 * count(&d->rows) * count(&d->cols) * count(&d->red) * count(&d->loop);
-    uint32_t phase = (uint32_t)w->level[n.i] - (barrier ? 1 : 0);
-    TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, 2, &d->c.buf, 1, flops));
-    p->steps.at[p->steps.n - 1].deferred = d->deferred;
-    return NRG_OK;
+    return product_step(w, n, d, a->leads & NRG_SAMPLE);
+}
+
+// ---- distances: the sum of (x - y)^2 where x and y have axes of their own is a product with another pair of operations
+
+// Axis i of the difference v: does operand o vary along it?
+static bool varies(const nrg_node_info *v, const nrg_node_info *o, int i) {
+    int j = i - v->shape.rank + o->shape.rank;
+    return j >= 0 && o->shape.dim[j] != 1;
+}
+
+static const nrg_node_info *difference(const nrg_planner *w, nrg_node n) {
+    const nrg_node_info *s = info(w, info(w, n)->in[0]);
+    if (s->op != NRG_OP_square && !(s->op == NRG_OP_mul && s->in[0].i == s->in[1].i)) return NULL;
+    const nrg_node_info *d = info(w, s->in[0]);
+    return d->op == NRG_OP_sub ? d : NULL;
+}
+
+bool nrg_plan_is_distance(const nrg_planner *w, nrg_node n) {
+    const nrg_node_info *v = info(w, n), *d;
+    if (v->op != NRG_OP_sum || nrg_plan_barrier(v, w->p->graph) || !(d = difference(w, n))) return false;
+    const nrg_node_info *x = info(w, d->in[0]), *y = info(w, d->in[1]);
+    bool rows = x->leads & ~y->leads & ~v->par.reduce.leads, cols = y->leads & ~x->leads & ~v->par.reduce.leads;
+    for (int i = 0; i < d->shape.rank; i++) {
+        if (v->par.reduce.axes >> i & 1) continue;
+        rows = rows || (varies(d, x, i) && !varies(d, y, i));
+        cols = cols || (varies(d, y, i) && !varies(d, x, i));
+    }
+    return rows && cols;
+}
+
+static nrg_dims *part_of(nrg_matmul_step *d, bool gone, bool a, bool b) { return gone ? &d->red : a && b ? &d->loop : a ? &d->rows : &d->cols; }
+
+nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n) {
+    const nrg_node_info *v = info(w, n), *s = difference(w, n), *a = info(w, s->in[0]), *b = info(w, s->in[1]);
+    nrg_matmul_step *d = NRG_NEW(&w->p->arena, nrg_matmul_step);
+    nrg_view *x, *z, *y;
+    int64_t c[NRG_MAX_RANK] = {0}, stride = 1;
+    if (!d) return NRG_E098;
+    TRY(nrg_plan_view(w, s->in[0], &x));
+    TRY(nrg_plan_view(w, s->in[1], &z));
+    TRY(nrg_plan_view(w, s->in[0], &x)); // a copy that the other side asked for serves both
+    TRY(nrg_plan_buffer(w, n, &y));
+    *d = (nrg_matmul_step){.a = at(x), .b = at(z), .c = {y->buf, 0}, .apart = true};
+    for (int i = s->shape.rank - 1; i >= 0; i--)
+        if (!(v->par.reduce.axes >> i & 1)) c[i] = stride, stride *= s->shape.dim[i];
+    for (int i = 0; i < NRG_MAX_LEADS; i++) {
+        bool gone = v->par.reduce.leads >> i & 1, ia = a->leads >> i & 1, ib = b->leads >> i & 1;
+        if (ia || ib) TRY(nrg_plan_put_dim(w, part_of(d, gone, ia, ib), extent(w, i), ia ? x->lead[i] : 0, ib ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
+    }
+    for (int i = 0; i < s->shape.rank; i++) {
+        bool gone = v->par.reduce.axes >> i & 1, ia = varies(s, a, i), ib = varies(s, b, i);
+        int64_t ea = ia ? x->event[i - s->shape.rank + a->shape.rank] : 0, eb = ib ? z->event[i - s->shape.rank + b->shape.rank] : 0;
+        TRY(nrg_plan_put_dim(w, part_of(d, gone, ia, ib), s->shape.dim[i], ea, eb, gone ? 0 : c[i]));
+    }
+    return product_step(w, n, d, a->leads & NRG_SAMPLE);
 }
 
 // Convolutions read whole images and filters: those axes must lie row-major.

@@ -154,7 +154,7 @@ typedef struct {
     uint32_t buf;
 } nrg_pack_step;
 
-// c[loop, rows, cols] = sum over red of a * b, each element one chain of fused multiply-adds in the order of red.
+// c[loop, rows, cols] = sum over red of a * b, or (apart) of (a - b)^2, each element one chain of fused multiply-adds in the order of red.
 typedef struct {
     nrg_at a, b, c;
     nrg_dims loop, rows, cols, red;
@@ -162,6 +162,7 @@ typedef struct {
     int64_t panel;    // numbers of one packed matrix
     bool lanes;       // partial over samples
     bool deferred;    // runs over a whole block of slices, threads share it
+    bool apart;
 } nrg_matmul_step;
 
 // A picture with its border of zeros, as ny x nx pictures: one of each s-th row and column that is read. In it the offset of a
@@ -265,6 +266,7 @@ typedef struct {
     uint32_t *order;  // nodes, in the order of emission (last members stand for groups)
     uint32_t order_n;
     bool *solid;      // must have a buffer of its own: read from outside its group
+    bool *alone;      // part of a distance, which is one step
     uint32_t *sum_of; // of a fused node: a sum of all its numbers that its group makes, or 0
     struct { nrg_copy *at; uint32_t n, cap; } copies;
     nrg_view **views;
@@ -290,6 +292,8 @@ nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_lanes(nrg_planner *w, nrg_node n, nrg_op op, bool wide, uint32_t *buf);
 nrg_status nrg_plan_keep(nrg_planner *w, nrg_node n, nrg_view **out);
 nrg_status nrg_plan_product(nrg_planner *w, nrg_node n);
+bool nrg_plan_is_distance(const nrg_planner *w, nrg_node n); // a sum of squared differences whose sides have axes of their own
+nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_ends(nrg_planner *w); // outputs and updates
 int64_t nrg_plan_rows(int64_t n); // rows that a BATCH or BLOCK buffer has for n samples: keeps every buffer aligned

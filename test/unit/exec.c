@@ -410,6 +410,47 @@ static void bits_of_a_norm(void **state) {
     }
 }
 
+// Distances of samples to rows, which are products of another kind: as ref, the same bits on any thread and instruction set,
+// alone or in a batch. The sides change places in the second, and the third keeps its differences for a gradient.
+static void distances(nrg_dtype type, double tol) {
+    enum { N = 70, D = 300, K = 21 };
+    nrg_graph *g;
+    GO(nrg_graph_new(C, type, &g));
+    nrg_node x = nrg_input(g, "x", NRG_SAMPLE, nrg_shape_of(2, (int64_t[]){1, D})), w = nrg_input(g, "w", 0, nrg_shape_of(2, (int64_t[]){K, D}));
+    nrg_node a = nrg_reduce(g, NRG_OP_sum, nrg_square(g, nrg_sub(g, x, w)), 2, 0, false), d = nrg_sub(g, w, x);
+    nrg_node b = nrg_reduce(g, NRG_OP_sum, nrg_mul(g, d, d), 2, 0, false), e = nrg_sub(g, x, nrg_mul(g, w, nrg_const(g, 2)));
+    nrg_node nodes[3] = {a, b}, y = nrg_sum_all(g, nrg_square(g, e));
+    GO(nrg_grad(g, y, NRG_BAD, &x, 1, &nodes[2]));
+    int64_t count[2] = {N * D, K * D};
+    double *v[2] = {random_numbers(count[0], 1, 8), random_numbers(count[1], 1, 9)}, *want[3];
+    for (int i = 0; i < 3; i++) want[i] = malloc(((size_t)size_of(g, nodes[i], N) + 1) * sizeof(double));
+    GO(nrg_ref_eval(C, g, N, (const double *const *)v, 7, 3, nodes, 3, want));
+    double **all = run_nodes(g, nodes, 3, v, count, 2, N, (how){.slice = 16});
+    for (int i = 0; i < 3; i++)
+        for (int64_t j = 0; j < size_of(g, nodes[i], N); j++)
+            if (!close_enough(all[i][j], want[i][j], tol)) fail_msg("output %d, number %d: %g, ref has %g", i, (int)j, all[i][j], want[i][j]);
+    assert_memory_equal(all[0], all[1], N * K * sizeof(double));
+    for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_AVX512; level++) {
+        if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
+        double **got = run_nodes(g, nodes, 3, v, count, 2, N, (how){.slice = 32, .threads = level, .level = (nrg_cpu_level)level});
+        same_bits(all, got, g, nodes, 3, N, nrg_cpu_kernels((nrg_cpu_level)level)->name);
+        free_all(got, 3);
+    }
+    double *one[2] = {v[0] + 41 * D, v[1]};
+    double **got = run_nodes(g, nodes, 3, one, (int64_t[]){D, count[1]}, 2, 1, (how){0});
+    assert_memory_equal(got[0], all[0] + 41 * K, K * sizeof(double));
+    free_all(got, 3);
+    free_all(all, 3);
+    for (int i = 0; i < 3; i++) free(want[i]);
+    free(v[0]), free(v[1]);
+    nrg_graph_free(g);
+}
+static void bits_of_distances(void **state) {
+    (void)state;
+    distances(NRG_F64, 1e-12);
+    distances(NRG_F32, 1e-5);
+}
+
 static void copy_bits(const test_case *t, void *ud) { // every row, on every instruction set
     nrg_dtype type = nrg_graph_type(t->g);
     int *failed = ud;
@@ -502,6 +543,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(bits_alone_and_in_a_batch, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_convolutions, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_a_norm, setup, teardown),
+        cmocka_unit_test_setup_teardown(bits_of_distances, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_every_row, setup, teardown),
         cmocka_unit_test_setup_teardown(elementary_functions, setup, teardown),
     };

@@ -20,11 +20,12 @@ enum {
 // ---- isa/: one file compiled for each instruction set. All of them give the same bits: every result is the same chain of
 // fused multiply-adds, however wide the registers are.
 typedef void (*nrg_tile_fn)(int64_t n, void *out, const void *a, const void *b, const void *c);
-// c[r][0 .. nv * 64 bytes) (+)= sum over k of a[r][ak[k]] * b[k * ldb + j]; mr <= 12 when nv <= 2, else mr <= 6
-typedef void (*nrg_micro_f32)(int mr, int nv, int64_t kc, const float *const *a, const int64_t *ak, const float *b,
-                              int64_t ldb, float *const *c, bool add);
-typedef void (*nrg_micro_f64)(int mr, int nv, int64_t kc, const double *const *a, const int64_t *ak, const double *b,
-                              int64_t ldb, double *const *c, bool add);
+// c[r][0 .. nv * 64 bytes) (+)= sum over k of a[r][ak[k]] * b[k * ldb + j]; mr <= 12 when nv <= 2, else mr <= 6.
+// apart: of the squares of their differences instead of the products
+typedef void (*nrg_micro_f32)(bool apart, int mr, int nv, int64_t kc, const float *const *a, const int64_t *ak,
+                              const float *b, int64_t ldb, float *const *c, bool add);
+typedef void (*nrg_micro_f64)(bool apart, int mr, int nv, int64_t kc, const double *const *a, const int64_t *ak,
+                              const double *b, int64_t ldb, double *const *c, bool add);
 typedef struct {
     const char *name;
     nrg_micro_f32 micro_f32;
