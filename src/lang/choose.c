@@ -256,7 +256,8 @@ void nrg_infer_check(checker *k) {
                      "all %s)",
                      v->name, v->name, v->name, v->name);
         }
-        if (least || sum) continue;
+        bool drawn = nrg_model_infer(m, NRG_SAMPLE_VERB, (int32_t)i) != NULL; // learning draws it beside the data
+        if (least || sum || drawn) continue;
         nrg_fail(k->c, NRG_E028, v->span,
                  "latent variable '%s' has no verb: the model must say how it is eliminated",
                  v->name);

@@ -39,7 +39,20 @@ static nrg_vars drawn(const nrg_model *m, const nrg_atom *a) {
     return a->over & ~found ? 0 : found;
 }
 
-bool nrg_draws_wanted(const nrg_model *m, const nrg_atom *a) { return a->kind == NRG_FREE && !summable(m, a->over) && drawn(m, a); }
+// Latents that no verb eliminates, but a sample statement draws: beside the data as well (Salakhutdinov and Hinton 2009).
+static nrg_vars only_drawn(const nrg_model *m) {
+    nrg_vars found = 0;
+    for (int32_t v = 0; v < (int32_t)m->vars.n; v++)
+        if (m->vars.at[v].role == NRG_LATENT && (m->energy.vars >> v & 1) && nrg_model_infer(m, NRG_SAMPLE_VERB, v) &&
+            !nrg_model_infer(m, NRG_MARGINALIZE, v) && !nrg_model_infer(m, NRG_MINIMIZE, v))
+            found |= (nrg_vars)1 << v;
+    return found;
+}
+
+bool nrg_draws_wanted(const nrg_model *m, const nrg_atom *a) {
+    if (a->kind == NRG_POS) return only_drawn(m) != 0;
+    return a->kind == NRG_FREE && (!summable(m, a->over) || only_drawn(m)) && drawn(m, a);
+}
 
 // ---- a source
 
@@ -69,7 +82,7 @@ static nrg_status read_statement(nrg_model *m, nrg_drawing *d, int64_t batch) {
     if (!(steps >= 1 && steps <= 1e6))
         return nrg_fail(m->ctx, NRG_E013, st->by_span, "%.6g steps between two updates: 1 to 1000000 are possible", steps);
     d->steps = (int64_t)steps;
-    if (!names(st->from, "buffer")) return NRG_OK;
+    if (d->beside || !names(st->from, "buffer")) return NRG_OK; // beside the data no chain is kept
     TRY(number(m, st->from, "n", 0, (double)batch, &n));
     TRY(number(m, st->from, "restart", 1, 0, &d->restart));
     if (d->restart < 0 || d->restart > 1)
@@ -98,7 +111,8 @@ nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, 
     void *data;
     if (!d) return NRG_E098;
     *d = (nrg_drawing){.vars = drawn(m, a), .over = a->over, .given = a->data & ~a->over};
-    d->stmt = statement(m, a->over);
+    if (a->kind == NRG_POS) d->vars = d->over = only_drawn(m), d->given = a->data, d->beside = true;
+    d->stmt = statement(m, d->over);
     d->prefix = nrg_arena_print(&p->arena, "draw%u.%u", learn, p->draws.n);
     if (!d->prefix) return NRG_E098;
     TRY(read_statement(m, d, batch));
@@ -252,6 +266,10 @@ nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out) {
     TRY(nrg_chains_print(d->chains, out));
     const char *s = d->steps == 1 ? "" : "s";
     long long k = (long long)d->steps;
+    if (d->beside) {
+        nrg_text_put(out, "   (beside the data: %lld step%s)", k, s);
+        return out->bad ? NRG_E098 : NRG_OK;
+    }
     if (d->slots) {
         nrg_text_put(out, "   (draws for nll: %lld persistent chains, %lld step%s an update", (long long)d->slots, k, s);
         if (d->restart > 0) nrg_text_put(out, ", %.3g%% restarted", 100 * d->restart);

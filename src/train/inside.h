@@ -23,6 +23,7 @@ typedef struct {
     const char *prefix;                 // of the chains' states in the store
     nrg_vars vars, over, given;         // drawn; of them those of the atom; held at the data
     int64_t steps, slots, batch, pass;  // slots: chains of the buffer, 0: none is kept
+    bool beside;                        // latents drawn beside the data
     double restart;                     // share of the chains that start anew at each update
     int n;
     int32_t var[NRG_MAX_VARS];

@@ -176,7 +176,7 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_stor
         if (l->atoms.at[k].kind > NRG_COUNT) TRY(nrg_criterion(p, b, store, i, &l->atoms.at[k], &atoms[k]));
         else if (draws) TRY(at_draws(p, b, m, store, i, &l->atoms.at[k], &atoms[k]));
         else TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
-        see(p, &l->atoms.at[k], atoms[k], draws, out);
+        see(p, &l->atoms.at[k], atoms[k], draws && l->atoms.at[k].kind == NRG_FREE, out);
     }
     TRY(against(p, b, store, i, atoms, &w, out));
     int before = nrg_diag_errors(m->ctx);

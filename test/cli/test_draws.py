@@ -1,4 +1,5 @@
 """Contrastive learning by draws: what is learned, the same bits again, chains that are kept, and what is said when it goes wrong."""
+import math
 import os
 import random
 import signal
@@ -95,6 +96,34 @@ class Draws(kit.Case):
         got = self.nrg(*train, "-o", "saved", "--rescue", code=6)
         self.assertIn("rescue 1 of 3: back to the weights after epoch", got.stderr)
         self.assertIn("chains of x stand still", got.stderr)
+
+    # Latents that are only drawn are drawn beside the data too: a deep Boltzmann machine comes near the exact maximum of the likelihood.
+    def test_two_layers_of_latents(self):
+        rng = random.Random(2)
+        p = [rng.random() ** 3 for _ in range(16)]
+        states = rng.choices(range(16), weights=p, k=1000)
+        self.write("v.csv", "a,b,c,d\n" + "".join(",".join(str(s >> k & 1) for k in range(4)) + "\n" for s in states))
+        model = """dim      V = 4, H = 3, K = 2
+predict  v : bit[V]
+latent   h : bit[H]
+latent   k : bit[K]
+weight   W : real[V, H] init normal(0.3)
+weight   U : real[H, K] init normal(0.3)
+weight   b : real[V] init 0
+energy   E(v, h, k) = -dot(v, b) - dot(v, W @ h) - dot(h, U @ k)
+sample   v, h, k by gibbs(steps=10) from buffer(200)
+learn    nll
+optimize by adam(lr=0.03 -> 0.001, batch=200, epochs=200)
+data     v = concat(a, b, c, d)
+report   nll(v)
+"""
+        self.write("deep.nrg", model)
+        sums = ["--stmt", "marginalize h, k by exhaustive", "--stmt", "marginalize v by exhaustive"]
+        self.assertIn("beside the data: 10 steps", self.nrg("train", "deep.nrg", "--data", "v.csv", "--seed", 1, "-o", "drawn").stderr)
+        self.nrg("train", "deep.nrg", "--data", "v.csv", "--seed", 1, "-o", "exact", "--quiet", *sums)
+        nll = [float(self.nrg("eval", run, "--data", "v.csv", *sums).stdout.split()[-1]) for run in ("drawn", "exact")]
+        self.assertLess(nll[0] - nll[1], 0.08)
+        self.assertLess(nll[1], math.log(16) - 0.2)  # the exact one has learned something
 
 
 if __name__ == "__main__":
