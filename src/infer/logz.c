@@ -413,10 +413,11 @@ static nrg_status anneal(annealing *z, nrg_log_z_out *out) {
     TRY(learn(z));
     for (int64_t heats = FIRST_HEATS;; heats *= 2) {
         TRY(schedule(z, heats));
-        TRY(forward(z));
+        TRY(forward(z)); // draws to go back from; the lower bound has a run of its own, or both would err in the same way
         TRY(redraw(z));
         TRY(reverse(z));
-        if (measure(z, out) <= z->spec->width || z->taken + 4 * heats + RELAX > z->spec->budget) break;
+        TRY(forward(z));
+        if (measure(z, out) <= z->spec->width || z->taken + 6 * heats + RELAX > z->spec->budget) break;
     }
     out->heats = z->heats;
     out->steps = z->taken;
