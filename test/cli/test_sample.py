@@ -108,6 +108,31 @@ class Sample(kit.Case):
         self.assertEqual(len(rows), 16)
         self.assertEqual({v for r in rows for k, v in r.items() if k[0] in "vh"}, {"0", "1"})
 
+    def test_tempering(self):
+        self.write("two.nrg", "predict x : real\nenergy E(x) = softmin(2 * sq(x + 4) + log(4), 2 * sq(x - 4))\nsample x by hmc\n")
+        got = self.nrg("sample", "two.nrg", "-n", 400, "--tempering", 6, "--seed", 1)
+        left = sum(float(r["x"]) < 0 for r in kit.table(got.stdout)) / 400
+        self.assertLess(abs(left - 0.2), 0.15)  # 400 draws of 16 chains that still depend on each other; 0.5 without
+        self.assertIn("coldest of a ladder", got.stderr)
+        self.nrg("sample", "two.nrg", "-n", 4, "--anneal", "0.1", "--quiet")
+        self.refused("sample", "two.nrg", "--tempering", 4, "--hottest", 2, code=2, says="--hottest takes a number")
+        self.refused("sample", "two.nrg", "--anneal", "x", code=2, says="--anneal takes a number")
+
+    def test_log_z(self):
+        exact = self.nrg("logz", "g.nrg", "--given", "x=3")
+        row = kit.table(exact.stdout)[0]
+        self.assertAlmostEqual(float(row["log_z"]), 1.8378770664, places=4)  # log of 2 pi
+        self.assertEqual((row["status"], row["low"]), ("exact", row["high"]))
+        self.assertIn("exact", exact.stderr)
+        self.write("q.nrg", "predict x : real\nenergy E(x) = sq(sq(x))\n")
+        got = self.nrg("logz", "q.nrg", "--json")
+        z = json.loads(got.stdout)
+        self.assertTrue(z["low"] - 0.1 < 0.5948 < z["high"] + 0.1)  # log(2 Gamma(5/4))
+        self.assertIn("annealed importance sampling", got.stderr)
+        self.refused("logz", "q.nrg", "--stmt", "sample x by langevin", code=3, says="biased")
+        self.refused("logz", "q.nrg", "--width", 0, code=2, says="positive number")
+        self.refused("logz", code=2, says="which model")
+
     def test_reasons_why_not(self):
         self.refused("sample", "g.nrg", code=4, says="no data for x")
         self.refused("sample", code=2, says="which model")
