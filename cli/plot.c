@@ -67,8 +67,7 @@ static nrg_status list_weights(cli *c, nrg_ebm *m) {
     for (int i = 0; i < nrg_ebm_weights(m); i++) {
         if (nrg_ebm_weight(m, i, &w) != NRG_OK) break;
         fprintf(stderr, "  %s", w.name);
-        for (int k = 0; k < w.rank; k++)
-            fprintf(stderr, "%s%lld", k ? " x " : " : ", (long long)w.dim[k]);
+        for (int k = 0; k < w.rank; k++) fprintf(stderr, "%s%lld", k ? " x " : " : ", (long long)w.dim[k]);
         fprintf(stderr, "\n");
     }
     return cli_usage(c, "nrg plot weights MODEL NAME", "which weight?");
@@ -79,15 +78,13 @@ static nrg_status plot_weights(cli *c, const cli_list *w) {
     nrg_ebm *m = NULL;
     int h = 0, width = 0;
     if (w->n < 1 || w->n > 2)
-        return cli_usage(c, "nrg plot weights MODEL NAME",
-                         "a model and the name of a weight are needed");
+        return cli_usage(c, "nrg plot weights MODEL NAME", "a model and the name of a weight are needed");
     if (c->tile && (sscanf(c->tile, "%dx%d", &h, &width) != 2 || h < 1 || width < 1))
         return cli_usage(c, "--tile 28x28", "--tile takes HEIGHTxWIDTH, not '%s'", c->tile);
     if (w->n == 2) snprintf(name, sizeof name, "weights-%s", w->at[1]);
     nrg_status s = target(c, w->at[0], name, path, sizeof path);
     if (s == NRG_OK) s = cli_model(c, w->at[0], &m);
-    if (s == NRG_OK)
-        s = w->n == 2 ? nrg_plot_weights(m, w->at[1], h, width, c->grey, path) : list_weights(c, m);
+    if (s == NRG_OK) s = w->n == 2 ? nrg_plot_weights(m, w->at[1], h, width, c->grey, path) : list_weights(c, m);
     nrg_ebm_free(m);
     return said(c, s, path);
 }
@@ -115,7 +112,8 @@ static nrg_status plot_slice(cli *c, const cli_list *w) {
     int64_t rows[12];
     long long points = 0;
     if (w->n != 2)
-        return cli_usage(c, "nrg plot slice MODEL y --data FILE --row 0", "a model and one variable, or one number of it");
+        return cli_usage(c, "nrg plot slice MODEL y --data FILE --row 0",
+                         "a model and one variable, or one number of it");
     o.var = w->at[1];
     o.rows = rows;
     nrg_status s = target(c, w->at[0], "slice", path, sizeof path);
@@ -136,7 +134,8 @@ static nrg_status plot_confusion(cli *c, const cli_list *w) {
     nrg_ebm *m = NULL;
     nrg_table *data = NULL;
     if (w->n < 1 || w->n > 2)
-        return cli_usage(c, "nrg plot confusion MODEL [y] --data FILE", w->n ? "one category at a time" : "which model?");
+        return cli_usage(c, "nrg plot confusion MODEL [y] --data FILE",
+                         w->n ? "one category at a time" : "which model?");
     nrg_status s = target(c, w->at[0], "confusion", path, sizeof path);
     if (s == NRG_OK) s = cli_model(c, w->at[0], &m);
     if (s == NRG_OK) s = cli_need_data(c, m, &data);
@@ -166,7 +165,8 @@ static nrg_status read_look(cli *c, const cli_list *w, drawn *d, int64_t *row) {
     nrg_status s = read_rows(c, row, 1, &n);
     if (n == 0) *row = -1;
     d->look = (nrg_look){.var = w->n == 2 ? w->at[1] : NULL, .title = c->title, .row = *row < 0 ? 0 : *row};
-    if (s == NRG_OK && c->tile && (sscanf(c->tile, "%dx%d", &d->look.h, &d->look.w) != 2 || d->look.h < 1 || d->look.w < 1))
+    if (s == NRG_OK && c->tile &&
+        (sscanf(c->tile, "%dx%d", &d->look.h, &d->look.w) != 2 || d->look.h < 1 || d->look.w < 1))
         s = cli_usage(c, "--tile 28x28", "--tile takes HEIGHTxWIDTH, not '%s'", c->tile);
     return s;
 }
@@ -203,13 +203,15 @@ static nrg_status plot_drawn(cli *c, const cli_list *w, const char *name, bool t
                          w->n ? "one variable at a time" : "draws of which model?");
     nrg_status s = target(c, w->at[0], name, path, sizeof path);
     if (s == NRG_OK) s = read_look(c, w, &d, &row);
-    if (s == NRG_OK && is_model(w->at[0])) s = draw(c, w->at[0], row, &d);
+    if (s == NRG_OK && is_model(w->at[0]))
+        s = draw(c, w->at[0], row, &d);
     else if (s == NRG_OK) {
         s = nrg_data_load(c->ctx, w->at, 1, &d.draws);
         if (s == NRG_OK && c->data.n) s = nrg_data_load(c->ctx, c->data.at, c->data.n, &d.seen);
     }
     if (s == NRG_OK)
-        s = traces ? nrg_plot_traces(c->ctx, d.draws, &d.look, path) : nrg_plot_draws(c->ctx, d.draws, d.seen, &d.look, path);
+        s = traces ? nrg_plot_traces(c->ctx, d.draws, &d.look, path)
+                   : nrg_plot_draws(c->ctx, d.draws, d.seen, &d.look, path);
     nrg_table_free(d.draws);
     nrg_table_free(d.seen);
     return said(c, s, path);
@@ -233,9 +235,7 @@ static nrg_status plot_panels(cli *c, const cli_list *w) {
                          w->n < 1 ? "which pictures?" : "where does the page go?");
     nrg_status s = cli_integer(c, "across", c->across, 1, &across);
     if (s == NRG_OK) s = cli_may_write(c, c->out);
-    if (s == NRG_OK)
-        s = nrg_plot_panels_page(c->ctx, w->at, w->n, across < CLI_MANY ? (int)across : CLI_MANY,
-                                 c->out);
+    if (s == NRG_OK) s = nrg_plot_panels_page(c->ctx, w->at, w->n, across < CLI_MANY ? (int)across : CLI_MANY, c->out);
     return said(c, s, c->out);
 }
 
@@ -243,9 +243,9 @@ nrg_status cli_plot(cli *c) {
     static const struct {
         const char *name;
         nrg_status (*run)(cli *, const cli_list *);
-    } kinds[] = {{"loss", plot_loss},         {"landscape", plot_landscape}, {"slice", plot_slice},
-                 {"samples", plot_samples},   {"traces", plot_traces},       {"confusion", plot_confusion},
-                 {"weights", plot_weights},   {"plane", plot_plane},         {"panels", plot_panels}};
+    } kinds[] = {{"loss", plot_loss},       {"landscape", plot_landscape}, {"slice", plot_slice},
+                 {"samples", plot_samples}, {"traces", plot_traces},       {"confusion", plot_confusion},
+                 {"weights", plot_weights}, {"plane", plot_plane},         {"panels", plot_panels}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     const char *names[KINDS];
     cli_list rest = {0};

@@ -1,4 +1,5 @@
 nrg_test(plot unit/plot.c plot)
+nrg_test(api_pictures unit/api_pictures.c api)
 if(TARGET nrg)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)
   add_test(NAME cli_pictures COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_pictures.py)

@@ -10,7 +10,8 @@ static const char head[] =
     "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
     "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
     "<meta name=\"color-scheme\" content=\"light dark\">\n<style>\n"
-    ":root { color-scheme: light dark; --back: #ffffff; --ink: #1c1f24; --soft: #5c6370; --line: #d9dce1; --card: #f5f6f8;\n"
+    ":root { color-scheme: light dark; --back: #ffffff; --ink: #1c1f24; --soft: #5c6370; --line: #d9dce1; --card: "
+    "#f5f6f8;\n"
     "  --good: #17713b; --bad: #b3261e; --warn: #8a5a00; }\n"
     "@media (prefers-color-scheme: dark) { :root { --back: #15171b; --ink: #e4e6ea; --soft: #9aa1ad; --line: #343842;\n"
     "  --card: #1e2127; --good: #6fd08c; --bad: #ff8a80; --warn: #f0b95a; }\n"
@@ -25,9 +26,12 @@ static const char head[] =
     ".box.stop { border-color: var(--bad); }\n"
     ".scroll { overflow-x: auto; }\n"
     "table { border-collapse: collapse; margin: .4rem 0; }\n"
-    "th, td { text-align: left; vertical-align: top; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); }\n"
-    "th, td.q { white-space: nowrap; } th { font-weight: 600; } .facts { white-space: pre-line; } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; }\n"
-    "code, pre { font: 14px/1.45 ui-monospace, monospace; } td code { white-space: pre-wrap; } td.q code { white-space: nowrap; }\n"
+    "th, td { text-align: left; vertical-align: top; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid "
+    "var(--line); }\n"
+    "th, td.q { white-space: nowrap; } th { font-weight: 600; } .facts { white-space: pre-line; } td.n, th.n { "
+    "text-align: right; font-variant-numeric: tabular-nums; }\n"
+    "code, pre { font: 14px/1.45 ui-monospace, monospace; } td code { white-space: pre-wrap; } td.q code { "
+    "white-space: nowrap; }\n"
     "pre { background: var(--card); padding: .7rem .9rem; white-space: pre-wrap; overflow-wrap: anywhere; }\n"
     "figure { margin: .8rem 0; } figcaption { color: var(--soft); font-size: .9rem; }\n"
     "img { max-width: 100%; height: auto; } img.field { background: #fff; border-radius: 4px; }\n"
@@ -35,13 +39,14 @@ static const char head[] =
 
 void nrg_page_bytes(nrg_page *p, const char *s, size_t n) {
     for (size_t i = 0, from = 0; i <= n; i++) {
-        const char *as = i == n           ? ""
-                         : s[i] == '&'    ? "&amp;"
-                         : s[i] == '<'    ? "&lt;"
-                         : s[i] == '>'    ? "&gt;"
-                         : s[i] == '"'    ? "&quot;"
-                         : s[i] == '\''   ? "&#39;"
-                         : (unsigned char)s[i] < ' ' && s[i] != '\n' && s[i] != '\t' ? "&#65533;" : NULL;
+        const char *as = i == n                                                      ? ""
+                         : s[i] == '&'                                               ? "&amp;"
+                         : s[i] == '<'                                               ? "&lt;"
+                         : s[i] == '>'                                               ? "&gt;"
+                         : s[i] == '"'                                               ? "&quot;"
+                         : s[i] == '\''                                              ? "&#39;"
+                         : (unsigned char)s[i] < ' ' && s[i] != '\n' && s[i] != '\t' ? "&#65533;"
+                                                                                     : NULL;
         if (!as) continue;
         nrg_text_bytes(&p->html, s + from, i - from);
         nrg_text_put(&p->html, "%s", as);
@@ -109,7 +114,8 @@ static void base64(nrg_text *t, const unsigned char *a, size_t n) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
         unsigned v = (unsigned)a[i] << 16 | (i + 1 < n ? (unsigned)a[i + 1] << 8 : 0) | (i + 2 < n ? a[i + 2] : 0u);
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=', i + 2 < n ? digits[v & 63] : '='};
+        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], i + 1 < n ? digits[v >> 6 & 63] : '=',
+                        i + 2 < n ? digits[v & 63] : '='};
         nrg_text_bytes(t, four, 4);
     }
 }
@@ -131,16 +137,21 @@ static nrg_status take_in(nrg_page *p, const char *path, const char *caption) {
     return s;
 }
 
-nrg_status nrg_page_picture(nrg_page *p, const char *file, const char *caption, nrg_page_draw draw, void *ud) {
+// The picture, its script and its data. The name has an ending of four characters, as long as any of theirs.
+static void clear(char *path) {
     static const char *const ends[] = {"", ".gp", ".dat"};
+    for (size_t i = 0, n = strlen(path); i < sizeof ends / sizeof *ends; i++) {
+        if (i) memcpy(path + n - 4, ends[i], strlen(ends[i]) + 1);
+        remove(path);
+    }
+}
+
+nrg_status nrg_page_picture(nrg_page *p, const char *file, const char *caption, nrg_page_draw draw, void *ud) {
     int before = nrg_diag_count(p->ctx);
-    const char *path = nrg_arena_print(&p->arena, "%s/%s", p->folder, file);
+    char *path = nrg_arena_print(&p->arena, "%s/%s", p->folder, file);
     if (!path) return NRG_E098;
     nrg_status s = draw(ud, path);
     if (s == NRG_OK) s = take_in(p, path, caption);
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        char *name = nrg_arena_print(&p->arena, "%.*s%s", (int)strlen(path) - (i ? 4 : 0), path, ends[i]);
-        if (name) remove(name);
-    }
+    clear(path);
     return nrg_page_remark(p, "No picture", before, s);
 }

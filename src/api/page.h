@@ -1,5 +1,5 @@
-// A page of HTML that needs nothing from outside: text is escaped, pictures are drawn in a folder of their own and taken
-// in as data.
+// A page of HTML that needs nothing from outside: text is escaped, pictures are drawn in a folder of their own and
+// taken in as data.
 #ifndef NRG_PAGE_H
 #define NRG_PAGE_H
 
@@ -13,9 +13,9 @@ typedef struct {
 } nrg_page;
 
 nrg_status nrg_page_open(nrg_ctx *c, const char *title, nrg_page *out);
-void nrg_page_free(nrg_page *p);                       // and the folder
+void nrg_page_free(nrg_page *p); // and the folder
 nrg_status nrg_page_write(nrg_page *p, const char *path);
-void nrg_page_text(nrg_page *p, const char *s);        // escaped
+void nrg_page_text(nrg_page *p, const char *s); // escaped
 void nrg_page_bytes(nrg_page *p, const char *s, size_t n);
 void nrg_page_row(nrg_page *p, const char *head, const char *value); // of a table of two columns; value may be NULL
 // Draws into the folder and takes the picture in. What cannot be drawn leaves its reason and is no failure; memory is.

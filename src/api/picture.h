@@ -10,7 +10,7 @@ typedef struct {
     int64_t entry; // of the event, row-major
     int64_t n;
     double lo, hi;
-    bool finite;   // lo, lo + 1 ...: the places are all its values (-1 and 1 of a sign)
+    bool finite; // lo, lo + 1 ...: the places are all its values (-1 and 1 of a sign)
 } nrg_sweep;
 double nrg_sweep_at(const nrg_sweep *s, int64_t i);
 // "y" or "x[1]"; `what` is the picture, for messages. A finite variable gets its range here.
@@ -18,11 +18,12 @@ nrg_status nrg_sweep_find(nrg_ebm *m, const char *name, const char *what, nrg_sw
 // Of a real one: what was asked (lo < hi), else the data with a margin, else the domain, else -1..1.
 nrg_status nrg_sweep_range(nrg_ebm *m, const nrg_values *v, double lo, double hi, nrg_sweep *s);
 // Its number in n rows of the data, or in all of them (rows NULL).
-nrg_status nrg_sweep_data(nrg_ebm *m, const nrg_values *v, const nrg_sweep *s, const int64_t *rows, int64_t n, double *to);
+nrg_status nrg_sweep_data(nrg_ebm *m, const nrg_values *v, const nrg_sweep *s, const int64_t *rows, int64_t n,
+                          double *to);
 // F over all places of n sweeps, the first one fastest; the rest is as in row `row` of the data. What is held: the
 // swept variables, the given ones and what `data` has as "given:NAME". Other predicted variables are eliminated.
-nrg_status nrg_sweep_energies(nrg_ebm *m, const nrg_table *data, const nrg_values *v, int64_t row, const nrg_sweep *s, int n,
-                              double *F);
+nrg_status nrg_sweep_energies(nrg_ebm *m, const nrg_table *data, const nrg_values *v, int64_t row, const nrg_sweep *s,
+                              int n, double *F);
 // E090 where the data have no such row.
 nrg_status nrg_picture_row(nrg_ebm *m, const nrg_values *v, int64_t row);
 

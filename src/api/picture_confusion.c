@@ -19,8 +19,7 @@ static nrg_status choose(nrg_ebm *m, const char *name, int32_t *var) {
     if (name) TRY(nrg_api_var(m, name, var));
     for (int32_t i = 0; *var < 0 && i < (int32_t)m->model->vars.n; i++)
         if ((among >> i & 1) && m->model->vars.at[i].elem == NRG_CATEGORY) *var = i;
-    if (*var < 0)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "no confusion matrix: the model predicts no category");
+    if (*var < 0) return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "no confusion matrix: the model predicts no category");
     if (m->model->vars.at[*var].elem == NRG_CATEGORY && m->model->vars.at[*var].role != NRG_WEIGHT) return NRG_OK;
     return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a confusion matrix is of a category, and '%s' is none", name);
 }
@@ -53,20 +52,21 @@ static nrg_status compare(nrg_ebm *m, const nrg_table *data, confusion *p) {
     return s;
 }
 
-static nrg_status draw(nrg_ebm *m, const nrg_table *data, const char *name, const char *title, confusion *p, const char *path) {
+static nrg_status draw(nrg_ebm *m, const nrg_table *data, const char *name, const char *title, confusion *p,
+                       const char *path) {
     TRY(choose(m, name, &p->var));
     TRY(nrg_api_ready(m, data));
     const nrg_dim *d = &m->model->dims.at[m->model->vars.at[p->var].category];
     if (d->size > MOST)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld classes: a confusion matrix shows at most %d", (long long)d->size,
-                        MOST);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld classes: a confusion matrix shows at most %d",
+                        (long long)d->size, MOST);
     p->table = (nrg_matrix){.n = d->size, .labels = d->labels};
-    p->table.count = p->count = NRG_NEWS(&p->arena, int64_t, d->size *d->size + 1);
+    p->table.count = p->count = NRG_NEWS(&p->arena, int64_t, d->size * d->size + 1);
     if (!p->count) return NRG_E098;
     TRY(compare(m, data, p));
     if (p->all == 0) return nrg_fail(m->ctx, NRG_E055, NRG_NOWHERE, "no row of the data has a label to compare with");
-    const char *said = nrg_arena_print(&p->arena, "%s%s%lld of %lld wrong (%.2f %%)", title ? title : "", title ? ": " : "",
-                                       (long long)(p->all - p->right), (long long)p->all,
+    const char *said = nrg_arena_print(&p->arena, "%s%s%lld of %lld wrong (%.2f %%)", title ? title : "",
+                                       title ? ": " : "", (long long)(p->all - p->right), (long long)p->all,
                                        100.0 * (double)(p->all - p->right) / (double)p->all);
     nrg_plot_axes axes = {.title = said, .x = "answer", .y = "truth"};
     return said ? nrg_plot_matrix(m->ctx, path, &axes, &p->table) : NRG_E098;

@@ -19,20 +19,21 @@ typedef struct {
     const nrg_table *draws, *data;
     const nrg_array *var; // of a look at one variable, or the only one
     column col[PANELS];
-    int n, more;          // columns shown; numbers left out
+    int n, more; // columns shown; numbers left out
 } look;
 
 // ---- what is there
 
-static bool is_place(const char *name) { return !strcmp(name, "energy") || !strcmp(name, "chain") || !strcmp(name, "draw"); }
+static bool is_place(const char *name) {
+    return !strcmp(name, "energy") || !strcmp(name, "chain") || !strcmp(name, "draw");
+}
 
 static int64_t width_of(const nrg_array *a) { return nrg_array_width(a); }
 
 static nrg_status numbers(look *l, const nrg_array *a, int64_t k, double **out) {
     int64_t w = width_of(a), n = a->dim[0];
     if (!(*out = NRG_NEWS(&l->arena, double, n + 1))) return NRG_E098;
-    for (int64_t i = 0; i < n; i++)
-        (*out)[i] = nrg_array_missing(a, i * w + k) ? NAN : nrg_array_value(a, i * w + k);
+    for (int64_t i = 0; i < n; i++) (*out)[i] = nrg_array_missing(a, i * w + k) ? NAN : nrg_array_value(a, i * w + k);
     return NRG_OK;
 }
 
@@ -82,7 +83,8 @@ static nrg_status gather(look *l, const char *name) {
     for (int i = 0; i < nrg_table_count(l->draws); i++) {
         const nrg_array *a = nrg_table_at(l->draws, i);
         if (name ? strcmp(a->name, name) != 0 : is_place(a->name)) continue;
-        if (a->offsets) return nrg_fail(l->ctx, NRG_E071, NRG_NOWHERE, "draws of different lengths (%s) cannot be drawn", a->name);
+        if (a->offsets)
+            return nrg_fail(l->ctx, NRG_E071, NRG_NOWHERE, "draws of different lengths (%s) cannot be drawn", a->name);
         l->var = vars++ ? NULL : a;
         TRY(add(l, a));
     }
@@ -115,8 +117,8 @@ static bool as_image(const look *l, const nrg_look *o, nrg_tiles *t) {
 static nrg_status draw_tiles(look *l, nrg_tiles *t, const char *path) {
     int64_t w = width_of(l->var);
     if ((int64_t)t->h * t->w * t->channels != w)
-        return nrg_fail(l->ctx, NRG_E090, NRG_NOWHERE, "tiles of %d x %d do not fit %s, which has %lld numbers", t->h, t->w,
-                        l->var->name, (long long)w);
+        return nrg_fail(l->ctx, NRG_E090, NRG_NOWHERE, "tiles of %d x %d do not fit %s, which has %lld numbers", t->h,
+                        t->w, l->var->name, (long long)w);
     t->n = l->var->dim[0] < TILES ? l->var->dim[0] : TILES;
     double *a = NRG_NEWS(&l->arena, double, t->n *w + 1);
     if (!a) return NRG_E098;
@@ -132,7 +134,8 @@ static nrg_status draw_points(look *l, const nrg_look *o, const char *path) {
     int n = 0;
     const column *x = &l->col[0], *y = &l->col[1];
     if (x->data && y->data)
-        c[n++] = (nrg_curve){.name = "data", .x = x->data, .y = y->data, .n = x->rows, .style = NRG_POINTS, .colour = 8};
+        c[n++] =
+            (nrg_curve){.name = "data", .x = x->data, .y = y->data, .n = x->rows, .style = NRG_POINTS, .colour = 8};
     c[n++] = (nrg_curve){.name = "draws", .x = x->draw, .y = y->draw, .n = x->draws, .style = NRG_POINTS, .colour = 1};
     nrg_plot_axes axes = {.title = o->title, .x = x->name, .y = y->name, .same = l->var != NULL};
     return nrg_plot_curves(l->ctx, path, &axes, c, n);
@@ -196,29 +199,37 @@ static nrg_status draw_histograms(look *l, const nrg_look *o, const char *path) 
         TRY(make_histogram(l, c, &h));
         int n = 0;
         if (c->rows == 1 && c->data) // a mark at its foot: one value is no histogram
-            v[n++] = (nrg_curve){.name = "data", .x = c->data, .y = &h.draws[0], .n = 1, .style = NRG_DISC, .colour = 2};
+            v[n++] =
+                (nrg_curve){.name = "data", .x = c->data, .y = &h.draws[0], .n = 1, .style = NRG_DISC, .colour = 2};
         else if (c->data)
-            v[n++] = (nrg_curve){.name = "data", .x = h.x, .y = h.data, .n = h.n + 2, .style = NRG_BARS, .width = h.width, .colour = 8};
+            v[n++] = (nrg_curve){
+                .name = "data", .x = h.x, .y = h.data, .n = h.n + 2, .style = NRG_BARS, .width = h.width, .colour = 8};
         v[n++] = (nrg_curve){.name = "draws", .x = h.x, .y = h.draws, .n = h.n + 2, .style = NRG_STEPS, .colour = 1};
         const char *title = i == 0 ? o->title : NULL;
-        if (i == 0 && l->more > 0 && !(title = nrg_arena_print(&l->arena, "%s (%d more numbers)", title ? title : "", l->more)))
+        if (i == 0 && l->more > 0 &&
+            !(title = nrg_arena_print(&l->arena, "%s (%d more numbers)", title ? title : "", l->more)))
             return NRG_E098;
         panels[i] = (nrg_panel){{.title = title, .x = c->name, .y = "density"}, v, n};
     }
     return nrg_plot_panels(l->ctx, path, panels, l->n, l->n > 3 ? 3 : l->n);
 }
 
-nrg_status nrg_plot_draws(nrg_ctx *c, const nrg_table *draws, const nrg_table *data, const nrg_look *o, const char *path) {
+nrg_status nrg_plot_draws(nrg_ctx *c, const nrg_table *draws, const nrg_table *data, const nrg_look *o,
+                          const char *path) {
     static const nrg_look none;
     look l = {.ctx = c, .arena = nrg_arena_make(c), .draws = draws, .data = data};
     nrg_tiles t = {0};
     if (!o) o = &none;
     nrg_status s = gather(&l, o->var);
     if (s == NRG_OK) {
-        if (as_image(&l, o, &t)) s = draw_tiles(&l, &t, path);
-        else if (o->h > 0) s = nrg_fail(c, NRG_E090, NRG_NOWHERE, "tiles are of one variable: say which");
-        else if (l.n == 2 && l.more == 0) s = draw_points(&l, o, path);
-        else s = draw_histograms(&l, o, path);
+        if (as_image(&l, o, &t))
+            s = draw_tiles(&l, &t, path);
+        else if (o->h > 0)
+            s = nrg_fail(c, NRG_E090, NRG_NOWHERE, "tiles are of one variable: say which");
+        else if (l.n == 2 && l.more == 0)
+            s = draw_points(&l, o, path);
+        else
+            s = draw_histograms(&l, o, path);
     }
     nrg_arena_free(&l.arena);
     return s;
@@ -244,7 +255,8 @@ static nrg_status find_places(look *l, int64_t row, places *p) {
     for (int64_t i = 0; i < n; i++) {
         double c = nrg_array_value(chain, i), d = nrg_array_value(draw, i);
         if (!(c >= 0 && c < 1e6 && d >= 0 && d < 1e9 && c == floor(c) && d == floor(d)))
-            return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "row %lld: chain %g, draw %g are no places", (long long)i, c, d);
+            return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "row %lld: chain %g, draw %g are no places", (long long)i, c,
+                            d);
         at += (c == 0 && d == 0) || i == 0; // the draws of one row follow each other
         p->chain[i] = at == row ? (int64_t)c : -1;
         p->draw[i] = (int64_t)d;
@@ -252,9 +264,12 @@ static nrg_status find_places(look *l, int64_t row, places *p) {
         if ((int64_t)c + 1 > p->chains) p->chains = (int64_t)c + 1;
         if ((int64_t)d + 1 > p->draws) p->draws = (int64_t)d + 1;
     }
-    if (p->chains == 0) return nrg_fail(l->ctx, NRG_E090, NRG_NOWHERE, "no row %lld: these are draws for %lld rows", (long long)row, (long long)at + 1);
+    if (p->chains == 0)
+        return nrg_fail(l->ctx, NRG_E090, NRG_NOWHERE, "no row %lld: these are draws for %lld rows", (long long)row,
+                        (long long)at + 1);
     if (p->chains * p->draws > 4 * n + 64)
-        return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "most draws of %lld chains of %lld are missing", (long long)p->chains, (long long)p->draws);
+        return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "most draws of %lld chains of %lld are missing",
+                        (long long)p->chains, (long long)p->draws);
     return NRG_OK;
 }
 
@@ -284,7 +299,8 @@ static nrg_status title_of(look *l, const places *p, const char *name, const dou
     return *out ? NRG_OK : NRG_E098;
 }
 
-static nrg_status trace(look *l, const places *p, const char *name, const double *from, const double *x, nrg_panel *out) {
+static nrg_status trace(look *l, const places *p, const char *name, const double *from, const double *x,
+                        nrg_panel *out) {
     double *at;
     const char *title;
     int shown = (int)(p->chains < CHAINS ? p->chains : CHAINS);
@@ -292,7 +308,8 @@ static nrg_status trace(look *l, const places *p, const char *name, const double
     if (!v) return NRG_E098;
     TRY(arrange(l, p, from, &at));
     TRY(title_of(l, p, name, at, &title));
-    for (int c = 0; c < shown; c++) v[c] = (nrg_curve){.x = x, .y = at + c * p->draws, .n = p->draws, .colour = c % 7 + 1};
+    for (int c = 0; c < shown; c++)
+        v[c] = (nrg_curve){.x = x, .y = at + c * p->draws, .n = p->draws, .colour = c % 7 + 1};
     *out = (nrg_panel){{.title = title, .x = "draw", .y = name}, v, shown};
     return NRG_OK;
 }
@@ -312,7 +329,8 @@ static nrg_status draw_traces(look *l, const nrg_look *o, const char *path) {
         TRY(numbers(l, energy, 0, &F));
         TRY(trace(l, &p, "energy", F, x, &panels[n++]));
     }
-    if (o->title && !(panels[0].axes.title = nrg_arena_print(&l->arena, "%s: %s", o->title, panels[0].axes.title))) return NRG_E098;
+    if (o->title && !(panels[0].axes.title = nrg_arena_print(&l->arena, "%s: %s", o->title, panels[0].axes.title)))
+        return NRG_E098;
     return nrg_plot_panels(l->ctx, path, panels, n, n > 3 ? 2 : 1);
 }
 

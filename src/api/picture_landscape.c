@@ -43,7 +43,7 @@ static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_values *v, c
     if (l->y0 < l->y1 && y->finite) y->lo = l->y0, y->hi = l->y1;
     x->n = y->n = l->points > 1 ? l->points < 2000 ? l->points : 2000 : 100;
     TRY(data_points(m, v, p));
-    if (!(p->z = NRG_NEWS(&p->arena, double, x->n *y->n))) return NRG_E098;
+    if (!(p->z = NRG_NEWS(&p->arena, double, x->n * y->n))) return NRG_E098;
     TRY(nrg_sweep_energies(m, data, v, l->row, p->at, 2, p->z));
     nrg_plot_axes axes = {.title = l->title, .x = l->x, .y = l->y};
     nrg_field f = {p->z, (int)x->n, (int)y->n, x->lo, x->hi, y->lo, y->hi, NULL, l->z0, l->z1};

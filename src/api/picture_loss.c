@@ -17,8 +17,8 @@ static nrg_status column(nrg_arena *a, const nrg_table *t, const char *name, dou
     return NRG_OK;
 }
 
-static nrg_status curves(nrg_arena *a, const nrg_table *t, const char *const *names,
-                         const double *x, nrg_curve *to, int *n) {
+static nrg_status curves(nrg_arena *a, const nrg_table *t, const char *const *names, const double *x, nrg_curve *to,
+                         int *n) {
     *n = 0;
     for (; *names; names++) {
         double *y;
@@ -28,8 +28,7 @@ static nrg_status curves(nrg_arena *a, const nrg_table *t, const char *const *na
     return NRG_OK;
 }
 
-static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const char *run,
-                            const char *path) {
+static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const char *run, const char *path) {
     static const char *const above[] = {"loss", "valid_loss", NULL};
     static const char *const below[] = {"pos", "neg", "free", NULL};
     nrg_curve loss[4], energy[4];
@@ -38,9 +37,7 @@ static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const 
     TRY(column(a, t, "epoch", &x));
     if (!x) {
         TRY(column(a, t, "step", &x));
-        if (!x)
-            return nrg_fail(c, NRG_E054, NRG_NOWHERE,
-                            "%s/log.csv has neither an epoch nor a step column", run);
+        if (!x) return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s/log.csv has neither an epoch nor a step column", run);
     }
     TRY(curves(a, t, above, x, loss, &n[0]));
     TRY(curves(a, t, below, x, energy, &n[1]));

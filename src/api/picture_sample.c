@@ -16,15 +16,16 @@ static nrg_status copy_rows(nrg_table *t, const nrg_array *from, const char *nam
 }
 
 // Given variables, and those held by force, as "given:NAME"; the others as they are.
-static nrg_status part(nrg_ebm *m, const nrg_table *data, const nrg_table *all, int64_t first, int64_t n, nrg_table *held,
-                       nrg_table *seen) {
+static nrg_status part(nrg_ebm *m, const nrg_table *data, const nrg_table *all, int64_t first, int64_t n,
+                       nrg_table *held, nrg_table *seen) {
     for (int i = 0; i < nrg_table_count(all); i++) {
         const nrg_array *a = nrg_table_at(all, i);
         char name[256];
         snprintf(name, sizeof name, "given:%s", a->name);
         int32_t v = nrg_model_var(m->model, a->name);
         TRY(copy_rows(seen, a, a->name, first, n));
-        if (m->model->vars.at[v].role == NRG_GIVEN || nrg_table_find(data, name)) TRY(copy_rows(held, a, name, first, n));
+        if (m->model->vars.at[v].role == NRG_GIVEN || nrg_table_find(data, name))
+            TRY(copy_rows(held, a, name, first, n));
     }
     return NRG_OK;
 }
@@ -40,8 +41,8 @@ static int64_t numbers(nrg_ebm *m) {
     return n;
 }
 
-static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_table *all, int64_t row, const nrg_sample_options *o,
-                       nrg_table *held, nrg_table *seen, nrg_samples **out) {
+static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_table *all, int64_t row,
+                       const nrg_sample_options *o, nrg_table *held, nrg_table *seen, nrg_samples **out) {
     nrg_sample_options with = *o;
     int64_t rows = all ? nrg_table_rows(all) : 0, first = row > 0 ? row : 0;
     bool given = (nrg_api_visible(m) & nrg_model_role(m->model, NRG_GIVEN)) != 0;
@@ -57,8 +58,8 @@ static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_table *all, 
     return nrg_ebm_sample(m, nrg_table_count(held) ? held : NULL, &with, out);
 }
 
-nrg_status nrg_ebm_sample_rows(nrg_ebm *m, const nrg_table *data, int64_t row, const nrg_sample_options *o, nrg_samples **out,
-                               nrg_table **seen) {
+nrg_status nrg_ebm_sample_rows(nrg_ebm *m, const nrg_table *data, int64_t row, const nrg_sample_options *o,
+                               nrg_samples **out, nrg_table **seen) {
     static const nrg_sample_options none;
     nrg_table *all = NULL, *held = NULL, *same = NULL;
     *out = NULL;

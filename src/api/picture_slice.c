@@ -9,11 +9,11 @@ typedef struct {
     nrg_arena arena;
     nrg_sweep at;
     int64_t rows[ROWS];
-    int n;                       // rows
-    double *x, *F;               // [n, at.n]
+    int n;         // rows
+    double *x, *F; // [n, at.n]
     double mark_x[ROWS], mark_F[ROWS], low_x[ROWS], low_F[ROWS];
-    bool marked;                 // the data hold the variable
-    const char **words;          // of a finite variable's values
+    bool marked;        // the data hold the variable
+    const char **words; // of a finite variable's values
 } slice;
 
 // ---- numbers
@@ -38,8 +38,8 @@ static void marks(slice *p, int r) {
 }
 
 static nrg_status compute(nrg_ebm *m, const nrg_table *data, const nrg_values *v, slice *p) {
-    p->x = NRG_NEWS(&p->arena, double, p->n *p->at.n + 1);
-    p->F = NRG_NEWS(&p->arena, double, p->n *p->at.n + 1);
+    p->x = NRG_NEWS(&p->arena, double, p->n * p->at.n + 1);
+    p->F = NRG_NEWS(&p->arena, double, p->n * p->at.n + 1);
     if (!p->x || !p->F) return NRG_E098;
     p->marked = v->vars >> p->at.var & 1;
     if (p->marked) TRY(nrg_sweep_data(m, v, &p->at, p->rows, p->n, p->mark_x));
@@ -53,15 +53,14 @@ static nrg_status compute(nrg_ebm *m, const nrg_table *data, const nrg_values *v
 
 // ---- pictures
 
-static const char *row_name(slice *p, int r) {
-    return nrg_arena_print(&p->arena, "row %lld", (long long)p->rows[r]);
-}
+static const char *row_name(slice *p, int r) { return nrg_arena_print(&p->arena, "row %lld", (long long)p->rows[r]); }
 
 static nrg_status draw_line(nrg_ebm *m, slice *p, const nrg_profile *o, const char *path) {
     nrg_curve c[ROWS + 2];
     int n = 0;
     for (int r = 0; r < p->n; r++, n++)
-        c[n] = (nrg_curve){.name = p->n > 1 ? row_name(p, r) : NULL, .x = p->x + r * p->at.n, .y = p->F + r * p->at.n, .n = p->at.n};
+        c[n] = (nrg_curve){
+            .name = p->n > 1 ? row_name(p, r) : NULL, .x = p->x + r * p->at.n, .y = p->F + r * p->at.n, .n = p->at.n};
     c[n++] = (nrg_curve){.name = "lowest", .x = p->low_x, .y = p->low_F, .n = p->n, .style = NRG_DISC, .colour = 7};
     if (p->marked)
         c[n++] = (nrg_curve){.name = "data", .x = p->mark_x, .y = p->mark_F, .n = p->n, .style = NRG_RING, .colour = 2};
@@ -102,14 +101,20 @@ static nrg_status draw_bars(nrg_ebm *m, slice *p, const nrg_profile *o, const ch
         for (int64_t i = 0; i < p->at.n; i++) p->x[r * p->at.n + i] = (double)i + shift;
         p->low_x[r] = (p->low_x[r] - p->at.lo) / unit + shift;
         p->mark_x[r] = (p->mark_x[r] - p->at.lo) / unit + shift;
-        c[r] = (nrg_curve){.name = p->n > 1 ? row_name(p, r) : NULL, .x = p->x + r * p->at.n, .y = p->F + r * p->at.n,
-                           .n = p->at.n, .style = NRG_BARS, .width = width, .colour = p->n > 1 ? 0 : 6};
+        c[r] = (nrg_curve){.name = p->n > 1 ? row_name(p, r) : NULL,
+                           .x = p->x + r * p->at.n,
+                           .y = p->F + r * p->at.n,
+                           .n = p->at.n,
+                           .style = NRG_BARS,
+                           .width = width,
+                           .colour = p->n > 1 ? 0 : 6};
     }
     int n = p->n;
     c[n++] = (nrg_curve){.name = "lowest", .x = p->low_x, .y = p->low_F, .n = p->n, .style = NRG_DISC, .colour = 7};
     if (p->marked)
         c[n++] = (nrg_curve){.name = "data", .x = p->mark_x, .y = p->mark_F, .n = p->n, .style = NRG_RING, .colour = 2};
-    nrg_plot_axes axes = {.title = o->title, .x = o->var, .y = "F (low = good)", .ticks = p->words, .ticks_n = (int)p->at.n};
+    nrg_plot_axes axes = {
+        .title = o->title, .x = o->var, .y = "F (low = good)", .ticks = p->words, .ticks_n = (int)p->at.n};
     range_of(p, &axes);
     return nrg_plot_curves(m->ctx, path, &axes, c, n);
 }
@@ -125,7 +130,8 @@ static nrg_status choose_rows(nrg_ebm *m, const nrg_values *v, const nrg_profile
     return NRG_OK;
 }
 
-static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_values *v, const nrg_profile *o, slice *p, const char *path) {
+static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_values *v, const nrg_profile *o, slice *p,
+                       const char *path) {
     TRY(nrg_sweep_find(m, o->var, "slice", &p->at));
     TRY(choose_rows(m, v, o, p));
     if (!p->at.finite) {
@@ -135,8 +141,8 @@ static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_values *v, c
         return draw_line(m, p, o, path);
     }
     if (p->at.n > BARS)
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' has %lld values: bars for more than %d cannot be read", o->var,
-                        (long long)p->at.n, BARS);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "'%s' has %lld values: bars for more than %d cannot be read",
+                        o->var, (long long)p->at.n, BARS);
     TRY(compute(m, data, v, p));
     return draw_bars(m, p, o, path);
 }

@@ -53,7 +53,8 @@ nrg_status nrg_sweep_find(nrg_ebm *m, const char *name, const char *what, nrg_sw
     return NRG_OK;
 }
 
-nrg_status nrg_sweep_data(nrg_ebm *m, const nrg_values *v, const nrg_sweep *s, const int64_t *rows, int64_t n, double *to) {
+nrg_status nrg_sweep_data(nrg_ebm *m, const nrg_values *v, const nrg_sweep *s, const int64_t *rows, int64_t n,
+                          double *to) {
     nrg_shape shape;
     TRY(nrg_var_shape(m->model, s->var, &shape));
     int64_t w = nrg_shape_count(&shape);
@@ -117,8 +118,8 @@ static nrg_vars held(const nrg_ebm *m, const nrg_table *data, const nrg_sweep *s
 }
 
 // The values of one variable at all places: its row of the data, with what is swept written over it.
-static nrg_status fill(nrg_ebm *m, const nrg_values *v, int32_t var, int64_t row, const nrg_sweep *s, int n, int64_t places,
-                       double *to) {
+static nrg_status fill(nrg_ebm *m, const nrg_values *v, int32_t var, int64_t row, const nrg_sweep *s, int n,
+                       int64_t places, double *to) {
     nrg_shape shape;
     const char *name = m->model->vars.at[var].name;
     TRY(nrg_var_shape(m->model, var, &shape));
@@ -145,8 +146,8 @@ nrg_status nrg_picture_row(nrg_ebm *m, const nrg_values *v, int64_t row) {
     return NRG_E090;
 }
 
-nrg_status nrg_sweep_energies(nrg_ebm *m, const nrg_table *data, const nrg_values *v, int64_t row, const nrg_sweep *s, int n,
-                              double *F) {
+nrg_status nrg_sweep_energies(nrg_ebm *m, const nrg_table *data, const nrg_values *v, int64_t row, const nrg_sweep *s,
+                              int n, double *F) {
     nrg_arena a = nrg_arena_make(m->ctx);
     nrg_vars fixed = held(m, data, s, n);
     int64_t places = 1;
@@ -156,7 +157,7 @@ nrg_status nrg_sweep_energies(nrg_ebm *m, const nrg_table *data, const nrg_value
         nrg_shape shape;
         if (!(fixed >> i & 1)) continue;
         st = nrg_var_shape(m->model, i, &shape);
-        double *to = st == NRG_OK ? NRG_NEWS(&a, double, places * nrg_shape_count(&shape) + 1) : NULL;
+        double *to = st == NRG_OK ? NRG_NEWS(&a, double, places *nrg_shape_count(&shape) + 1) : NULL;
         if (st == NRG_OK) st = to ? fill(m, v, i, row, s, n, places, to) : NRG_E098;
     }
     if (st == NRG_OK) st = nrg_energy_of(m->model, m->store, fixed, places, m->threads, F);

@@ -4,8 +4,7 @@
 bool nrg_picture_image(const nrg_ebm *m, int64_t count, int *h, int *w, int *channels) {
     for (int32_t v = 0; v < (int32_t)m->model->vars.n; v++) {
         nrg_shape s;
-        if (m->model->vars.at[v].role == NRG_WEIGHT || nrg_var_shape(m->model, v, &s) != NRG_OK)
-            continue;
+        if (m->model->vars.at[v].role == NRG_WEIGHT || nrg_var_shape(m->model, v, &s) != NRG_OK) continue;
         if (s.rank < 2 || s.rank > 3 || nrg_shape_count(&s) != count) continue;
         *channels = s.rank == 3 ? (int)s.dim[0] : 1;
         *h = (int)s.dim[s.rank - 2];
@@ -16,8 +15,7 @@ bool nrg_picture_image(const nrg_ebm *m, int64_t count, int *h, int *w, int *cha
 }
 
 // Tiles of a weight: filters [f, c, h, w] as they are, matrices by rows (or columns when those are the images).
-static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turned, int h, int w,
-                        nrg_tiles *t) {
+static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turned, int h, int w, nrg_tiles *t) {
     const nrg_shape *s = &p->shape;
     int64_t count = nrg_shape_count(s), rows = s->rank > 1 ? s->dim[0] : 1;
     t->a = a;
@@ -44,9 +42,8 @@ static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turne
     t->h = h;
     t->w = w;
     if ((int64_t)h * w * t->channels != (columns ? rows : width))
-        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE,
-                        "tiles of %d x %d do not fit the weight %s, %lld x %lld", h, w, p->name,
-                        (long long)rows, (long long)width);
+        return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "tiles of %d x %d do not fit the weight %s, %lld x %lld", h, w,
+                        p->name, (long long)rows, (long long)width);
     if (!columns) return NRG_OK;
     for (int64_t i = 0; i < rows; i++)
         for (int64_t j = 0; j < width; j++) turned[j * rows + i] = a[i * width + j];
@@ -54,8 +51,7 @@ static nrg_status tiles(nrg_ebm *m, const nrg_param *p, double *a, double *turne
     return NRG_OK;
 }
 
-nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey,
-                            const char *path) {
+nrg_status nrg_plot_weights(nrg_ebm *m, const char *weight, int h, int w, bool grey, const char *path) {
     int i;
     TRY(nrg_api_ready(m, NULL));
     TRY(nrg_ebm_weight_find(m, weight, &i));

@@ -14,9 +14,9 @@ typedef struct {
     const char *run;
     const nrg_table *data; // or NULL
     nrg_ebm *m;
-    json_t *about;         // run.json
-    bool weights;          // the run has some
-    int warned;            // messages that loading the model left
+    json_t *about; // run.json
+    bool weights;  // the run has some
+    int warned;    // messages that loading the model left
 } report;
 
 static nrg_text *html(report *r) { return &r->page.html; }
@@ -25,7 +25,9 @@ static void heading(report *r, const char *text) { nrg_text_put(html(r), "<h2>%s
 
 // ---- what lies in the folder
 
-static const char *path_in(report *r, const char *name) { return nrg_arena_print(&r->page.arena, "%s/%s", r->run, name); }
+static const char *path_in(report *r, const char *name) {
+    return nrg_arena_print(&r->page.arena, "%s/%s", r->run, name);
+}
 
 static nrg_status no_run(report *r, const char *what) {
     nrg_fail(r->ctx, NRG_E053, NRG_NOWHERE, "%s is not a run folder: %s", r->run, what);
@@ -44,7 +46,8 @@ static nrg_status read_about(report *r) {
         json_error_t e;
         r->about = json_loadb(t.at, t.n, JSON_REJECT_DUPLICATES, &e);
         if (!r->about || !json_is_object(r->about))
-            s = nrg_fail(r->ctx, NRG_E054, NRG_NOWHERE, "%s is malformed: %s", path, r->about ? "not an object" : e.text);
+            s = nrg_fail(r->ctx, NRG_E054, NRG_NOWHERE, "%s is malformed: %s", path,
+                         r->about ? "not an object" : e.text);
     }
     nrg_text_free(&t);
     return s;
@@ -52,7 +55,8 @@ static nrg_status read_about(report *r) {
 
 // The weights of the run; without any, the model alone.
 static nrg_status load(report *r, const nrg_options *o) {
-    const char *best = path_in(r, "best.safetensors"), *last = path_in(r, "weights.safetensors"), *text = path_in(r, "model.nrg");
+    const char *best = path_in(r, "best.safetensors"), *last = path_in(r, "weights.safetensors"),
+               *text = path_in(r, "model.nrg");
     if (!best || !last || !text) return NRG_E098;
     r->weights = nrg_file_exists(best) || nrg_file_exists(last);
     if (!r->weights && !nrg_file_exists(text)) return no_run(r, "it has neither weights nor a model.nrg");
@@ -79,11 +83,14 @@ static void put_number(report *r, const char *name, const char *key, const char 
 static void put_state(report *r) {
     const char *status = word(r, "status");
     bool done = !strcmp(status, "done");
-    if (done) nrg_text_put(html(r), "<p class=\"good\">Training is done.</p>\n");
+    if (done)
+        nrg_text_put(html(r), "<p class=\"good\">Training is done.</p>\n");
     else if (!strcmp(status, "interrupted"))
-        nrg_text_put(html(r), "<p class=\"box\">Training was interrupted; what follows is about its last checkpoint.</p>\n");
+        nrg_text_put(html(r),
+                     "<p class=\"box\">Training was interrupted; what follows is about its last checkpoint.</p>\n");
     else if (!strcmp(status, "running"))
-        nrg_text_put(html(r), "<p class=\"box\">Training never came to its end: it was killed, or it is still going on.</p>\n");
+        nrg_text_put(html(r),
+                     "<p class=\"box\">Training never came to its end: it was killed, or it is still going on.</p>\n");
     else {
         nrg_text_put(html(r), "<p class=\"box stop\">Training failed: ");
         nrg_page_text(&r->page, *status ? status : "run.json has no status");
@@ -95,8 +102,10 @@ static void put_state(report *r) {
         nrg_text_put(html(r), ".</p>\n");
     }
     if (!r->weights)
-        nrg_text_put(html(r), "<p class=\"box stop\"><b>This run has no weights</b>: it stopped before its first checkpoint. "
-                              "There is nothing to measure and nothing to ask; what follows is the model as it was written.</p>\n");
+        nrg_text_put(
+            html(r),
+            "<p class=\"box stop\"><b>This run has no weights</b>: it stopped before its first checkpoint. "
+            "There is nothing to measure and nothing to ask; what follows is the model as it was written.</p>\n");
 }
 
 static void put_run(report *r) {
@@ -208,7 +217,8 @@ static void put_warnings(report *r) {
 }
 
 static void put_condition(report *r, bool good, const char *text) {
-    nrg_text_put(html(r), "<tr><td class=\"%s\">%s</td><td>%s</td></tr>\n", good ? "good" : "bad", good ? "yes" : "no", text);
+    nrg_text_put(html(r), "<tr><td class=\"%s\">%s</td><td>%s</td></tr>\n", good ? "good" : "bad", good ? "yes" : "no",
+                 text);
 }
 
 static void put_margin(report *r, const nrg_verdict *v) {
@@ -216,9 +226,10 @@ static void put_margin(report *r, const nrg_verdict *v) {
     if (v->kind == NRG_MARGIN_FINITE)
         snprintf(text, sizeof text, "there is a margin: wrong answers are raised to %.3g above right ones", v->margin);
     else
-        snprintf(text, sizeof text, "there is a margin%s", v->kind == NRG_MARGIN_SOME   ? ": wrong answers are raised ever further, more and more weakly"
-                                                           : v->kind == NRG_MARGIN_ZERO ? ": wrong answers are raised to right ones and no further"
-                                                                                        : "");
+        snprintf(text, sizeof text, "there is a margin%s",
+                 v->kind == NRG_MARGIN_SOME   ? ": wrong answers are raised ever further, more and more weakly"
+                 : v->kind == NRG_MARGIN_ZERO ? ": wrong answers are raised to right ones and no further"
+                                              : "");
     put_condition(r, v->kind == NRG_MARGIN_FINITE || v->kind == NRG_MARGIN_SOME, text);
 }
 
@@ -235,7 +246,8 @@ static void put_verdicts(report *r) {
         put_margin(r, &v);
         snprintf(slope, sizeof slope, "wrong answers are never pulled down%s", v.pulls_wrong ? "; here they are" : "");
         if (v.pulls_wrong)
-            snprintf(slope, sizeof slope, "wrong answers are never pulled down; here they are, most at pos %.3g, neg %.3g", v.pos, v.neg);
+            snprintf(slope, sizeof slope,
+                     "wrong answers are never pulled down; here they are, most at pos %.3g, neg %.3g", v.pos, v.neg);
         put_condition(r, !v.pulls_wrong, slope);
         put_condition(r, !v.lifts_right, "right answers are never pushed up");
         put_condition(r, !v.dead, "there is a slope wherever the wrong answer is lower than the right one");
@@ -243,8 +255,9 @@ static void put_verdicts(report *r) {
     }
     nrg_diag_cut(r->ctx, before);
     if (i == 0)
-        nrg_text_put(html(r), "<p class=\"soft\">The loss reads more than the energies of right and wrong answers (or there is "
-                              "none): the conditions of the lectures do not apply.</p>\n");
+        nrg_text_put(html(r),
+                     "<p class=\"soft\">The loss reads more than the energies of right and wrong answers (or there is "
+                     "none): the conditions of the lectures do not apply.</p>\n");
 }
 
 // ---- losses and figures
@@ -260,8 +273,10 @@ static void put_cell(report *r, const char *tag, const char *text, size_t n) {
     snprintf(copy, sizeof copy, "%.*s", (int)(n < 40 ? n : 40), text);
     double v = strtod(copy, &end);
     nrg_text_put(html(r), "<%s class=\"n\">", tag);
-    if (n > 0 && n < 40 && !*end) nrg_text_put(html(r), n > 8 ? "%.6g" : "%.8g", v);
-    else nrg_page_bytes(&r->page, text, n);
+    if (n > 0 && n < 40 && !*end)
+        nrg_text_put(html(r), n > 8 ? "%.6g" : "%.8g", v);
+    else
+        nrg_page_bytes(&r->page, text, n);
     nrg_text_put(html(r), "</%s>", tag);
 }
 
@@ -290,11 +305,13 @@ static nrg_status put_log(report *r) {
         last = end;
         lines++;
     }
-    if (s == NRG_OK && lines == 0) nrg_text_put(html(r), "<p class=\"box\">No epoch came to its end: there are no losses.</p>\n");
+    if (s == NRG_OK && lines == 0)
+        nrg_text_put(html(r), "<p class=\"box\">No epoch came to its end: there are no losses.</p>\n");
     if (lines > 0) {
         nrg_text_put(html(r), "<div class=\"scroll\"><table>\n");
         put_csv(r, "th", t.at);
-        for (const char *line = last; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n')) put_csv(r, "td", line);
+        for (const char *line = last; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] == '\n'))
+            put_csv(r, "td", line);
         nrg_text_put(html(r), "</table></div>\n");
     }
     nrg_text_free(&t);
@@ -308,14 +325,17 @@ static nrg_status put_log(report *r) {
 static nrg_status put_figures(report *r) {
     const char *names, *values;
     heading(r, "Figures");
-    if (!r->weights) nrg_text_put(html(r), "<p>Not trained: no metrics.</p>\n");
-    else if (!r->data) nrg_text_put(html(r), "<p class=\"soft\">Without data there are no metrics: nrg report RUN --data FILE.</p>\n");
+    if (!r->weights)
+        nrg_text_put(html(r), "<p>Not trained: no metrics.</p>\n");
+    else if (!r->data)
+        nrg_text_put(html(r), "<p class=\"soft\">Without data there are no metrics: nrg report RUN --data FILE.</p>\n");
     else {
         int before = nrg_diag_count(r->ctx);
         nrg_status s = nrg_ebm_report(r->m, r->data, &names, &values);
         if (s != NRG_OK && nrg_status_exit(s) == 4) return s;
         if (s == NRG_OK && *names) {
-            nrg_text_put(html(r), "<p>On %lld samples:</p>\n<div class=\"scroll\"><table>\n", (long long)nrg_table_rows(r->data));
+            nrg_text_put(html(r), "<p>On %lld samples:</p>\n<div class=\"scroll\"><table>\n",
+                         (long long)nrg_table_rows(r->data));
             put_csv(r, "th", names);
             put_csv(r, "td", values);
             nrg_text_put(html(r), "</table></div>\n");
@@ -360,8 +380,7 @@ static bool two_numbers(report *r, char *x, char *y, size_t room) {
         if (nrg_var_shape(r->m->model, i, &s) != NRG_OK) return false;
         int64_t count = nrg_shape_count(&s);
         if (s.rank > 1 || n + count > 2) return false;
-        for (int64_t k = 0; k < count; k++)
-            snprintf(to[n++], room, s.rank ? "%s[%lld]" : "%s", v->name, (long long)k);
+        for (int64_t k = 0; k < count; k++) snprintf(to[n++], room, s.rank ? "%s[%lld]" : "%s", v->name, (long long)k);
     }
     return n == 2;
 }
@@ -371,8 +390,8 @@ static nrg_status put_landscape(report *r) {
     if (!two_numbers(r, x, y, sizeof x)) return NRG_OK;
     drawing d = {.r = r, .over = {.x = x, .y = y}};
     heading(r, "Landscape");
-    return nrg_page_picture(&r->page, "landscape.png", "F over the two real numbers of the model: dark = low; data in orange",
-                            draw_landscape, &d);
+    return nrg_page_picture(&r->page, "landscape.png",
+                            "F over the two real numbers of the model: dark = low; data in orange", draw_landscape, &d);
 }
 
 // Filters, and matrices one side of which is an image or a vector of the model of square length.
@@ -415,8 +434,8 @@ static nrg_status put_confusion(report *r) {
         if (!(asked >> i & 1) || r->m->model->vars.at[i].elem != NRG_CATEGORY) continue;
         if (!nrg_api_found(r->m, r->data, (nrg_vars)1 << i)) continue;
         heading(r, "Confusion");
-        return nrg_page_picture(&r->page, "confusion.svg", "What was answered for each true label, and the share of its row",
-                                draw_confusion, r);
+        return nrg_page_picture(&r->page, "confusion.svg",
+                                "What was answered for each true label, and the share of its row", draw_confusion, r);
     }
     return NRG_OK;
 }
@@ -429,7 +448,8 @@ static void put_question(report *r, const char *verb, nrg_question q, const char
     const nrg_diag *d = nrg_diag_get(r->ctx, before);
     nrg_text_put(html(r), "<tr><td class=\"q\"><code>%s ", verb);
     nrg_page_text(&r->page, var);
-    nrg_text_put(html(r), "</code></td><td class=\"%s\">%s</td><td>", s == NRG_OK ? "good" : "bad", s == NRG_OK ? "yes" : "no");
+    nrg_text_put(html(r), "</code></td><td class=\"%s\">%s</td><td>", s == NRG_OK ? "good" : "bad",
+                 s == NRG_OK ? "yes" : "no");
     if (s != NRG_OK) {
         nrg_page_text(&r->page, d ? d->message : nrg_status_meaning(s));
         if (d && *d->facts) {
@@ -451,8 +471,10 @@ static void put_questions(report *r) {
     static const char *const verbs[] = {"best", "rank", "dist"};
     static const nrg_question kinds[] = {NRG_BEST, NRG_RANK, NRG_DIST};
     heading(r, "Questions");
-    nrg_text_put(html(r), "<p>One variable is asked, all others are given (<code>nrg ask</code>).%s</p>\n"
-                          "<div class=\"scroll\"><table>\n", r->weights ? "" : " This is what it could answer once it is trained.");
+    nrg_text_put(html(r),
+                 "<p>One variable is asked, all others are given (<code>nrg ask</code>).%s</p>\n"
+                 "<div class=\"scroll\"><table>\n",
+                 r->weights ? "" : " This is what it could answer once it is trained.");
     for (int32_t i = 0; i < (int32_t)r->m->model->vars.n; i++)
         for (int q = 0; q < 3 && (nrg_api_visible(r->m) >> i & 1); q++)
             put_question(r, verbs[q], kinds[q], r->m->model->vars.at[i].name);

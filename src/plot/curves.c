@@ -77,7 +77,8 @@ nrg_status nrg_plot_panels(nrg_ctx *c, const char *path, const nrg_panel *panels
     nrg_plot_axes none = {0};
     nrg_status s = nrg_gnuplot_head(path, &none, across > 1 ? 440 * across : 800, high * (down ? down : 1), &script);
     if (s == NRG_OK)
-        nrg_text_put(&script, "set grid lt 1 lw 0.6 lc rgb '#dddddd'\nset datafile missing '?'\nset multiplot layout %d,%d\n",
+        nrg_text_put(&script,
+                     "set grid lt 1 lw 0.6 lc rgb '#dddddd'\nset datafile missing '?'\nset multiplot layout %d,%d\n",
                      down ? down : 1, across);
     for (int i = 0; i < n && s == NRG_OK; i++) {
         const nrg_panel *p = &panels[i];

@@ -55,12 +55,14 @@ nrg_status nrg_plot_matrix(nrg_ctx *c, const char *path, const nrg_plot_axes *ax
     nrg_text script = nrg_text_make(c), data = nrg_text_make(c);
     int cell = m->n <= WITH_SHARES ? 64 : m->n <= WITH_COUNTS ? 40 : 12, side = (int)m->n * cell;
     if (side > 2400) side = 2400;
-    nrg_status s = nrg_gnuplot_head(path, axes, (side < 300 ? 300 : side) + 290, (side < 300 ? 300 : side) + 190, &script);
+    nrg_status s =
+        nrg_gnuplot_head(path, axes, (side < 300 ? 300 : side) + 290, (side < 300 ? 300 : side) + 190, &script);
     if (s == NRG_OK) {
         put_cells(&data, m);
-        nrg_text_put(&script, "set palette defined (0 '#ffffff', 0.2 '#cfe1f2', 0.55 '#6aaed6', 1 '#08306b')\n"
-                              "set cbrange [0:100]\nset cblabel 'share of the row, %%'\nset size ratio -1\nunset key\n"
-                              "set xrange [-0.5:%lld.5]\nset yrange [-0.5:%lld.5]\n",
+        nrg_text_put(&script,
+                     "set palette defined (0 '#ffffff', 0.2 '#cfe1f2', 0.55 '#6aaed6', 1 '#08306b')\n"
+                     "set cbrange [0:100]\nset cblabel 'share of the row, %%'\nset size ratio -1\nunset key\n"
+                     "set xrange [-0.5:%lld.5]\nset yrange [-0.5:%lld.5]\n",
                      (long long)m->n - 1, (long long)m->n - 1);
         put_tics(&script, m, "x", false);
         put_tics(&script, m, "y", true);
