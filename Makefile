@@ -29,8 +29,9 @@ test-all: test stress
 
 # Speeds of the executor's kernels, then start-up, memory and MNIST by the command. Make sure the machine is quiet.
 bench: all
-	@cmake --build build --target bench_exec -j $(JOBS)
+	@cmake --build build --target bench_exec bench_langevin -j $(JOBS)
 	@build/test/bench_exec
+	@build/test/bench_langevin
 	@python3 bench/spine
 
 # Every parser and reader, FUZZ_SECONDS each (clang's libFuzzer with ASan and UBSan).

@@ -6,9 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+static int threads = 1;
+
 static double now(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    // One thread: processor time, which other work on the machine does not disturb.
+    clock_gettime(threads == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
@@ -35,7 +38,7 @@ static int by_value(const void *a, const void *b) {
 }
 
 // What a long warm-up takes longer than a short one; the median of nine. mflop: of one step.
-static void net(int threads, const char *name, const char *shape, const char *layers, int64_t steps, double mflop) {
+static void net(const char *name, const char *shape, const char *layers, int64_t steps, double mflop) {
     char text[1024];
     nrg_ctx *c = nrg_ctx_new(NULL, NULL);
     nrg_options o = {.threads = threads};
@@ -54,10 +57,10 @@ static void net(int threads, const char *name, const char *shape, const char *la
 }
 
 int main(int argc, char **argv) {
-    int threads = argc > 1 ? atoi(argv[1]) : 1;
-    net(threads, "langevin 2-128-128-1", "2", "linear(128) | swish | linear(128) | swish | linear(1)", 1000, 8.6);
-    net(threads, "langevin 784-512-512-1", "784", "linear(512) | swish | linear(512) | swish | linear(1)", 40, 340);
-    net(threads, "langevin conv 28x28", "1, 28, 28",
+    if (argc > 1) threads = atoi(argv[1]);
+    net("langevin 2-128-128-1", "2", "linear(128) | swish | linear(128) | swish | linear(1)", 1000, 8.6);
+    net("langevin 784-512-512-1", "784", "linear(512) | swish | linear(512) | swish | linear(1)", 40, 340);
+    net("langevin conv 28x28", "1, 28, 28",
         "conv(32, 5, stride=2, pad=2) | swish | conv(64, 3, stride=2, pad=1) | swish | conv(128, 3, stride=2, pad=1) | swish | flatten | linear(1)",
         8, 1180);
     return 0;

@@ -26,8 +26,9 @@ static void put_step(const nrg_plan *p, const nrg_work *s, nrg_text *out) {
         const nrg_tile *t = s->detail;
         nrg_text_put(out, "  (");
         for (int i = 0; i < t->ops_n; i++) nrg_text_put(out, "%s%s", i ? " " : "", nrg_op_get(t->ops[i].op)->name);
-        nrg_text_put(out, ")");
-    } else if (s->kind == NRG_STEP_reduce) nrg_text_put(out, "  (%s)", nrg_op_get(((const nrg_reduce_step *)s->detail)->op)->name);
+        nrg_text_put(out, "%s)", t->sums_n ? ", sum" : "");
+    } else if (s->kind == NRG_STEP_matmul && ((const nrg_matmul_step *)s->detail)->apart) nrg_text_put(out, "  (squared distances)");
+    else if (s->kind == NRG_STEP_reduce) nrg_text_put(out, "  (%s)", nrg_op_get(((const nrg_reduce_step *)s->detail)->op)->name);
     if (s->deferred) nrg_text_put(out, "  after the slices of a block");
     if (s->flops > 0) nrg_text_put(out, "  %.4g flop%s", s->flops, s->phase & 1 ? " a sample" : "");
     nrg_source_place(p->ctx, nrg_graph_node(p->graph, s->node)->span, &line, &col);
