@@ -133,7 +133,8 @@ static void put_arrows(nrg_text *data, const sheet *w, double size) {
 
 static void put_script(nrg_text *s, const char *path, const nrg_verdict *v, double size) {
     nrg_text_put(s, "set palette defined (0 '#2a0845', 1 '#31508c', 2 '#1f8a8c', 3 '#5bc264', 4 '#fbf6c0')\n"
-                    "set datafile missing '?'\nset cblabel 'loss (dark = low)'\nset key bottom right opaque fillcolor rgb '#22305c' textcolor rgb '#ffffff' samplen 2\n"
+                    "set datafile missing '?'\nset cblabel 'loss (dark = low)'\nset key inside vertical height 0 bottom right "
+                    "opaque fillcolor rgb '#22305c' textcolor rgb '#ffffff' samplen 2\n"
                     "set size square\nset xrange [0:%g]\nset yrange [0:%g]\nplot ", size, size);
     nrg_gnuplot_data(path, s);
     nrg_text_put(s, " index 0 using 1:2:3 with image notitle, \\\n     x with lines lw 1.5 dt 2 lc rgb '#ffffff' title 'neg = pos'");
