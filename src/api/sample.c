@@ -13,6 +13,7 @@ typedef struct {
     nrg_draws draws;
     nrg_arena arena;
     nrg_text said;
+    double beta;
 } samples;
 
 void nrg_samples_free(nrg_samples *r) {
@@ -218,7 +219,7 @@ nrg_status nrg_ebm_sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_op
     if (!m->model->energy.name) return nrg_fail(m->ctx, NRG_E022, NRG_NOWHERE, "the model has no energy to draw from");
     samples *r = nrg_mem(m->ctx, NULL, 0, sizeof *r);
     if (!r) return NRG_E098;
-    *r = (samples){.ctx = m->ctx, .arena = nrg_arena_make(m->ctx), .said = nrg_text_make(m->ctx)};
+    *r = (samples){.ctx = m->ctx, .arena = nrg_arena_make(m->ctx), .said = nrg_text_make(m->ctx), .beta = m->model->beta};
     r->draws.arena = nrg_arena_make(m->ctx);
     nrg_status s = sample(m, data, o ? o : &none, r);
     if (s == NRG_OK) *out = &r->pub;
@@ -316,10 +317,43 @@ nrg_status nrg_samples_table(nrg_samples *p, nrg_table **out) {
     return s;
 }
 
+// As Stan's tools read draws: what the run was as # lines, a header with entries x.1, x.2, one chain after the other. lp__ is
+// -beta E; acceptance and step size are means over the run, the same on every line. Which draws are divergent is not kept: the
+// column is there where none is.
+static nrg_status put_stan(nrg_samples *p, nrg_text *t) {
+    nrg_ctx *c = ((samples *)p)->ctx;
+    nrg_api_clear(t);
+    if (p->rows > 1) return nrg_fail(c, NRG_E090, NRG_NOWHERE, "the CSV of Stan's tools holds one row of data, not %lld: --given x=...", (long long)p->rows);
+    nrg_text_put(t, "# model = nrg\n# method = sample (Default)\n#   num_samples = %lld\n#   num_warmup = %lld\n#   thin = %lld\n"
+                    "# num_chains = %lld, one after the other\n",
+                 (long long)(p->draws), (long long)p->warmup, (long long)p->every, (long long)p->chains);
+    if (p->diverged) nrg_text_put(t, "# %lld divergent steps in all\n", (long long)p->diverged);
+    nrg_text_put(t, "lp__,accept_stat__,stepsize__%s", p->diverged ? "" : ",divergent__");
+    for (int j = 0; j < p->vars; j++)
+        for (int64_t w = 0; w < p->var[j].width; w++) {
+            int64_t rest = w, at[NRG_MAX_RANK] = {0};
+            for (int32_t a = p->var[j].rank - 1; a >= 0; a--) at[a] = rest % p->var[j].dim[a], rest /= p->var[j].dim[a];
+            nrg_text_put(t, ",%s", p->var[j].name);
+            for (int32_t a = 0; a < p->var[j].rank; a++) nrg_text_put(t, ".%lld", (long long)at[a] + 1);
+        }
+    nrg_text_put(t, "\n");
+    for (int64_t i = 0; i < p->chains * p->draws; i++) {
+        nrg_text_put(t, "%.9g,%.9g,%.9g%s", -((samples *)p)->beta * p->energy[i], isnan(p->acceptance) ? 1 : p->acceptance, p->step, p->diverged ? "" : ",0");
+        for (int j = 0; j < p->vars; j++) put_values(t, &p->var[j], i, NRG_AS_CSV);
+        nrg_text_put(t, "\n");
+    }
+    return nrg_text_end(t);
+}
+
 nrg_status nrg_samples_save(nrg_samples *p, const char *path) {
     nrg_ctx *c = ((samples *)p)->ctx;
     const char *text;
     nrg_table *t;
+    if (ends(path, ".stan.csv")) {
+        nrg_text *said = &((samples *)p)->said;
+        TRY(put_stan(p, said));
+        return nrg_file_write(c, path, said->at, said->n);
+    }
     if (ends(path, ".csv") || ends(path, ".json")) {
         TRY(nrg_samples_text(p, ends(path, ".json") ? NRG_AS_JSON : NRG_AS_CSV, &text));
         return nrg_file_write(c, path, text, strlen(text));

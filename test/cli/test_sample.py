@@ -56,6 +56,21 @@ class Sample(kit.Case):
         self.refused("sample", "g.nrg", "--given", "x=1", "-o", "d.csv", code=2, says="exists already")
         self.refused("sample", "g.nrg", "--given", "x=1", "-o", "d.txt", code=2, says=".npz")
 
+    def test_stan_csv(self):
+        self.write("m.nrg", "hyper beta = 2\ndim A = 2, B = 3\npredict x : real\npredict m : real[A, B]\nenergy E(x, m) = 0.5 * sq(m - x) + sq(x)\n")
+        self.nrg("sample", "m.nrg", "-n", 20, "--chains", 4, "-o", "d.stan.csv", "--quiet")
+        lines = (self.folder / "d.stan.csv").read_text().splitlines()
+        self.assertTrue(lines[0].startswith("# "))
+        rows = [line.split(",") for line in lines if not line.startswith("#")]
+        self.assertEqual(rows[0], "lp__,accept_stat__,stepsize__,divergent__,x,m.1.1,m.1.2,m.1.3,m.2.1,m.2.2,m.2.3".split(","))
+        self.assertEqual(len(rows), 21)
+        for row in rows[1:]:  # lp__ is the logarithm of the density, up to a constant
+            x, *m = map(float, row[4:])
+            self.assertAlmostEqual(float(row[0]), -2 * (0.5 * sum((a - x) ** 2 for a in m) + x * x), places=3)
+        plain = kit.table(self.nrg("sample", "m.nrg", "-n", 20, "--chains", 4, "--quiet").stdout)
+        one = [float(r["x"]) for r in plain if r["chain"] == "1"]
+        self.assertEqual([float(r[4]) for r in rows[6:11]], one)  # chain after chain
+
     def test_steps(self):
         got = self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 40, "--chains", 4, "--warmup", 30, "--steps", 90).stderr
         self.assertIn("4 chains of 10 draws, warm-up 30 steps, then every 10", got)
