@@ -29,6 +29,14 @@ void nrg_api_clear(nrg_text *t);
 nrg_status nrg_api_var(const nrg_ebm *m, const char *name,
                        int32_t *out); // E011 with the nearest name
 
+// use.c -- how used models are opened: their copy in the run that is being loaded (kept), else their own file.
+typedef struct {
+    const nrg_weights *w;
+    const char *in; // "young:" inside the model used as young
+} nrg_kept;
+nrg_status nrg_api_use(void *kept, nrg_ctx *c, const char *name, const char *path, const nrg_using *by, nrg_model **out);
+bool nrg_api_trained(const char *path); // a run folder or a file of weights
+
 // values.c -- data as the energy sees them: a buffer in the store for each variable, under its name.
 typedef struct {
     nrg_bound *bound;

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static nrg_status copy_words(nrg_arena *a, const char *const *from, int n, const char ***out) {
     *out = n ? NRG_NEWS(a, const char *, n) : NULL;
@@ -49,8 +48,8 @@ void nrg_ebm_free(nrg_ebm *m) {
 nrg_ctx *nrg_ebm_ctx(const nrg_ebm *m) { return m->ctx; }
 
 static nrg_overrides overrides(const nrg_options *o) {
-    nrg_overrides v = {0};
-    if (o) v = (nrg_overrides){o->sets, o->sets_n, o->stmts, o->stmts_n};
+    nrg_overrides v = {.use = nrg_api_use};
+    if (o) v.sets = o->sets, v.sets_n = o->sets_n, v.stmts = o->stmts, v.stmts_n = o->stmts_n;
     return v;
 }
 
@@ -82,23 +81,15 @@ nrg_status nrg_ebm_load_fn(nrg_ctx *c, const char *name, const char *text, size_
     return finish(m, nrg_lang_load_fn(c, name, text, n, &v, vars, fn, ud, &m->model), out);
 }
 
-static bool ends(const char *s, const char *end) {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
-static bool folder(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 // The model text inside the file, then sizes and weights.
 static nrg_status load_trained(nrg_ebm *m, const char *path, const nrg_options *o) {
     nrg_weights *w;
     nrg_overrides v = overrides(o);
     TRY(nrg_weights_open(m->ctx, path, !(o && o->last), &w));
     const char *text = nrg_weights_text(w);
+    nrg_kept kept = {w, ""};
     nrg_status s = NRG_OK;
+    v.use_ud = &kept;
     if (!text) {
         s = nrg_fail(m->ctx, NRG_E057, NRG_NOWHERE, "%s holds weights but no model", path);
         nrg_help(m->ctx, "give the model file and --init %s", path);
@@ -123,7 +114,7 @@ nrg_status nrg_ebm_load(nrg_ctx *c, const char *path, const nrg_options *o, nrg_
     nrg_ebm *m;
     *out = NULL;
     if (strcmp(path, "-") != 0 &&
-        (folder(path) || ends(path, ".safetensors") || ends(path, ".nrgm"))) {
+        nrg_api_trained(path)) {
         TRY(make(c, o, &m));
         return finish(m, load_trained(m, path, o), out);
     }

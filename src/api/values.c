@@ -82,11 +82,18 @@ static nrg_status bind(nrg_ebm *m, const nrg_table *t, nrg_vars need, bool fit, 
     return nrg_bind_data(m->model, t, m->store, &spec, out);
 }
 
+// Weights of used models were trained there.
+static bool untrained(const nrg_model *m) {
+    for (uint32_t i = 0; i < m->params.n; i++)
+        if (!m->params.at[i].values) return true;
+    return false;
+}
+
 nrg_status nrg_values_make(nrg_ebm *m, const nrg_table *t, nrg_vars need, nrg_values *out) {
     bool fresh = !m->started;
     *out = (nrg_values){0};
     TRY(nrg_api_ready(m, t));
-    if (fresh && m->model->params.n > 0)
+    if (fresh && untrained(m->model))
         nrg_warn(m->ctx, NRG_W104, NRG_NOWHERE, "the model has not been trained: these are its first weights, seed %llu",
                  (unsigned long long)m->seed);
     if (!t) return NRG_OK;

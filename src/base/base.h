@@ -116,6 +116,7 @@ nrg_status nrg_file_write(nrg_ctx *c, const char *path, const void *p, size_t n)
 typedef struct { const void *at; size_t n; } nrg_part;
 nrg_status nrg_file_write_parts(nrg_ctx *c, const char *path, const nrg_part *parts, size_t n); // one after the other
 bool nrg_file_exists(const char *path);
+bool nrg_file_same(const char *a, const char *b); // one file, by whatever paths; false when one is not there
 nrg_status nrg_folder_make(nrg_ctx *c, const char *path); // with its parents
 
 #endif

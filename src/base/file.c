@@ -91,6 +91,11 @@ nrg_status nrg_file_write_parts(nrg_ctx *c, const char *path, const nrg_part *pa
     return why ? unwritable(c, path, why) : NRG_OK;
 }
 
+bool nrg_file_same(const char *a, const char *b) {
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
 bool nrg_file_exists(const char *path) {
     struct stat st;
     return stat(path, &st) == 0;

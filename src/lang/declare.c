@@ -320,27 +320,47 @@ static nrg_status let(checker *k, stmt *s) {
     return NRG_PUSH(&k->m->arena, k->m->lets, l);
 }
 
-// A model given as text beside this one is loaded now; trained models (.nrgm) are loaded with their weights, later.
+// Paths in `use` start at the folder of the text that says it.
+static const char *beside(checker *k, const char *path) {
+    const char *slash = strrchr(k->file.file, '/');
+    int folder = slash && path[0] != '/' ? (int)(slash - k->file.file) + 1 : 0;
+    return nrg_arena_print(&k->m->arena, "%.*s%s", folder, k->file.file, path);
+}
+
+static nrg_status not_itself(checker *k, const stmt *s, const char *path) {
+    int depth = 0;
+    for (const nrg_using *up = &k->file; up; up = up->by, depth++)
+        if (nrg_file_same(up->file, path)) return nrg_fail(k->c, NRG_E009, s->span, "%s uses itself", path);
+    return depth <= MOST_USES ? NRG_OK : nrg_fail(k->c, NRG_E009, s->span, "more than %d models use one another", MOST_USES);
+}
+
+static nrg_status used_text(checker *k, const char *path, nrg_model **out) {
+    nrg_overrides inner = {.use = k->o ? k->o->use : NULL, .by = &k->file};
+    nrg_text t = nrg_text_make(k->c);
+    nrg_status st = nrg_file_read(k->c, path, &t);
+    if (st == NRG_OK) st = nrg_lang_load(k->c, path, t.at ? t.at : "", t.n, &inner, out);
+    nrg_text_free(&t);
+    return st;
+}
+
+static bool text_there(const char *path) {
+    size_t n = strlen(path);
+    return n > 4 && strcmp(path + n - 4, ".nrg") == 0 && nrg_file_exists(path);
+}
+
+// Another model, with its weights when whoever loads this one can read them. One that is not there is missed when it is evaluated.
 static nrg_status use(checker *k, stmt *s) {
-    nrg_use u = {.path = s->word, .name = s->names[0], .span = s->spans[0]};
+    nrg_use u = {.name = s->names[0], .span = s->spans[0]};
+    nrg_model *m = NULL;
     TRY(nrg_names_declare(k, u.name, u.span, false));
-    size_t n = strlen(u.path), folder = 0;
-    bool text = n > 4 && strcmp(u.path + n - 4, ".nrg") == 0;
-    for (size_t i = 0; k->file[i] && u.path[0] != '/'; i++)
-        if (k->file[i] == '/') folder = i + 1;
-    const char *path = nrg_arena_print(&k->m->arena, "%.*s%s", (int)folder, k->file, u.path);
+    const char *path = beside(k, u.path = s->word);
     if (!path) return NRG_E098;
-    if (text && nrg_file_exists(path) && k->depth < MOST_USES) {
-        nrg_text t = nrg_text_make(k->c);
-        nrg_model *m = NULL;
-        nrg_status st = nrg_file_read(k->c, path, &t);
-        if (st == NRG_OK) st = nrg_load_inner(k->c, path, t.at ? t.at : "", t.n, k->depth + 1, &m);
-        nrg_text_free(&t);
-        TRY(st);
-        u.model = m;
-    }
+    TRY(not_itself(k, s, path));
+    if (k->o && k->o->use) TRY(k->o->use(k->o->use_ud, k->c, u.name, path, &k->file, &m));
+    if (!m && text_there(path)) TRY(used_text(k, path, &m));
+    u.model = m;
     nrg_status st = NRG_PUSH(&k->m->arena, k->m->uses, u);
-    if (st) nrg_model_free((nrg_model *)(uintptr_t)u.model);
+    if (st) nrg_model_free(m);
     return st;
 }
 

@@ -111,12 +111,11 @@ typedef struct {
     bool *set_used;                          // which --set were used
     weight_list let_weights, module_weights; // of model's lets and modules, in order
     const char *module;                      // the module being resolved, or NULL
-    const char *file;                        // of the main text, for paths in `use`
-    int depth;                               // of models used by models
+    nrg_using file;                          // of the main text, for paths in `use`, and the texts that use it
     int errors;                              // in the list when the load began
 } checker;
 
-enum { MOST_FAULTS = 20, MOST_USES = 8 };
+enum { MOST_FAULTS = 20, MOST_USES = 8 }; // uses of uses of ...
 
 // What a name means.
 typedef enum {
@@ -202,6 +201,4 @@ nrg_status nrg_override_statements(checker *k); // --stmt
 nrg_status nrg_override_size(checker *k, const char *name, int64_t *size, bool *found);
 nrg_status nrg_override_hyper(checker *k, nrg_hyper *h);
 nrg_status nrg_override_rest(checker *k); // --set of a name that is not there
-nrg_status nrg_load_inner(nrg_ctx *c, const char *name, const char *text, size_t n, int depth,
-                          nrg_model **out);
 #endif

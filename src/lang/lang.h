@@ -4,12 +4,21 @@
 
 #include "model/model.h"
 
-// Changes asked for on the command line.
+// The files that are being loaded, innermost first: a model that uses itself is refused.
+typedef struct nrg_using { const char *file; const struct nrg_using *by; } nrg_using;
+// What a `use` names, when that is more than a text: the model with its sizes and the values of its weights (nrg_param.values).
+// *out stays NULL for a text, which lang reads itself, and for what is not there.
+typedef nrg_status (*nrg_use_fn)(void *ud, nrg_ctx *c, const char *name, const char *path, const nrg_using *by, nrg_model **out);
+
+// Changes asked for on the command line, and how used models are opened.
 typedef struct {
     const char *const *sets;  // "K=20", "lambda=0.1"
     int sets_n;
     const char *const *stmts; // whole statements: replace the one with the same keyword and variable set, else are added
     int stmts_n;
+    nrg_use_fn use; // may be NULL
+    void *use_ud;
+    const nrg_using *by;
 } nrg_overrides;
 
 // Parses and checks a model. All errors (up to 20 statements) are in the context's list; the first one's status is returned.

@@ -86,8 +86,8 @@ static nrg_status run(checker *k, const char *text, size_t n, const char *vars, 
                       void *ud) {
     nrg_model *m = k->m;
     if (n >= UINT32_MAX)
-        return nrg_fail(k->c, NRG_E002, NRG_NOWHERE, "%s is too large for a model", k->file);
-    TRY(nrg_source_add(k->c, k->file, text, n, &m->file));
+        return nrg_fail(k->c, NRG_E002, NRG_NOWHERE, "%s is too large for a model", k->file.file);
+    TRY(nrg_source_add(k->c, k->file.file, text, n, &m->file));
     TRY(nrg_parse(m, m->file, text, n, &k->list, &k->lost));
     TRY(nrg_override_statements(k));
     TRY(statements(k, false));
@@ -105,9 +105,9 @@ static nrg_status run(checker *k, const char *text, size_t n, const char *vars, 
 
 static nrg_status load(nrg_ctx *c, const char *name, const char *text, size_t n,
                        const nrg_overrides *o, const char *vars, nrg_energy_fn fn, void *ud,
-                       int depth, nrg_model **out) {
+                       nrg_model **out) {
     *out = NULL;
-    checker k = {.c = c, .o = o, .file = name, .depth = depth, .errors = nrg_diag_errors(c)};
+    checker k = {.c = c, .o = o, .file = {name, o ? o->by : NULL}, .errors = nrg_diag_errors(c)};
     int from = nrg_diag_count(c);
     TRY(nrg_model_new(c, &k.m));
     nrg_status s = NRG_OK;
@@ -124,18 +124,13 @@ static nrg_status load(nrg_ctx *c, const char *name, const char *text, size_t n,
     return s;
 }
 
-nrg_status nrg_load_inner(nrg_ctx *c, const char *name, const char *text, size_t n, int depth,
-                          nrg_model **out) {
-    return load(c, name, text, n, NULL, NULL, NULL, NULL, depth, out);
-}
-
 nrg_status nrg_lang_load(nrg_ctx *c, const char *name, const char *text, size_t n,
                          const nrg_overrides *o, nrg_model **out) {
-    return load(c, name, text, n, o, NULL, NULL, NULL, 0, out);
+    return load(c, name, text, n, o, NULL, NULL, NULL, out);
 }
 
 nrg_status nrg_lang_load_fn(nrg_ctx *c, const char *name, const char *text, size_t n,
                             const nrg_overrides *o, const char *vars, nrg_energy_fn fn, void *ud,
                             nrg_model **out) {
-    return load(c, name, text, n, o, vars, fn, ud, 0, out);
+    return load(c, name, text, n, o, vars, fn, ud, out);
 }

@@ -215,9 +215,9 @@ static nrg_status module_inputs(nrg_scope *s, const nrg_module *m, nrg_span at, 
     if (m->n ? n == (int)m->n : n > 0) return NRG_OK;
     nrg_text t = nrg_text_make(s->c);
     for (uint32_t i = 0; i < m->n; i++) nrg_text_put(&t, i ? ", %s" : "%s", m->params[i]);
-    nrg_status st = m->n ? nrg_fail(s->c, NRG_E037, at, "module %s takes %u %s (%s), but gets %d", m->name, m->n,
+    nrg_status st = m->n ? nrg_fail(s->c, NRG_E037, at, "module %s%s takes %u %s (%s), but gets %d", s->inside, m->name, m->n,
                                     m->n == 1 ? "input" : "inputs", t.at ? t.at : "", n)
-                         : nrg_fail(s->c, NRG_E037, at, "module %s needs an input", m->name);
+                         : nrg_fail(s->c, NRG_E037, at, "module %s%s needs an input", s->inside, m->name);
     nrg_text_free(&t);
     return st;
 }
@@ -360,11 +360,15 @@ nrg_status nrg_value_apply(nrg_scope *s, const nrg_expr *e, const nrg_value *in,
         return nrg_value_apply(s, e->kid[1], &mid, 1, out);
     }
     const nrg_expr *callee = e->kind == NRG_X_CALL ? e->kid[0] : e;
+    nrg_value all[NRG_MAX_INPUTS];
+    int count;
+    if (nrg_use_of(s, callee)) {
+        TRY(with_args(s, e, in, n, all, &count));
+        return nrg_use_call(s, callee, all, count, out);
+    }
     if (callee->kind != NRG_X_NAME) return no_layer(s, e);
     int32_t k = nrg_model_module(s->m, callee->text);
     if (k >= 0) {
-        nrg_value all[NRG_MAX_INPUTS];
-        int count;
         TRY(with_args(s, e, in, n, all, &count));
         return nrg_module_run(s, k, callee->span, all, count, out);
     }
@@ -417,16 +421,10 @@ static nrg_status unknown_function(nrg_scope *s, const nrg_expr *callee) {
     return st;
 }
 
-static nrg_status used_call(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
-    nrg_value in[NRG_MAX_INPUTS];
-    int n;
-    TRY(with_args(s, e, NULL, 0, in, &n));
-    return nrg_value_member(s, e->kid[0], out);
-}
-
 nrg_status nrg_value_call(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
     const nrg_expr *callee = e->kid[0];
-    if (callee->kind == NRG_X_MEMBER) return used_call(s, e, out);
+    if (nrg_use_of(s, callee)) return nrg_value_apply(s, e, NULL, 0, out);
+    if (callee->kind == NRG_X_MEMBER) return nrg_value_member(s, callee, out);
     if (callee->kind != NRG_X_NAME || nrg_model_module(s->m, callee->text) >= 0) {
         nrg_value in[NRG_MAX_INPUTS];
         int n;

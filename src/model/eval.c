@@ -23,7 +23,7 @@ static nrg_status var_value(nrg_scope *s, const nrg_expr *e, int32_t v, nrg_valu
 }
 
 static nrg_status hyper_value(nrg_scope *s, const nrg_hyper *h, nrg_value *out) {
-    if (!h->scheduled) return *out = nrg_value_number(s, h->from), NRG_OK;
+    if (!h->scheduled || s->use) return *out = nrg_value_number(s, h->to), NRG_OK; // a used model was trained: the end value holds
     const char *name = nrg_arena_print(&s->arena, "hyper:%s", h->name);
     if (!name) return NRG_E098;
     out->type = nrg_type_of(NRG_REAL, 0, NULL);

@@ -1,4 +1,4 @@
-// Indexing: a[i, j], labels (Tag.B), members of used models. An index is a category of the axis it picks from.
+// Indexing: a[i, j] and labels (Tag.B). An index is a category of the axis it picks from.
 #include "model/inside.h"
 
 #include <math.h>
@@ -185,11 +185,10 @@ nrg_status nrg_value_member(nrg_scope *s, const nrg_expr *e, nrg_value *out) {
     const nrg_expr *of = e->kid[0];
     int32_t dim = of->kind == NRG_X_NAME ? nrg_model_dim(s->m, of->text) : -1;
     if (dim >= 0) return label_value(s, e, dim, out);
-    for (uint32_t i = 0; of->kind == NRG_X_NAME && i < s->m->uses.n; i++) {
-        if (!nrg_same(s->m->uses.at[i].name, of->text)) continue;
-        out->type = nrg_type_of(NRG_REAL, 0, NULL);
-        if (nrg_stands_in(s)) return out->node = nrg_stand_in(s, &out->type), NRG_OK;
-        return nrg_missing(s, e->span, "a member of the used model", of->text);
+    if (nrg_use_of(s, e)) {
+        nrg_status st = nrg_fail(s->c, NRG_E031, e->span, "%s is not applied to anything", nrg_expr_text(s, e));
+        nrg_help(s->c, "write its inputs: %s(...)", nrg_expr_text(s, e));
+        return st;
     }
     nrg_status st =
         nrg_fail(s->c, NRG_E011, e->span, "only dims and used models have members, not %s", nrg_expr_text(s, of));

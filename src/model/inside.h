@@ -34,7 +34,10 @@ typedef struct {
 } nrg_owner;
 
 struct nrg_scope {
-    nrg_model *m;
+    nrg_model *m;       // whose names are looked up: the root's, or those of a used model while a member of it is evaluated
+    nrg_model *root;    // whose weights are made
+    const nrg_use *use; // of the root, NULL outside; its weights are called `inside`...: "young:", "young:face:"
+    const char *inside;
     nrg_graph *g;
     nrg_ctx *c;
     nrg_arena arena;
@@ -106,6 +109,10 @@ nrg_status nrg_value_index(nrg_scope *s, const nrg_expr *e, nrg_value *out);
 nrg_status nrg_value_member(nrg_scope *s, const nrg_expr *e, nrg_value *out);
 nrg_status nrg_value_pick(nrg_scope *s, nrg_value *a, int axis,
                           const nrg_value *i); // a[.., i, ..] on one axis, types agree
+
+// ---- use.c: members of used models
+const nrg_use *nrg_use_of(const nrg_scope *s, const nrg_expr *e); // young.E: what `young` is, or NULL
+nrg_status nrg_use_call(nrg_scope *s, const nrg_expr *e, const nrg_value *in, int n, nrg_value *out);
 
 // ---- reduce.c
 nrg_status nrg_value_reduction(nrg_scope *s, const nrg_expr *e, nrg_value *out);

@@ -19,7 +19,7 @@ void nrg_model_free(nrg_model *m) {
     if (!m) return;
     // A used model that lends its memory to no one else is freed with its user.
     for (uint32_t i = 0; i < m->uses.n; i++)
-        nrg_model_free((nrg_model *)(uintptr_t)m->uses.at[i].model);
+        nrg_model_free(m->uses.at[i].model);
     nrg_arena_free(&m->arena);
     nrg_mem(m->ctx, m, sizeof *m, 0);
 }

@@ -190,17 +190,17 @@ typedef struct {
 } nrg_optimize;
 
 typedef struct { const char **names; nrg_span *spans; uint32_t n; nrg_expr *expr; nrg_span span; } nrg_data_stmt;
-typedef struct { const char *path, *name; nrg_span span; const nrg_model *model; /* NULL until loaded */ } nrg_use;
+typedef struct { const char *path, *name; nrg_span span; nrg_model *model; /* owned; NULL: it is not there */ } nrg_use;
 typedef struct { nrg_question question; int32_t var; nrg_vars given; nrg_span span; } nrg_answer_stmt;
 typedef struct { int32_t var; nrg_expr *by; nrg_span span; } nrg_hide;
 typedef struct { nrg_expr *expr; nrg_span span; } nrg_expr_stmt; // expect, report
 
 // One array of weights. Made when its owner is first evaluated with sizes known.
 typedef struct {
-    const char *name;     // "W" for a weight variable; "G.0.weight", "G.0.bias" for layer 0 of module G
+    const char *name;     // "W" for a weight variable; "G.0.weight", "G.0.bias" for layer 0 of module G; "young:W" of a used model
     nrg_type type;
     nrg_shape shape;
-    const char *owner;    // module or weight variable, as `optimize` and `l2` name it
+    const char *owner;    // module, weight variable or used model, as `optimize` names it
     bool bias;
     int32_t var;          // the weight variable, or -1
     nrg_domain domain;
@@ -209,8 +209,9 @@ typedef struct {
     nrg_expr *init_expr;  // samples(y)
     int32_t average_of;   // ema: the parameter averaged, else -1
     double decay;
-    bool fixed;           // training rows of the variable `rows_of`, in their order: made with the weights, never trained
-    int32_t rows_of;
+    bool fixed;           // never trained: weights of a used model; training rows of the variable `rows_of`, in their order
+    int32_t rows_of;      // or -1
+    const double *values; // what it starts from, when its model was used with its weights; NULL: init
     nrg_span span;
 } nrg_param;
 

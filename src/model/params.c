@@ -17,9 +17,32 @@ static int32_t param_find(const nrg_model *m, const char *name) {
     return -1;
 }
 
+static bool trained(const nrg_model *m, const char *use) {
+    for (uint32_t i = 0; i < m->optimizes.n; i++)
+        for (uint32_t j = 0; j < m->optimizes.at[i].n; j++)
+            if (nrg_same(m->optimizes.at[i].names[j], use)) return true;
+    return false;
+}
+
+// A weight of a used model is the user's, with the used one's value: "young:G.0.weight" of young, fixed unless it is optimised.
+static nrg_status of_used(nrg_scope *s, nrg_param *p) {
+    const char *name = nrg_arena_print(&s->arena, "%s%s", s->inside, p->name);
+    if (!name) return NRG_E098;
+    int32_t at = param_find(s->use->model, name + strlen(s->use->name) + 1);
+    p->values = at >= 0 ? s->use->model->params.at[at].values : NULL;
+    p->name = name;
+    p->owner = s->use->name;
+    p->fixed = !trained(s->root, s->use->name);
+    p->var = p->rows_of = -1;
+    p->init_expr = NULL;
+    for (int i = 0; i < p->type.rank; i++) p->type.axis[i].dim = -1;
+    return NRG_OK;
+}
+
 // Puts p in the model unless it is there; *at is its number. Names and types are copied into the model.
 static nrg_status param_put(nrg_scope *s, nrg_param p, int32_t *at) {
-    nrg_model *m = s->m;
+    nrg_model *m = s->root;
+    if (s->use) TRY(of_used(s, &p));
     if ((*at = param_find(m, p.name)) >= 0) return NRG_OK;
     for (int i = 0; i < p.type.rank && !s->check; i++) {
         int64_t n;
@@ -46,7 +69,8 @@ bool nrg_weights_found(nrg_call *c, const char *what) {
     const char *prefix, *source, *name = NULL;
     if (nrg_owner_name(c->s, c->e, &prefix, &source) == NRG_OK)
         name = nrg_arena_print(&c->s->arena, "%s.%s", prefix, what);
-    return name && param_find(c->s->m, name) >= 0;
+    if (name) name = nrg_arena_print(&c->s->arena, "%s%s", c->s->inside, name);
+    return name && param_find(c->s->root, name) >= 0;
 }
 
 enum { TRAINED = -2 }; // instead of the variable whose rows they are
@@ -77,7 +101,7 @@ static nrg_status make(nrg_call *c, const nrg_weights *w, int32_t rows_of, nrg_n
     p.name = nrg_arena_print(&s->arena, "%s.%s", prefix, w->what);
     if (!p.name) return NRG_E098;
     TRY(param_put(s, p, &at));
-    const nrg_param *is = &s->m->params.at[at];
+    const nrg_param *is = &s->root->params.at[at];
     if (!same_sizes(&is->type, &w->type)) return two_sizes(c, is, &w->type);
     *out = nrg_scope_param(s, (uint32_t)at);
     if (source) *out = nrg_stop(s->g, *out);

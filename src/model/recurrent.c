@@ -24,10 +24,9 @@ static nrg_status guessed(nrg_call *c, const nrg_type *t, nrg_value *out) {
 
 // ---- scan(G, s0, u): the states s = G(s, u) along the first axis of u
 
-static nrg_status module_of(nrg_call *c, int32_t *k) {
-    const nrg_expr *e = nrg_call_expr(c, 0);
-    *k = e && e->kind == NRG_X_NAME ? nrg_model_module(c->s->m, e->text) : -1;
-    if (*k >= 0 && c->s->m->modules.at[*k].n == 2) return NRG_OK;
+static nrg_status module_of(nrg_call *c, const nrg_expr *e) {
+    int32_t k = e && e->kind == NRG_X_NAME ? nrg_model_module(c->s->m, e->text) : -1;
+    if (k >= 0 ? c->s->m->modules.at[k].n == 2 : e && nrg_use_of(c->s, e)) return NRG_OK;
     nrg_status st = nrg_fail(c->s->c, NRG_E042, nrg_call_span(c, 0),
                              "scan takes the name of a module of two inputs, the state and what comes in");
     nrg_help(c->s->c, "module G(s, u) = ...   then scan(G, s0, u)");
@@ -41,7 +40,7 @@ static bool same_axes(const nrg_type *a, const nrg_type *b) {
     return true;
 }
 
-static nrg_status step(nrg_call *c, int32_t k, const nrg_value *u, int64_t t, nrg_value *s) {
+static nrg_status step(nrg_call *c, const nrg_expr *e, const nrg_value *u, int64_t t, nrg_value *s) {
     nrg_graph *g = c->s->g;
     nrg_value in[2] = {*s, *u};
     nrg_type_drop(&in[1].type, 0);
@@ -49,11 +48,11 @@ static nrg_status step(nrg_call *c, int32_t k, const nrg_value *u, int64_t t, nr
     for (int i = 1; i < h.rank; i++) one.dim[i - 1] = h.dim[i];
     in[1].node = nrg_reshape(g, nrg_slice(g, u->node, 0, t, 1, 1), one);
     nrg_value next;
-    TRY(nrg_module_run(c->s, k, c->at->span, in, 2, &next));
+    TRY(nrg_value_apply(c->s, e, in, 2, &next));
     if (next.type.elem == NRG_CATEGORY || !same_axes(&next.type, &s->type)) {
         nrg_status st =
             nrg_fail(c->s->c, NRG_E037, nrg_call_span(c, 0), "module %s turns the state %s into %s",
-                     c->s->m->modules.at[k].name, nrg_type_text(c->s, &s->type), nrg_type_text(c->s, &next.type));
+                     nrg_expr_text(c->s, e), nrg_type_text(c->s, &s->type), nrg_type_text(c->s, &next.type));
         nrg_help(c->s->c, "a state keeps its axes from place to place");
         return st;
     }
@@ -64,11 +63,9 @@ static nrg_status step(nrg_call *c, int32_t k, const nrg_value *u, int64_t t, nr
 CALLED(scan) {
     nrg_scope *s = c->s;
     nrg_value state, u;
-    int32_t k = -1;
     const nrg_expr *e = nrg_call_expr(c, 0);
-    bool used = e && e->kind == NRG_X_MEMBER; // of another model: its kinds are not known here
-    if (used) TRY(nrg_value_member(s, e, &state));
-    else TRY(module_of(c, &k));
+    TRY(module_of(c, e));
+    const nrg_use *used = nrg_use_of(s, e);
     TRY(nrg_call_input(c, 1, &state));
     TRY(nrg_call_value(c, 2, &u));
     if (!u.type.rank || state.type.rank == NRG_MAX_RANK)
@@ -79,7 +76,7 @@ CALLED(scan) {
     t.axis[0] = u.type.axis[0];
     for (int i = 0; i < state.type.rank; i++) t.axis[i + 1] = state.type.axis[i];
     if (s->check) { // one place tells the kinds
-        if (!used) TRY(step(c, k, &u, 0, &state));
+        if (!used || used->model) TRY(step(c, e, &u, 0, &state));
         return guessed(c, &t, out);
     }
     int64_t n = t.axis[0].size;
@@ -87,7 +84,7 @@ CALLED(scan) {
     nrg_node *at = NRG_NEWS(&s->arena, nrg_node, n);
     if (!at) return NRG_E098;
     for (int64_t i = 0; i < n; i++) {
-        TRY(step(c, k, &u, i, &state));
+        TRY(step(c, e, &u, i, &state));
         nrg_shape h = nrg_graph_node(s->g, state.node)->shape, row = {.rank = h.rank + 1, .dim = {1}};
         for (int a = 0; a < h.rank; a++) row.dim[a + 1] = h.dim[a];
         at[i] = nrg_reshape(s->g, state.node, row);

@@ -9,7 +9,8 @@ nrg_status nrg_scope_new(nrg_model *m, nrg_graph *g, nrg_scope **out) {
     nrg_scope *s = nrg_mem(m->ctx, NULL, 0, sizeof *s);
     if (!s) return NRG_E098;
     memset(s, 0, sizeof *s);
-    s->m = m;
+    s->m = s->root = m;
+    s->inside = "";
     s->g = g;
     s->c = m->ctx;
     s->arena = nrg_arena_make(m->ctx);
@@ -68,7 +69,7 @@ nrg_status nrg_scope_name(nrg_scope *s, const char *name, nrg_type type, nrg_nod
 }
 
 nrg_node nrg_scope_param(nrg_scope *s, uint32_t param) {
-    const nrg_param *p = &s->m->params.at[param];
+    const nrg_param *p = &s->root->params.at[param];
     return nrg_input(s->g, p->name, 0, p->shape);
 }
 
@@ -138,7 +139,7 @@ bool nrg_node_number(const nrg_scope *s, nrg_node n, double *x) {
 
 nrg_status nrg_dim_length(nrg_scope *s, int32_t dim, nrg_node *out) {
     const nrg_dim *d = &s->m->dims.at[dim];
-    if (d->ragged) {
+    if (d->ragged) { // of a used model: the same name as outside
         char name[256];
         snprintf(name, sizeof name, "length:%s", d->name);
         *out = nrg_input(s->g, name, NRG_SAMPLE, nrg_shape_of(0, NULL));

@@ -68,6 +68,8 @@ const char *nrg_weights_meta(const nrg_weights *w, const char *key); // version 
 nrg_dtype nrg_weights_type(const nrg_weights *w);                    // of the weights as stored
 // Sizes and labels that came from the data, then nrg_model_resolve, then weights and fitted transforms into the store (E057).
 nrg_status nrg_weights_apply(const nrg_weights *w, nrg_model *m, nrg_store *store);
+nrg_status nrg_weights_sizes(const nrg_weights *w, const char *use, nrg_model *m); // sizes and labels alone; of what it uses as "young"
+nrg_status nrg_weights_lend(const nrg_weights *w, nrg_model *m); // as apply, but values go into nrg_param.values: m will be used by another
 nrg_status nrg_weights_save(const nrg_model *m, const nrg_store *store, const char *model_text, const char *path);
 // By init rules; rows: the n of `data` that are for training, NULL: all.
 nrg_status nrg_weights_init(nrg_model *m, nrg_store *store, const nrg_bound *data, const int64_t *rows, int64_t n, uint64_t seed);

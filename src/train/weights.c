@@ -49,6 +49,7 @@ static nrg_status from_samples(nrg_model *m, nrg_store *s, const source *from, u
 static nrg_status draw(nrg_model *m, nrg_store *s, const source *data, uint32_t at, uint64_t seed, double *to) {
     const nrg_param *p = &m->params.at[at];
     int64_t n = nrg_shape_count(&p->shape);
+    if (p->values) return memcpy(to, p->values, (size_t)n * sizeof *to), NRG_OK;
     for (int64_t i = 0; i < n; i++) {
         double x = 0;
         if (p->init == NRG_INIT_CONSTANT) x = p->scale;
@@ -79,7 +80,7 @@ nrg_status nrg_weights_init(nrg_model *m, nrg_store *s, const nrg_bound *data, c
             double *to = nrg_mem(m->ctx, NULL, 0, bytes);
             if (!to) return NRG_E098;
             nrg_status st = NRG_OK;
-            if (averages)
+            if (averages && !p->values)
                 nrg_numbers_get(nrg_store_get(s, m->params.at[p->average_of].name), to, nrg_shape_count(&p->shape));
             else st = draw(m, s, &from, i, seed, to);
             if (st == NRG_OK) st = put_param(m, s, i, to);
@@ -158,6 +159,37 @@ static nrg_status tensors(const nrg_model *m, list *l, const nrg_tensor *extra, 
     return NRG_OK;
 }
 
+// Texts and sizes of used models go with the weights, so that a run needs no other file: "use:young", "dims:young", "labels:young",
+// "rows:young", and "use:young:face" of what is used there.
+typedef NRG_LIST(nrg_meta) metas;
+
+static nrg_status put_meta(metas *l, nrg_arena *a, const char *what, const char *name, const char *value) {
+    const char *key = nrg_arena_print(a, "%s:%s", what, name), *copy = value ? nrg_arena_copy(a, value, strlen(value)) : "";
+    return key && copy ? NRG_PUSH(a, *l, ((nrg_meta){key, copy})) : NRG_E098;
+}
+
+static nrg_status put_uses(const nrg_model *m, const char *in, nrg_arena *a, metas *l) {
+    for (uint32_t i = 0; i < m->uses.n; i++) {
+        const nrg_model *u = m->uses.at[i].model;
+        const char *name = nrg_arena_print(a, "%s%s%s", in, *in ? ":" : "", m->uses.at[i].name);
+        if (!name) return NRG_E098;
+        if (!u) continue;
+        nrg_text dims = nrg_text_make(m->ctx), labels = nrg_text_make(m->ctx);
+        char rows[32];
+        snprintf(rows, sizeof rows, "%lld", (long long)u->rows);
+        put_dims(u, &dims, &labels);
+        nrg_status s = dims.bad || labels.bad ? NRG_E098 : put_meta(l, a, "use", name, nrg_source_text(m->ctx, u->file, NULL));
+        if (s == NRG_OK) s = put_meta(l, a, "dims", name, dims.at);
+        if (s == NRG_OK) s = put_meta(l, a, "labels", name, labels.at);
+        if (s == NRG_OK) s = put_meta(l, a, "rows", name, rows);
+        nrg_text_free(&dims);
+        nrg_text_free(&labels);
+        if (s == NRG_OK) s = put_uses(u, name, a, l);
+        TRY(s);
+    }
+    return NRG_OK;
+}
+
 nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const char *text, const char *path,
                                const nrg_meta *more, int more_n, const nrg_tensor *extra, int extra_n) {
     nrg_arena arena = nrg_arena_make(m->ctx);
@@ -165,13 +197,13 @@ nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const
     list l = {.store = store,
               .arena = &arena,
               .at = NRG_NEWS(&arena, nrg_tensor, m->params.n + (uint32_t)extra_n + MAX_TRANSFORMS)};
-    nrg_meta *meta = NRG_NEWS(&arena, nrg_meta, more_n + 7);
+    metas meta = {0};
     const char *beta = nrg_arena_print(&arena, "%.17g", m->beta),
                *rows = nrg_arena_print(&arena, "%lld", (long long)m->rows);
     put_dims(m, &dims, &labels);
     nrg_machine(&machine);
     if (!text) text = nrg_source_text(m->ctx, m->file, NULL);
-    nrg_status s = l.at && meta && beta && rows && !dims.bad && !labels.bad && !machine.bad ? NRG_OK : NRG_E098;
+    nrg_status s = l.at && beta && rows && !dims.bad && !labels.bad && !machine.bad ? NRG_OK : NRG_E098;
     if (s == NRG_OK) s = tensors(m, &l, extra, extra_n);
     if (s == NRG_OK) {
         const nrg_meta own[] = {{"format", "nrg"},
@@ -181,9 +213,10 @@ nrg_status nrg_weights_save_as(const nrg_model *m, const nrg_store *store, const
                                 {"beta", beta},
                                 {"version", NRG_VERSION},
                                 {"machine", machine.at}};
-        for (int i = 0; i < 7; i++) meta[i] = own[i];
-        for (int i = 0; i < more_n; i++) meta[7 + i] = more[i];
-        s = nrg_tensors_write(m->ctx, path, l.at, l.n, meta, 7 + more_n);
+        for (int i = 0; i < 7 && s == NRG_OK; i++) s = NRG_PUSH(&arena, meta, own[i]);
+        for (int i = 0; i < more_n && s == NRG_OK; i++) s = NRG_PUSH(&arena, meta, more[i]);
+        if (s == NRG_OK) s = put_uses(m, "", &arena, &meta);
+        if (s == NRG_OK) s = nrg_tensors_write(m->ctx, path, l.at, l.n, meta.at, (int)meta.n);
     }
     nrg_text_free(&dims);
     nrg_text_free(&labels);
@@ -377,12 +410,20 @@ static nrg_status load_params(nrg_model *m, nrg_store *store, const nrg_weights 
     return NRG_OK;
 }
 
-nrg_status nrg_weights_apply(const nrg_weights *w, nrg_model *m, nrg_store *store) {
-    const char *rows = nrg_weights_meta(w, "rows");
-    TRY(set_dims(m, nrg_weights_meta(w, "dims")));
-    TRY(set_labels(m, nrg_weights_meta(w, "labels")));
-    set_calibrated(m, nrg_weights_meta(w, "calibrated"));
+nrg_status nrg_weights_sizes(const nrg_weights *w, const char *use, nrg_model *m) {
+    char key[3][300];
+    static const char *const what[] = {"dims", "labels", "rows"};
+    for (int i = 0; i < 3; i++) snprintf(key[i], sizeof key[i], "%s%s%s", what[i], use ? ":" : "", use ? use : "");
+    const char *rows = nrg_weights_meta(w, key[2]);
+    TRY(set_dims(m, nrg_weights_meta(w, key[0])));
+    TRY(set_labels(m, nrg_weights_meta(w, key[1])));
     if (rows && m->rows == 0) m->rows = strtoll(rows, NULL, 10);
+    return NRG_OK;
+}
+
+nrg_status nrg_weights_apply(const nrg_weights *w, nrg_model *m, nrg_store *store) {
+    TRY(nrg_weights_sizes(w, NULL, m));
+    set_calibrated(m, nrg_weights_meta(w, "calibrated"));
     TRY(nrg_model_resolve(m, nrg_store_type(store)));
     TRY(load_params(m, store, w));
     for (int i = 0; i < nrg_tensors_count(w->file); i++) {
@@ -396,6 +437,21 @@ nrg_status nrg_weights_apply(const nrg_weights *w, nrg_model *m, nrg_store *stor
         TRY(nrg_number_set(store, name, (double)t->dim[0]));
     }
     return nrg_loss_clock(m, store, 1);
+}
+
+nrg_status nrg_weights_lend(const nrg_weights *w, nrg_model *m) {
+    nrg_store *store;
+    TRY(nrg_store_new(m->ctx, nrg_weights_type(w), &store));
+    nrg_status s = nrg_weights_apply(w, m, store);
+    for (uint32_t i = 0; i < m->params.n && s == NRG_OK; i++) {
+        int64_t n = nrg_shape_count(&m->params.at[i].shape);
+        double *values = NRG_NEWS(&m->arena, double, n + 1);
+        if (values) nrg_numbers_get(nrg_store_get(store, m->params.at[i].name), values, n);
+        else s = NRG_E098;
+        m->params.at[i].values = values;
+    }
+    nrg_store_free(store);
+    return s;
 }
 
 nrg_status nrg_weights_from(nrg_model *m, nrg_store *store, const char *path) {
