@@ -42,28 +42,28 @@ static nrg_status fits(nrg_sampler *s, const nrg_sampler_part *p) {
 
 // ---- draws from conditionals
 
-// Digits [n] drawn from exp(-D) over the values along `lead`. Two values: one comparison. More: Gumbel's noise.
+// One of two values, by one comparison.
+static nrg_node draw_of_two(nrg_sampler *s, nrg_node zero, nrg_node one, int64_t n) {
+    nrg_node u = nrg_sampler_random(s, NRG_RANDOM_UNIFORM, nrg_shape_of(1, &n));
+    return nrg_lt(s->graph, u, nrg_sigmoid(s->graph, nrg_sub(s->graph, zero, one)));
+}
+
+// Digits [n] drawn from exp(-D) over the values along `lead`, by Gumbel's noise.
 static nrg_node draw(nrg_sampler *s, nrg_node D, nrg_leads lead, int64_t values, int64_t n) {
     nrg_graph *g = s->graph;
     D = nrg_spread(g, D, lead);
     if (values == 1) return nrg_filled(g, 0, nrg_shape_of(1, &n), NRG_SAMPLE);
-    if (values == 2) {
-        nrg_node second = nrg_iota_lead(g, lead), none = num(s, 0), u = nrg_sampler_random(s, NRG_RANDOM_UNIFORM, nrg_shape_of(1, &n));
-        nrg_node one = nrg_reduce(g, NRG_OP_sum, nrg_select(g, second, D, none), 0, lead, false);
-        nrg_node zero = nrg_reduce(g, NRG_OP_sum, nrg_select(g, second, none, D), 0, lead, false);
-        return nrg_lt(g, u, nrg_sigmoid(g, nrg_sub(g, zero, one)));
-    }
     int64_t dim[2] = {values, n};
     nrg_node u = nrg_lift(g, nrg_sampler_random(s, NRG_RANDOM_UNIFORM, nrg_shape_of(2, dim)), 0, lead);
     nrg_node noise = nrg_log(g, nrg_neg(g, nrg_log(g, u))); // u = 0: never that value
     return nrg_reduce(g, NRG_OP_argmin, nrg_add(g, D, noise), 0, lead, false);
 }
 
-// x with variable j at its candidates along `lead`, where `here` is 1 (bad: everywhere).
-static void at_candidates(nrg_sampler *s, int j, nrg_leads lead, nrg_node here, nrg_node *by) {
+// x with variable j at a candidate (or all along a leading axis), where `here` is 1 (bad: everywhere).
+static void at_candidate(nrg_sampler *s, int j, nrg_node digit, nrg_node here, nrg_node *by) {
     nrg_graph *g = s->graph;
     for (int k = 0; k < s->n; k++) by[k] = s->now[k];
-    by[j] = nrg_finite_value(g, s->model, s->var[j], nrg_iota_lead(g, lead), s->shape[j]);
+    by[j] = nrg_finite_value(g, s->model, s->var[j], digit, s->shape[j]);
     if (here.i) by[j] = nrg_select(g, here, by[j], s->now[j]);
 }
 
@@ -91,10 +91,12 @@ static nrg_status by_colours(nrg_sampler *s, int j, const nrg_sites *t, nrg_lead
     if (t->colours > 1) TRY(colours_of(s, j, t, &colour));
     for (int c = 0; c < t->colours; c++) {
         nrg_node by[NRG_MAX_VARS], mask = colour.i ? nrg_eq(g, colour, num(s, c)) : NRG_BAD;
-        nrg_node here = mask.i ? nrg_reshape(g, mask, s->shape[j]) : NRG_BAD;
-        at_candidates(s, j, lead, here, by);
-        nrg_node D = nrg_sites_energies(t, mask, s->x, by, s->n);
-        take(s, j, draw(s, D, lead, values, t->count), here);
+        nrg_node here = mask.i ? nrg_reshape(g, mask, s->shape[j]) : NRG_BAD, D[2];
+        for (int d = 0; d < (values == 2 ? 2 : 1); d++) {
+            at_candidate(s, j, values == 2 ? num(s, d) : nrg_iota_lead(g, lead), here, by);
+            D[d] = nrg_sites_energies(t, mask, s->x, by, s->n);
+        }
+        take(s, j, values == 2 ? draw_of_two(s, D[0], D[1], t->count) : draw(s, D[0], lead, values, t->count), here);
     }
     return nrg_graph_check(g);
 }
@@ -110,10 +112,13 @@ static nrg_status by_sites(nrg_sampler *s, int j, int64_t count, int64_t each, n
         nrg_node by[NRG_MAX_VARS], t = nrg_add(g, first, num(s, (double)k));
         t = nrg_select(g, nrg_lt(g, t, num(s, (double)count)), t, nrg_sub(g, t, num(s, (double)count)));
         nrg_node here = nrg_reshape(g, nrg_eq(g, nrg_iota(g, count), t), s->shape[j]);
-        at_candidates(s, j, lead, here, by);
-        nrg_node D = nrg_reshape(g, nrg_sampler_at(s, s->U, by), nrg_shape_of(1, &one));
-        nrg_node digit = nrg_sum_all(g, draw(s, D, lead, values, 1));
-        take(s, j, digit, here);
+        nrg_node D[2];
+        for (int d = 0; d < (values == 2 ? 2 : 1); d++) {
+            at_candidate(s, j, values == 2 ? num(s, d) : nrg_iota_lead(g, lead), here, by);
+            D[d] = nrg_reshape(g, nrg_sampler_at(s, s->U, by), nrg_shape_of(1, &one));
+        }
+        nrg_node digit = values == 2 ? draw_of_two(s, D[0], D[1], 1) : draw(s, D[0], lead, values, 1);
+        take(s, j, nrg_sum_all(g, digit), here);
     }
     if (each == count) return nrg_graph_check(g);
     nrg_node next = nrg_add(g, first, num(s, (double)each));
