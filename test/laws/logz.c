@@ -75,6 +75,42 @@ static void intervals_cover_the_truth(void **state) {
            NRG_F64, log(sqrt(2 * PI / 2) * (1 + 0.25)));
 }
 
+// A restricted Boltzmann machine with seeded weights: the sum over the visible units, the hidden ones in closed form.
+static double boltzmann(const double *W, int V, int H) {
+    double top = 0, sum = 0, part[1 << 8];
+    for (int v = 0; v < 1 << V; v++) {
+        part[v] = 0;
+        for (int h = 0; h < H; h++) {
+            double a = 0.3;
+            for (int i = 0; i < V; i++) a += v >> i & 1 ? W[i * H + h] : 0;
+            part[v] += log1p(exp(a));
+        }
+        top = fmax(top, part[v]);
+    }
+    for (int v = 0; v < 1 << V; v++) sum += exp(part[v] - top);
+    return top + log(sum);
+}
+
+static void machines_of_bits(void **state) {
+    (void)state;
+    static const char *const by[] = {"v, h by gibbs", "v, h by metropolis", "v by gwg"};
+    for (int k = 0; k < 3; k++) {
+        char text[300];
+        snprintf(text, sizeof text, "dim V = 8, H = 5\npredict v : bit[V]\nlatent h : bit[H]\nweight W : real[V, H]\n"
+                                    "energy E(v, h) = -dot(v, W @ h) - 0.3 * sum(h)\nmarginalize h\nsample %s", by[k]);
+        fixture f = load(text, NRG_F64);
+        nrg_log_z_out z = measured(&f, k < 2 ? "vh" : "v", "", 1, 0.25, 1, true);
+        double truth = boltzmann(numbers(&f, "W"), 8, 5), width = z.high[0] - z.low[0];
+        print_message("%-20s %.4f .. %.4f, truth %.4f, %d heats\n", by[k], z.low[0], z.high[0], truth, (int)z.heats);
+        assert_true(z.low[0] - width <= truth && truth <= z.high[0] + width && width < 0.6); // twice the interval, as below
+        nrg_log_z_out_free(&z);
+        z = measured(&f, "v", "", 1, 0.25, 1, false);
+        assert_true(z.exact && fabs(z.low[0] - truth) < 1e-9);
+        nrg_log_z_out_free(&z);
+        drop(&f);
+    }
+}
+
 // Each row of the data has a Z of its own.
 static void rows_have_their_own(void **state) {
     (void)state;
@@ -129,6 +165,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(closed_forms),
         cmocka_unit_test(intervals_cover_the_truth),
+        cmocka_unit_test(machines_of_bits),
         cmocka_unit_test(rows_have_their_own),
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(refusals),
