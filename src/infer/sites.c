@@ -19,6 +19,7 @@ typedef struct {
     bool *depends, *region, *wanted; // by node up to y
     const reads ***of;                         // entries of wanted nodes; NULL: every entry reads everything
     const reads *pair[2], *joined;             // the last union
+    bool refused;                              // memory
 } job;
 
 // ---- entries of a node: leading axes but the sample one, then event axes
@@ -153,9 +154,10 @@ static const reads *both(job *j, const reads *a, const reads *b) {
     if (!r && n <= MOST_READ) {
         reads *own = nrg_arena_get(&j->tmp, sizeof *own + (size_t)n * sizeof *at);
         if (own) own->n = n, memcpy(own->at, at, (size_t)n * sizeof *at);
+        else j->refused = true;
         r = own;
     }
-    if (!r) r = &everything; // too many, or no memory: coarse, not wrong
+    if (!r) r = &everything; // too many: coarse, not wrong
     j->pair[0] = a, j->pair[1] = b, j->joined = r;
     return r;
 }
@@ -202,11 +204,15 @@ static void multiplied(job *j, const nrg_node_info *x, const reads **to, int64_t
     const nrg_node_info *a = nrg_graph_node(j->g, x->in[0]), *b = nrg_graph_node(j->g, x->in[1]);
     int last = x->shape.rank - 1;
     const reads **side[2] = {NRG_NEWS(&j->tmp, const reads *, n + 1), NRG_NEWS(&j->tmp, const reads *, n + 1)};
+    if (!side[0] || !side[1]) {
+        j->refused = true;
+        return;
+    }
     for (int64_t f = 0; f < n; f++) {
         place p;
         place_of(j, x, f, &p);
         int64_t row = p.at[last - 1], col = p.at[last];
-        for (int k = 0; k < 2 && side[0] && side[1]; k++) {
+        for (int k = 0; k < 2; k++) {
             const nrg_node_info *in = k ? b : a;
             bool turned = k ? x->par.matmul.tb : x->par.matmul.ta;
             if (k ? row : col) continue;
@@ -225,10 +231,6 @@ static void multiplied(job *j, const nrg_node_info *x, const reads **to, int64_t
     for (int64_t f = 0; f < n; f++) {
         place p, q;
         place_of(j, x, f, &p);
-        if (!side[0] || !side[1]) {
-            to[f] = &everything;
-            continue;
-        }
         q = p, q.at[last] = 0;
         to[f] = side[0][flat_of(j, x, &q)];
         q = p, q.at[last - 1] = 0;
@@ -281,6 +283,7 @@ static nrg_status follow(job *j) {
         else if (product) multiplied(j, x, to, n);
         else if (x->op == NRG_OP_take && j->depends[x->in[0].i] && j->depends[x->in[1].i]) picked(j, x, to, n);
         else moved(j, x, to, n);
+        if (j->refused) return NRG_E098;
     }
     return NRG_OK;
 }

@@ -4,6 +4,7 @@
 #include "infer/inside.h"
 #include "infer/sample.h"
 #include "infer_help.h"
+#include "refuse.h"
 
 enum { CHAINS = 3000, STATES = 4096 };
 static const double FAR = 4.5;
@@ -346,6 +347,49 @@ static void choices_and_misfits_are_told(void **state) {
     told("predict x : real\nenergy E(x) = sq(x)\nsample x by metropolis(step=-1)", "x", NRG_E013, "positive");
 }
 
+// The n-th request for memory is refused: a status, nothing leaks; what is drawn otherwise is the same.
+static int refused_at(const char *text, long n, double *first) {
+    quota q = {.left = n};
+    nrg_ctx *c = nrg_ctx_new(limited, &q);
+    nrg_model *m = NULL;
+    nrg_store *store = NULL;
+    nrg_draws d = {0};
+    nrg_sample_spec spec = {.rows = 1, .chains = 2, .draws = 2, .warmup = 2, .every = 1, .threads = 1};
+    nrg_status st = c ? nrg_lang_load(c, "test.nrg", text, strlen(text), NULL, &m) : NRG_E098;
+    if (st == NRG_OK) st = nrg_store_new(c, NRG_F64, &store);
+    if (st == NRG_OK) st = nrg_model_resolve(m, NRG_F64);
+    if (st == NRG_OK) spec.vars = (nrg_vars)1 << nrg_model_var(m, "s");
+    if (st == NRG_OK) st = nrg_sample(m, store, &spec, &d);
+    bool short_of = q.left == 0;
+    if (st == NRG_OK) {
+        if (isnan(*first)) *first = d.value[0][1] + 2 * d.value[0][2];
+        assert_true(*first == d.value[0][1] + 2 * d.value[0][2]);
+    } else if (st != NRG_E098 || !short_of) fail_msg("%ld requests: %s", n, nrg_status_name(st));
+    nrg_draws_free(&d);
+    nrg_store_free(store);
+    nrg_model_free(m);
+    nrg_ctx_free(c);
+    assert_int_equal(q.live, 0);
+    return short_of;
+}
+
+static void refused_memory_is_told(void **state) {
+    (void)state;
+    static const char *const texts[] = {
+        "dim H = 3, W = 2\npredict s : sign[H, W]\nenergy E(s) = sum((p, q) in grid4(H, W): s[p] * s[q])",
+        "dim D = 3\npredict s : bit[D]\nlatent h : bit[D]\nenergy E(s, h) = dot(s, h)\nmarginalize h\nsample s by gwg",
+        "dim D = 3\npredict s : int[D] in 0..2\nlatent h : bit[D]\nenergy E(s, h) = sum(s) * sum(h)\nmarginalize h by factors\nsample s by metropolis",
+        "dim D = 3\npredict s : sign[D]\nenergy E(s) = sq(sum(s))\nsample s by gibbs"};
+    for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+        double first = NAN;
+        int tries = 0;
+        refused_at(texts[k], -1, &first);
+        for (long n = 0; refused_at(texts[k], n, &first); n++) tries++;
+        print_message("%d requests refused, one by one\n", tries);
+        assert_true(tries > 40);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gibbs_draws_all_joint_values),
@@ -356,6 +400,7 @@ int main(void) {
         cmocka_unit_test(each_row_has_its_own_condition),
         cmocka_unit_test(threads_and_batches_change_no_bit),
         cmocka_unit_test(choices_and_misfits_are_told),
+        cmocka_unit_test(refused_memory_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
