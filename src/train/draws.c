@@ -233,12 +233,17 @@ static nrg_status lost(nrg_model *m, const nrg_drawing *d, int64_t lane, int64_t
     return st;
 }
 
+static bool finite(const nrg_buffer *b, int64_t k) {
+    return b->type == NRG_BUF_F64 ? isfinite(((const double *)b->data)[k]) : isfinite(((const float *)b->data)[k]);
+}
+
 static nrg_status check(nrg_model *m, const nrg_drawing *d, const nrg_store *s, int64_t n, int64_t step) {
     for (int i = 0; i < d->n; i++) {
         const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
-        const void *x = nrg_store_get(s, st->name)->data;
-        for (int64_t k = 0; k < n * st->count; k++)
-            if (!isfinite(nrg_store_number(nrg_store_type(s), x, k))) return lost(m, d, k / st->count, step);
+        const nrg_buffer *b = nrg_store_get(s, st->name);
+        int64_t bad = 0;
+        while (bad < n * st->count && finite(b, bad)) bad++;
+        if (bad < n * st->count) return lost(m, d, bad / st->count, step);
     }
     return NRG_OK;
 }
