@@ -233,7 +233,7 @@ static nrg_status lost(nrg_model *m, const nrg_drawing *d, int64_t lane, int64_t
     return st;
 }
 
-static bool finite(const nrg_buffer *b, int64_t k) {
+static bool is_number(const nrg_buffer *b, int64_t k) {
     return b->type == NRG_BUF_F64 ? isfinite(((const double *)b->data)[k]) : isfinite(((const float *)b->data)[k]);
 }
 
@@ -242,7 +242,7 @@ static nrg_status check(nrg_model *m, const nrg_drawing *d, const nrg_store *s, 
         const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
         const nrg_buffer *b = nrg_store_get(s, st->name);
         int64_t bad = 0;
-        while (bad < n * st->count && finite(b, bad)) bad++;
+        while (bad < n * st->count && is_number(b, bad)) bad++;
         if (bad < n * st->count) return lost(m, d, bad / st->count, step);
     }
     return NRG_OK;
