@@ -24,12 +24,23 @@ static bool trained(const nrg_model *m, const char *use) {
     return false;
 }
 
+// The value that came with the used model, or with one that it uses: its name starts with that one's.
+static const double *value_there(const nrg_model *m, const char *name) {
+    int32_t at = param_find(m, name);
+    if (at >= 0) return m->params.at[at].values;
+    for (uint32_t i = 0; i < m->uses.n; i++) {
+        size_t n = strlen(m->uses.at[i].name);
+        if (m->uses.at[i].model && strncmp(m->uses.at[i].name, name, n) == 0 && name[n] == ':')
+            return value_there(m->uses.at[i].model, name + n + 1);
+    }
+    return NULL;
+}
+
 // A weight of a used model is the user's, with the used one's value: "young:G.0.weight" of young, fixed unless it is optimised.
 static nrg_status of_used(nrg_scope *s, nrg_param *p) {
     const char *name = nrg_arena_print(&s->arena, "%s%s", s->inside, p->name);
     if (!name) return NRG_E098;
-    int32_t at = param_find(s->use->model, name + strlen(s->use->name) + 1);
-    p->values = at >= 0 ? s->use->model->params.at[at].values : NULL;
+    p->values = value_there(s->use->model, name + strlen(s->use->name) + 1);
     p->name = name;
     p->owner = s->use->name;
     p->fixed = !trained(s->root, s->use->name);
