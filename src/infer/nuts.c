@@ -44,8 +44,9 @@ static nrg_node state(const tree *t, const char *name, nrg_shape shape, double f
     return nrg_sampler_state_new(t->s, name, shape, nrg_filled(t->g, first, shape, NRG_SAMPLE));
 }
 static void keep(const tree *t, nrg_node state, nrg_node value) { nrg_sampler_update(t->s, state, either(t, t->active, value, state)); }
-static nrg_node dot(const tree *t, nrg_node a, nrg_node b) {
-    return nrg_reduce(t->g, NRG_OP_sum, nrg_mul(t->g, a, b), 1u << (nrg_graph_node(t->g, a)->shape.rank - 1), 0, false);
+static nrg_node dot(const tree *t, nrg_node a, nrg_node b) { // along the last axis
+    int32_t rank = nrg_graph_node(t->g, a)->shape.rank;
+    return rank ? nrg_reduce(t->g, NRG_OP_sum, nrg_mul(t->g, a, b), 1u << (rank - 1), 0, false) : NRG_BAD; // bad: without memory
 }
 static nrg_node log_add(const tree *t, nrg_node a, nrg_node b) {
     nrg_node top = nrg_max(t->g, a, b), low = nrg_min(t->g, a, b);
