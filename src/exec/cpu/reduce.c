@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { WINDOW = 32 }; // numbers of a window of pooling, at most
+
 double nrg_cpu_tree(double *s) {
     for (int n = 8; n; n /= 2)
         for (int i = 0; i < n; i++) s[i] += s[i + n];

@@ -15,7 +15,7 @@ typedef struct {
 } machine;
 
 static void copy_run(size_t real, char *to, const char *from, int64_t n, int64_t stride) {
-    if (stride == 1) {
+    if (stride == 1 && n >= 8) {
         memcpy(to, from, (size_t)n * real);
     } else if (real == sizeof(float)) {
         float *o = (float *)to;
@@ -47,13 +47,21 @@ static char *load(machine *m, int k, int64_t from, int64_t n) {
     const char *base = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real;
     char *reg = m->regs + (size_t)k * NRG_TILE * m->real;
     if (l->kind == NRG_LEAF_DIRECT) return (char *)base + from * (int64_t)m->real;
-    int64_t i[NRG_PLAN_RANK], step = d->rank ? l->stride[d->rank - 1] : 0, size = d->rank ? d->dim[d->rank - 1] : 1;
-    for (int64_t done = 0; done < n;) {
-        int64_t at = place(d, l, from + done, i), left = d->rank ? size - i[d->rank - 1] : 1;
-        if (left > n - done) left = n - done;
-        if (step == 1 && left == n) return (char *)base + at * (int64_t)m->real;
-        copy_run(m->real, reg + done * (int64_t)m->real, base + at * (int64_t)m->real, left, step);
-        done += left;
+    int64_t i[NRG_PLAN_RANK], at = place(d, l, from, i), last = d->rank - 1;
+    if (last < 0) { // one number a sample
+        copy_run(m->real, reg, base + at * (int64_t)m->real, n, l->sample);
+        return reg;
+    }
+    for (int64_t done = 0, left; done < n; done += left) {
+        left = d->dim[last] - i[last] < n - done ? d->dim[last] - i[last] : n - done;
+        if (l->stride[last] == 1 && left == n) return (char *)base + at * (int64_t)m->real;
+        copy_run(m->real, reg + done * (int64_t)m->real, base + at * (int64_t)m->real, left, l->stride[last]);
+        i[last] += left, at += left * l->stride[last];
+        for (int64_t r = last; r >= 0 && i[r] == d->dim[r]; r--) { // to the next row
+            at += (r ? l->stride[r - 1] : l->sample) - i[r] * l->stride[r];
+            i[r] = 0;
+            if (r) i[r - 1]++;
+        }
     }
     return reg;
 }
