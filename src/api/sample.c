@@ -169,7 +169,7 @@ static nrg_status put_health(samples *r) {
     nrg_text_put(&t, "\n");
     if (!isnan(p->swapped)) nrg_text_put(&t, "each chain the coldest of a ladder; %.3g of the swaps between neighbours taken%s\n", p->swapped,
                                          p->swapped < 0.1 ? ": more levels would serve" : "");
-    if (isnan(p->temperature)) nrg_text_put(&t, "implied temperature not known: the gradient is clipped\n");
+    if (isnan(p->temperature)) nrg_text_put(&t, "implied temperature not known: a gradient is clipped, or a module draws\n");
     else nrg_text_put(&t, "implied temperature %.4g%s\n", p->temperature,
                       fabs(p->temperature - 1) > 1e-9 ? ": noise^2 / step is not 1, so these are draws of exp(-beta E / temperature)" : "");
     put_trust(&t, p);
@@ -185,6 +185,10 @@ static nrg_status warn_of_growth(nrg_ebm *m, const nrg_sample_spec *spec) {
     nrg_ask_spec one = {.question = NRG_DIST, .given = spec->given, .n = spec->rows, .threads = m->threads};
     bool diverges = false;
     if (spec->vars & (spec->vars - 1)) return NRG_OK;
+    for (uint32_t i = 0; i < m->model->infers.n; i++) { // what a module draws does not depend on E
+        const nrg_infer_stmt *st = &m->model->infers.at[i];
+        if (st->verb == NRG_SAMPLE_VERB && st->vars == spec->vars && st->by && st->method == NRG_BY_NONE) return NRG_OK;
+    }
     while (!(spec->vars >> one.var & 1)) one.var++;
     nrg_status s = nrg_growth_check(m->model, m->store, &one, &diverges, &said);
     if (s == NRG_OK && diverges) {

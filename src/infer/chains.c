@@ -145,7 +145,7 @@ static nrg_status put_part(nrg_sampler *s, const nrg_infer_stmt *st, nrg_vars va
     if (s->parts == NRG_SAMPLER_PARTS) return unbuilt(s->model, st->span, "by more than", "sixteen statements at once");
     nrg_sampler_part *p = &s->part[s->parts++];
     *p = (nrg_sampler_part){.stmt = *st, .first = s->n, .temperature = 1};
-    p->impl = nrg_sampler_impl_get(st->method);
+    p->impl = st->method == NRG_BY_NONE && st->by ? &nrg_sampler_proposal : nrg_sampler_impl_get(st->method);
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
         if (vars >> v & 1) s->var[s->n++] = v, p->n++;
     if (p->impl) return NRG_OK;

@@ -65,6 +65,9 @@ double nrg_ladder_heat(const nrg_ladder *l, int64_t lane);
 void nrg_ladder_heats(const nrg_ladder *l, const nrg_store *s, double times); // sets the heats, all times a number
 nrg_status nrg_ladder_swap(nrg_ladder *l, nrg_chains *c, const nrg_store *s, uint64_t seed, uint32_t at, void *energy);
 
+// proposal.c: does x, what `by` gives, fit variable v? E037
+nrg_status nrg_proposal_fits(nrg_model *m, int32_t v, const nrg_expr *by, const nrg_graph *g, nrg_node x);
+
 // ---- sample.c
 // The store as chains see it: `each` lanes for a row of the data, one after the other.
 nrg_status nrg_lanes_store(nrg_model *m, nrg_arena *a, const nrg_store *from, int64_t rows, int64_t each, nrg_store **out);

@@ -63,6 +63,7 @@ struct nrg_sampler_impl {
     nrg_status (*build)(nrg_sampler *s, nrg_sampler_part *p);
 };
 const nrg_sampler_impl *nrg_sampler_impl_get(nrg_method m); // NULL: not built
+extern const nrg_sampler_impl nrg_sampler_proposal;         // of a statement whose `by` is a module
 
 // A state of every chain, by name "PREFIX:PART:<name>"; first: its start value.
 nrg_node nrg_sampler_state_new(nrg_sampler *s, const char *name, nrg_shape shape, nrg_node first);

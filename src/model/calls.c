@@ -160,7 +160,7 @@ static nrg_status run_row(nrg_scope *s, const nrg_row *row, const nrg_expr *e, c
     }
     for (int i = 0; i < n; i++) c.in[i] = in[i];
     TRY(check_args(&c));
-    bool draw = s->noise && (nrg_same(row->name, "normal") || nrg_same(row->name, "uniform"));
+    bool draw = (s->noise || s->noise_fn) && (nrg_same(row->name, "normal") || nrg_same(row->name, "uniform"));
     if (!row->built && !draw && !nrg_stands_in(s))
         return nrg_missing(s, c.at->span, row->weights ? "layer" : "function", row->name);
     nrg_span before = s->span;

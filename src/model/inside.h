@@ -43,6 +43,8 @@ struct nrg_scope {
     nrg_arena arena;
     bool check; // unknown sizes are guessed; a node that a guess makes impossible becomes an input of the right type
     bool noise; // normal(L) and uniform(L) are inputs (while weights are resolved)
+    nrg_noise_fn noise_fn; // else what they are, or NULL
+    void *noise_ud;
     nrg_span span;
     nrg_node bound[NRG_MAX_VARS], seen[NRG_MAX_VARS], hidden[NRG_MAX_VARS];
     NRG_LIST(nrg_node) atoms;

@@ -305,6 +305,9 @@ void nrg_scope_atoms(nrg_scope *s, const nrg_node *atoms, uint32_t n);          
 // A name that stands for a node (arrays in data statements, `y` in tests): looked up before everything else.
 nrg_status nrg_scope_name(nrg_scope *s, const char *name, nrg_type type, nrg_node node);
 nrg_node nrg_scope_param(nrg_scope *s, uint32_t param); // its input node in this graph
+// What normal(L) and uniform(L) are while an expression is evaluated; NULL: they have no value.
+typedef nrg_node (*nrg_noise_fn)(void *ud, bool normal, nrg_shape shape);
+void nrg_scope_noise(nrg_scope *s, nrg_noise_fn fn, void *ud);
 nrg_status nrg_eval(nrg_scope *s, const nrg_expr *e, nrg_value *out);
 nrg_status nrg_eval_energy(nrg_scope *s, nrg_node *out); // one number for each leading position; all variables bound
 // Variables read by an expression, lets and modules followed (modules are closed).

@@ -40,6 +40,11 @@ nrg_node nrg_scope_bound(const nrg_scope *s, int32_t var) {
     return s->bound[var];
 }
 
+void nrg_scope_noise(nrg_scope *s, nrg_noise_fn fn, void *ud) {
+    s->noise_fn = fn;
+    s->noise_ud = ud;
+}
+
 void nrg_scope_hide(nrg_scope *s, int32_t var, nrg_node seen, nrg_node hidden) {
     s->seen[var] = seen;
     s->hidden[var] = hidden;

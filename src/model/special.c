@@ -221,7 +221,8 @@ static nrg_status noise(nrg_call *c, nrg_value *out) {
         if (!e) return nrg_fail(s->c, NRG_E037, c->at->span, "%s takes axes only", c->row->name);
         TRY(nrg_axis_of(s->m, e, &out->type.axis[i]));
     }
-    out->node = nrg_stand_in(s, &out->type);
+    if (s->noise_fn && !s->check) out->node = s->noise_fn(s->noise_ud, nrg_same(c->row->name, "normal"), nrg_scope_shape(s, &out->type));
+    else out->node = nrg_stand_in(s, &out->type);
     return NRG_OK;
 }
 

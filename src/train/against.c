@@ -73,6 +73,7 @@ static nrg_status energies(nrg_wrong *w) {
     TRY(nrg_infer_energy(w->p->inf, w->a->data | w->a->over, 0, NRG_MINIMIZE, &w->F, NULL));
     nrg_leads more = w->lead & ~nrg_graph_node(g, w->F)->leads;
     if (more) w->F = nrg_expand(g, w->F, (nrg_shape){0}, more); // the energy ignores the answers
+    if (w->drive.i) w->F = nrg_sub(g, w->F, w->drive);
     w->count = w->lead ? nrg_reduce(g, NRG_OP_sum, w->valid, 0, w->lead, false) : nrg_const(g, 1);
     return nrg_graph_check(g);
 }

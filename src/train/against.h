@@ -20,6 +20,7 @@ typedef struct {
     nrg_leads lead;               // several: along this axis; 0: one a row
     nrg_node valid;               // 1 where it is a wrong answer
     nrg_node cost;                // offender: what was minimised, at the answer found
+    nrg_node drive;               // 0 with the gradient that trains a proposer, or bad
     bool pairs;                   // each row is either a right or a wrong answer
     nrg_node F, count;            // energies; how many wrong answers a row has
 } nrg_wrong;

@@ -297,7 +297,7 @@ static nrg_status bind_vars(nrg_bound *b, nrg_store *store) {
 }
 
 static nrg_status number_rows(nrg_bound *b) {
-    if (b->m->hides.n == 0 && !nrg_against_noise(b->m) && !nrg_criteria_draw(b->m)) return NRG_OK;
+    if (b->m->hides.n == 0 && !nrg_against_noise(b->m) && !nrg_criteria_draw(b->m) && !nrg_proposers(b->m)) return NRG_OK;
     if (!(b->ids = NRG_NEWS(&b->arena, int64_t, b->rows + 1))) return NRG_E098;
     for (int64_t i = 0; i < b->rows; i++) b->ids[i] = i;
     return NRG_OK;

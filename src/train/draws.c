@@ -113,6 +113,11 @@ nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, 
     *d = (nrg_drawing){.vars = drawn(m, a), .over = a->over, .given = a->data & ~a->over};
     if (a->kind == NRG_POS) d->vars = d->over = only_drawn(m), d->given = a->data, d->beside = true;
     d->stmt = statement(m, d->over);
+    if (!d->vars || !d->stmt) {
+        nrg_status s = nrg_fail(m->ctx, NRG_E049, m->learns.at[learn].span, "nothing says how to draw what this loss learns against");
+        nrg_help(m->ctx, "add a statement: sample y by langevin(steps=20) from noise, or by a module: sample y by G(normal(10))");
+        return s;
+    }
     d->prefix = nrg_arena_print(&p->arena, "draw%u.%u", learn, p->draws.n);
     if (!d->prefix) return NRG_E098;
     TRY(read_statement(m, d, batch));
@@ -159,11 +164,14 @@ static char *cell(const nrg_store *s, const char *name, int64_t at, size_t *size
     return (char *)nrg_store_get(s, name)->data + (size_t)at * *size;
 }
 
-// The chains in the lanes go back to their slots; counts those that moved.
+// The chains in the lanes go back to their slots; counts those that moved, of those that did not start anew.
 static void put_back(nrg_drawing *d, nrg_store *s, int64_t n) {
-    double moved = 0;
+    char again[256];
+    double moved = 0, of = 0;
+    snprintf(again, sizeof again, "%s:again", d->prefix);
     for (int64_t k = 0; k < n; k++) {
         bool other = false;
+        if (nrg_store_number(nrg_store_type(s), nrg_store_get(s, again)->data, k) != 0) continue;
         for (int i = 0; i < d->n; i++) {
             const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
             size_t size;
@@ -171,8 +179,9 @@ static void put_back(nrg_drawing *d, nrg_store *s, int64_t n) {
             other = other || memcmp(lane, slot, (size_t)st->count * size) != 0;
         }
         moved += other;
+        of++;
     }
-    d->moved = n ? moved / (double)n : 0;
+    d->moved = of > 0 ? moved / of : NAN;
     for (int i = 0; i < d->n; i++) {
         const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
         for (int64_t k = 0; k < n; k++) {
@@ -220,8 +229,9 @@ nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t s
 // Each step takes the next block of a shuffled order, so that no chain is taken twice in a batch and all grow alike.
 static void pick_slots(nrg_drawing *d, int64_t n, uint64_t seed, int64_t step) {
     int64_t blocks = d->slots / d->batch, pass = step / blocks, block = step % blocks;
-    if (pass != d->pass && blocks > 1) nrg_random_shuffle(seed, NRG_FOR_SHUFFLE + 16, (uint64_t)pass, d->order, d->slots);
-    for (int64_t i = 0; i < d->slots && blocks == 1 && d->pass < 0; i++) d->order[i] = i;
+    bool all = d->slots == d->batch;
+    if (pass != d->pass && !all) nrg_random_shuffle(seed, NRG_FOR_SHUFFLE + 16, (uint64_t)pass, d->order, d->slots);
+    for (int64_t i = 0; i < d->slots && all && d->pass < 0; i++) d->order[i] = i;
     d->pass = pass;
     for (int64_t k = 0; k < n; k++) d->lane[k] = d->order[block * d->batch + k];
 }

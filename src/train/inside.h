@@ -76,6 +76,11 @@ nrg_status nrg_watch_gap(nrg_trainer *t, double gap);         // E080
 bool nrg_rescue(nrg_trainer *t, int first_message);           // after E080: true, W108: go on
 void nrg_best_back(nrg_trainer *t);                           // the best weights are the weights
 
+// propose.c: a module that picks the draws
+bool nrg_proposers(const nrg_model *m);
+bool nrg_proposed(const nrg_model *m, const nrg_atom *a);
+nrg_status nrg_proposal_energy(nrg_program *p, uint32_t learn, const nrg_atom *a, nrg_node *out);
+
 bool nrg_draws_wanted(const nrg_model *m, const nrg_atom *a);
 nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t batch, int threads,
                           nrg_drawing **out);

@@ -50,6 +50,7 @@ static nrg_status at_draws(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg
     nrg_drawing *d;
     char name[64];
     if (p->draws_mode == NRG_DRAWS_NONE) return out_of_reach(m, &m->learns.at[learn]);
+    if (nrg_proposed(m, a)) return nrg_proposal_energy(p, learn, a, out);
     if (p->draws_mode == NRG_DRAWS_LEVEL) {
         snprintf(name, sizeof name, "level:%u", p->levels++);
         *out = nrg_input(p->g, name, 0, nrg_shape_of(0, NULL));

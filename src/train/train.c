@@ -305,7 +305,7 @@ static nrg_status end_epoch(nrg_trainer *t) {
     }
     fill(t, &p, true);
     double score = t->valid_n ? t->valid_loss : p.loss;
-    p.best = t->step.draws.n > 0 ? nrg_watch_calm(t, p.gap) : score < t->best_loss;
+    p.best = t->step.draws.n > 0 || nrg_proposers(t->m) ? nrg_watch_calm(t, p.gap) : score < t->best_loss;
     if (p.best) {
         t->best_loss = score;
         TRY(keep_best(t));

@@ -39,7 +39,7 @@ void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p) {
 }
 
 // The gap between data and draws does not rank weights: the latest are the best, while it is calm.
-bool nrg_watch_calm(const nrg_trainer *t, double gap) { return t->epoch == 0 || fabs(gap) <= CALM * fmax(1, t->calm); }
+bool nrg_watch_calm(const nrg_trainer *t, double gap) { return t->epoch == 0 || t->step.draws.n == 0 || fabs(gap) <= CALM * fmax(1, t->calm); }
 
 // After each step: E080 when data and draws have lost touch.
 nrg_status nrg_watch_gap(nrg_trainer *t, double gap) {

@@ -125,6 +125,29 @@ report   nll(v)
         self.assertLess(nll[0] - nll[1], 0.08)
         self.assertLess(nll[1], math.log(16) - 0.2)  # the exact one has learned something
 
+    # A module that proposes is trained to lower E where it points: all its draws come to the least energy. E's own weight is not moved by it.
+    def test_a_module_that_proposes(self):
+        model = """predict  y : real
+module   G = linear(8) | tanh | linear(1)
+weight   a : real init 3
+energy   E(y) = sq(y - a)
+sample   y by G(normal(2))
+learn    simple(m=100) against sample(1)
+optimize G by adam(lr=0.02 -> 0.0005, batch=100, epochs=60)
+data     y = x
+"""
+        self.write("g.nrg", model)
+        got = self.nrg("train", "g.nrg", "--data", "x.csv", "--seed", 1, "-o", "g")
+        self.assertIn("wrong answers for y: a module, trained to lower E where it points", got.stderr)
+        ys = [float(r["y"]) for r in kit.table(self.nrg("sample", "g", "-n", 200).stdout)]
+        self.assertLess(max(abs(y - 3) for y in ys), 0.3)
+        self.write("both.nrg", model.replace("optimize G", "optimize"))  # E is raised there: a leaves the draws behind
+        self.nrg("train", "both.nrg", "--data", "x.csv", "--seed", 1, "-o", "both", "--quiet")
+        self.write("none.nrg", model.replace("sample   y by G(normal(2))\n", "").replace("optimize G", "optimize"))
+        self.refused("train", "none.nrg", "--data", "x.csv", "-o", "none", code=3, says="nothing says how to draw")
+        self.write("two.nrg", model.replace("linear(1)", "linear(2)"))
+        self.refused("train", "two.nrg", "--data", "x.csv", "-o", "two", code=3, says="but y has 1 in 0")
+
 
 if __name__ == "__main__":
     kit.main()
