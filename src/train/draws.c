@@ -181,7 +181,7 @@ static void put_back(nrg_drawing *d, nrg_store *s, int64_t n) {
         moved += other;
         of++;
     }
-    d->moved = of > 0 ? moved / of : NAN;
+    d->moved = of > 0 ? moved / of : 1;
     for (int i = 0; i < d->n; i++) {
         const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
         for (int64_t k = 0; k < n; k++) {

@@ -12,6 +12,7 @@ enum { RESCUES = 3 };
 void nrg_watch_step(nrg_trainer *t) {
     for (uint32_t i = 0; i < t->step.draws.n; i++) {
         const nrg_drawing *d = t->step.draws.at[i];
+        if (d->beside) continue; // no chains are kept there
         t->sums.moved += d->moved;
         t->sums.acceptance += d->score.acceptance;
         t->sums.looks++;

@@ -97,6 +97,26 @@ class Draws(kit.Case):
         self.assertIn("rescue 1 of 3: back to the weights after epoch", got.stderr)
         self.assertIn("chains of x stand still", got.stderr)
 
+    # Chains that start anew do not hide that the others stand still.
+    def test_chains_that_stand_still(self):
+        slow = GAUSS.replace("epochs=100", "epochs=2")
+        for start in ("buffer(200)", "buffer(200, restart=20%)"):
+            for step, still in ((4000, True), (0.1, False)):
+                self.write("s.nrg", slow.replace("hmc(steps=5, step=0.2, leapfrog=4) from buffer(200)", f"mala(steps=1, step={step}) from {start}"))
+                said = self.nrg("train", "s.nrg", "--data", "x.csv", "-o", "run", "--overwrite", "--quiet").stderr
+                self.assertEqual("W107" in said, still, (start, step))
+
+    # 199 chains, batches of 100: which take part changes, so that the weights are not those of the first 100 chains alone.
+    def test_chains_beyond_a_batch_take_part(self):
+        model = GAUSS.replace("epochs=100", "epochs=4").replace("steps=5", "steps=1")
+        runs = []
+        for n in (100, 199):
+            self.write("n.nrg", model.replace("buffer(200)", f"buffer({n})"))
+            self.nrg("train", "n.nrg", "--data", "x.csv", "-o", f"n{n}", "--quiet")
+            raw = self.weights(f"n{n}")
+            runs.append(raw[8 + int.from_bytes(raw[:8], "little"):])  # the numbers without the model's text
+        self.assertNotEqual(*runs)
+
     # Latents that are only drawn are drawn beside the data too: a deep Boltzmann machine comes near the exact maximum of the likelihood.
     def test_two_layers_of_latents(self):
         rng = random.Random(2)
