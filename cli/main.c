@@ -31,7 +31,7 @@ static const cli_command commands[] = {
     {"test", "test MODEL [--data FILE]",
      "check the `expect` lines (trains first when the model has no weights)",
      MODEL_FLAGS "data given", cli_test},
-    {"plot", "plot KIND MODEL ...: loss landscape slice samples traces confusion weights plane panels",
+    {"plot", "plot KIND MODEL ...: loss landscape field slice samples traces confusion weights plane panels",
      "pictures, .png or .svg",
      MODEL_FLAGS "data given out overwrite x y points row tile grey range title across n steps warmup every chains",
      cli_plot},

@@ -34,18 +34,18 @@ static nrg_status plot_loss(cli *c, const cli_list *w) {
     return said(c, s, path);
 }
 
-static nrg_status plot_landscape(cli *c, const cli_list *w) {
+static nrg_status over_two(cli *c, const cli_list *w, const char *kind, int arrows) {
     char path[600];
     nrg_ebm *m = NULL;
     nrg_table *data = NULL;
-    nrg_landscape l = {0};
+    nrg_landscape l = {.arrows = arrows};
     long long points = 0, row = 0;
     if (w->n != 3)
         return cli_usage(c, "nrg plot landscape MODEL x y --data FILE",
                          "a model and two numbers to draw over are needed");
     l.x = w->at[1];
     l.y = w->at[2];
-    nrg_status s = target(c, w->at[0], "landscape", path, sizeof path);
+    nrg_status s = target(c, w->at[0], kind, path, sizeof path);
     if (s == NRG_OK) s = cli_range(c, "x", c->x, &l.x0, &l.x1);
     if (s == NRG_OK) s = cli_range(c, "y", c->y, &l.y0, &l.y1);
     if (s == NRG_OK) s = cli_range(c, "range", c->range, &l.z0, &l.z1);
@@ -61,6 +61,10 @@ static nrg_status plot_landscape(cli *c, const cli_list *w) {
     nrg_ebm_free(m);
     return said(c, s, path);
 }
+
+static nrg_status plot_landscape(cli *c, const cli_list *w) { return over_two(c, w, "landscape", 0); }
+
+static nrg_status plot_field(cli *c, const cli_list *w) { return over_two(c, w, "field", 24); }
 
 static nrg_status list_weights(cli *c, nrg_ebm *m) {
     nrg_weight_info w;
@@ -243,13 +247,13 @@ nrg_status cli_plot(cli *c) {
     static const struct {
         const char *name;
         nrg_status (*run)(cli *, const cli_list *);
-    } kinds[] = {{"loss", plot_loss},       {"landscape", plot_landscape}, {"slice", plot_slice},
+    } kinds[] = {{"loss", plot_loss},       {"landscape", plot_landscape}, {"slice", plot_slice}, {"field", plot_field},
                  {"samples", plot_samples}, {"traces", plot_traces},       {"confusion", plot_confusion},
                  {"weights", plot_weights}, {"plane", plot_plane},         {"panels", plot_panels}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     const char *names[KINDS];
     cli_list rest = {0};
-    char help[120] = "loss, landscape, slice, samples, traces, confusion, weights, plane or panels";
+    char help[120] = "loss, landscape, field, slice, samples, traces, confusion, weights, plane or panels";
     int kind = -1;
     for (int k = 0; k < KINDS; k++) names[k] = kinds[k].name;
     // The kind may stand before or after the model.

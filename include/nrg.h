@@ -535,6 +535,8 @@ typedef struct {
     int64_t row;
     double z0, z1;     /* energies of the darkest and the brightest colour; both zero: the least and the largest drawn */
     const char *title; /* over the picture; NULL: none */
+    int arrows;        /* so many each way: from a place to what it is reconstructed as, where the variable has hidden parts; else along
+                        * -grad F, the longest as long as a step of the arrows; 0: none */
 } nrg_landscape;
 NRG_API nrg_status nrg_plot_landscape(nrg_ebm *m, const nrg_table *data, const nrg_landscape *l, const char *path);
 /* F along one number of a real variable ("y", "x[1]") as a curve, over the values of a finite one as bars, for some rows

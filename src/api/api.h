@@ -56,6 +56,10 @@ nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t); // sizes known, weight
 nrg_status nrg_api_drawn(nrg_ebm *m, const nrg_table *data, const char *const *vars, int n, nrg_vars *drawn, nrg_vars *held);
 
 // ask.c
+// seen(v) are these numbers [n, event], of which those that are no numbers are hidden; where v is hidden by noise all are. Puts them into the
+// store for nrg_ask_spec.seen; they must outlive it, as must `hidden`, of the same size.
+nrg_status nrg_api_seen(nrg_ebm *m, int32_t var, double *seen, double *hidden, int64_t numbers);
+bool nrg_api_hides(const nrg_ebm *m, int32_t var);
 void nrg_api_cell(nrg_text *t, const char *const *labels, int64_t n, double v, nrg_form form); // a label, or a number
 nrg_text *nrg_reply_said(nrg_reply *r);
 nrg_ctx *nrg_reply_ctx(const nrg_reply *r);

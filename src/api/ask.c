@@ -1,5 +1,6 @@
 // Questions: who is held, who is asked, and the answers in public form.
 #include "api/api.h"
+#include <math.h>
 #include <string.h>
 
 // The reply that users see, with what it stands on.
@@ -127,11 +128,48 @@ static nrg_status no_data(nrg_ebm *m, const nrg_ask_options *o, nrg_vars given) 
 // Some failures come with the answers.
 static bool answered(nrg_status s) { return s == NRG_OK || s == NRG_E081 || s == NRG_E061; }
 
+bool nrg_api_hides(const nrg_ebm *m, int32_t var) {
+    for (uint32_t i = 0; i < m->model->hides.n; i++)
+        if (m->model->hides.at[i].var == var) return true;
+    return false;
+}
+
+nrg_status nrg_api_seen(nrg_ebm *m, int32_t var, double *seen, double *hidden, int64_t numbers) {
+    bool noise = false;
+    for (uint32_t i = 0; i < m->model->hides.n; i++) {
+        const nrg_expr *by = m->model->hides.at[i].by;
+        if (m->model->hides.at[i].var == var) noise = by->kind == NRG_X_CALL && nrg_same(by->kid[0]->text, "noise");
+    }
+    for (int64_t i = 0; i < numbers; i++) {
+        hidden[i] = noise || isnan(seen[i]);
+        if (isnan(seen[i])) seen[i] = 0;
+    }
+    const char *name = m->model->vars.at[var].name;
+    char key[256];
+    snprintf(key, sizeof key, "seen:%s", name);
+    TRY(nrg_store_put(m->store, key, (nrg_buffer){.data = seen, .type = NRG_BUF_F64}));
+    snprintf(key, sizeof key, "hidden:%s", name);
+    return nrg_store_put(m->store, key, (nrg_buffer){.data = hidden, .type = NRG_BUF_F64});
+}
+
+// Asking for the best of a variable that is partly hidden: what the data hold of it is seen.
+static nrg_status see(nrg_ebm *m, reply *r, const nrg_values *v, nrg_ask_spec *spec) {
+    nrg_shape shape;
+    TRY(nrg_var_shape(m->model, spec->var, &shape));
+    int64_t n = v->rows * nrg_shape_count(&shape);
+    double *seen = NRG_NEWS(&r->arena, double, n + 1), *hidden = NRG_NEWS(&r->arena, double, n + 1);
+    if (!seen || !hidden) return NRG_E098;
+    TRY(nrg_bound_numbers(v->bound, m->store, spec->var, NULL, v->rows, seen));
+    spec->seen = (nrg_vars)1 << spec->var;
+    return nrg_api_seen(m, spec->var, seen, hidden, n);
+}
+
 static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *o, int32_t var,
                       nrg_vars given, reply *r) {
     nrg_values v;
     if (!data && given) return no_data(m, o, given);
     bool rows = by_rows(m, data, o, var);
+    bool seen = o->question == NRG_BEST && nrg_api_hides(m, var) && nrg_api_found(m, data, (nrg_vars)1 << var) != 0;
     TRY(nrg_values_make(m, data, given | (rows ? (nrg_vars)1 << var : 0), &v));
     nrg_ask_spec spec = {.question = o->question,
                          .var = var,
@@ -144,7 +182,7 @@ static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *
                          .minima = o->minima,
                          .anyway = o->anyway};
     spec.n = data ? v.rows : o->samples > 0 ? o->samples : 1;
-    nrg_status s = rows ? rows_among(m, r, var, &v, &spec) : NRG_OK;
+    nrg_status s = rows ? rows_among(m, r, var, &v, &spec) : seen ? see(m, r, &v, &spec) : NRG_OK;
     if (s == NRG_OK) s = nrg_ask(m->model, m->store, &spec, &r->answers);
     if (answered(s)) {
         nrg_status t = publish(m, r, &spec);

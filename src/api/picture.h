@@ -24,6 +24,9 @@ nrg_status nrg_sweep_data(nrg_ebm *m, const nrg_values *v, const nrg_sweep *s, c
 // swept variables, the given ones and what `data` has as "given:NAME". Other predicted variables are eliminated.
 nrg_status nrg_sweep_energies(nrg_ebm *m, const nrg_table *data, const nrg_values *v, int64_t row, const nrg_sweep *s,
                               int n, double *F);
+// picture_field.c -- arrows over two sweeps, `each` way: [each * each, 4], x, y and how far.
+nrg_status nrg_field_arrows(nrg_ebm *m, const nrg_table *data, const nrg_values *v, int64_t row, const nrg_sweep at[2], int64_t each,
+                            nrg_arena *a, const double **out);
 // E090 where the data have no such row.
 nrg_status nrg_picture_row(nrg_ebm *m, const nrg_values *v, int64_t row);
 

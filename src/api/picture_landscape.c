@@ -45,8 +45,11 @@ static nrg_status draw(nrg_ebm *m, const nrg_table *data, const nrg_values *v, c
     TRY(data_points(m, v, p));
     if (!(p->z = NRG_NEWS(&p->arena, double, x->n * y->n))) return NRG_E098;
     TRY(nrg_sweep_energies(m, data, v, l->row, p->at, 2, p->z));
+    const double *arrows = NULL;
+    int64_t each = l->arrows < 200 ? l->arrows : 200;
+    if (each > 0) TRY(nrg_field_arrows(m, data, v, l->row, p->at, each, &p->arena, &arrows));
     nrg_plot_axes axes = {.title = l->title, .x = l->x, .y = l->y};
-    nrg_field f = {p->z, (int)x->n, (int)y->n, x->lo, x->hi, y->lo, y->hi, NULL, l->z0, l->z1};
+    nrg_field f = {p->z, (int)x->n, (int)y->n, x->lo, x->hi, y->lo, y->hi, NULL, l->z0, l->z1, arrows, arrows ? each * each : 0};
     nrg_curve points = {.x = p->px, .y = p->py, .n = p->px ? p->points : 0, .style = NRG_POINTS};
     return nrg_plot_field(m->ctx, path, &axes, &f, &points);
 }

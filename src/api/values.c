@@ -129,7 +129,9 @@ nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t) {
     if (m->started) return NRG_OK;
     nrg_dtype type = m->f64 ? NRG_F64 : NRG_F32;
     if (!m->store) TRY(nrg_store_new(m->ctx, type, &m->store));
-    if (t) TRY(bind(m, t, nrg_api_found(m, t, nrg_api_visible(m)), true, &b));
+    nrg_vars whole = nrg_api_visible(m); // cells of the others may be missing
+    for (uint32_t i = 0; i < m->model->hides.n; i++) whole &= ~((nrg_vars)1 << m->model->hides.at[i].var);
+    if (t) TRY(bind(m, t, nrg_api_found(m, t, whole), true, &b));
     nrg_status s = sizes_known(m);
     if (s == NRG_OK) s = nrg_model_resolve(m->model, type);
     if (s == NRG_OK) s = nrg_weights_init(m->model, m->store, b, NULL, 0, m->seed);

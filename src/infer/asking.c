@@ -14,6 +14,17 @@ void nrg_asking_close(nrg_asking *a) {
     a->store = NULL;
 }
 
+static nrg_status bind_seen(nrg_asking *a, int32_t v) {
+    const char *name = a->model->vars.at[v].name;
+    char seen[256], hidden[256];
+    nrg_shape s;
+    TRY(nrg_var_shape(a->model, v, &s));
+    snprintf(seen, sizeof seen, "seen:%s", name);
+    snprintf(hidden, sizeof hidden, "hidden:%s", name);
+    nrg_scope_hide(a->scope, v, nrg_input(a->graph, seen, NRG_SAMPLE, s), nrg_input(a->graph, hidden, NRG_SAMPLE, s));
+    return NRG_OK;
+}
+
 nrg_status nrg_asking_open(nrg_asking *a, nrg_model *m, const nrg_store *store,
                            const nrg_ask_spec *spec, int64_t piece) {
     nrg_infer_options o = {
@@ -26,6 +37,7 @@ nrg_status nrg_asking_open(nrg_asking *a, nrg_model *m, const nrg_store *store,
     TRY(nrg_inference_new(m->ctx, a->scope, &o, &a->inference));
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
         nrg_shape s;
+        if (spec->seen >> v & 1) TRY(bind_seen(a, v));
         if (!(spec->given & m->energy.vars & ~nrg_model_role(m, NRG_WEIGHT) & (nrg_vars)1 << v))
             continue;
         TRY(nrg_var_shape(m, v, &s));
@@ -70,6 +82,15 @@ nrg_status nrg_asking_view(nrg_asking *a, int64_t row) {
             continue;
         TRY(nrg_var_shape(a->model, (int32_t)v, &s));
         TRY(nrg_store_shift(a->store, a->model->vars.at[v].name, row, nrg_shape_count(&s)));
+    }
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
+        nrg_shape s;
+        if (!(a->spec->seen >> v & 1)) continue;
+        TRY(nrg_var_shape(a->model, v, &s));
+        snprintf(name, sizeof name, "seen:%s", a->model->vars.at[v].name);
+        TRY(nrg_store_shift(a->store, name, row, nrg_shape_count(&s)));
+        snprintf(name, sizeof name, "hidden:%s", a->model->vars.at[v].name);
+        TRY(nrg_store_shift(a->store, name, row, nrg_shape_count(&s)));
     }
     for (uint32_t d = 0; d < a->model->dims.n; d++) {
         snprintf(name, sizeof name, "length:%s", a->model->dims.at[d].name);

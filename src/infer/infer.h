@@ -76,6 +76,7 @@ typedef struct {
     nrg_question question;
     int32_t var;
     nrg_vars given;            // variables held at the data
+    nrg_vars seen;             // what seen(v) and hidden(v) are lies in the store, [n, event]: "seen:NAME", "hidden:NAME"
     int64_t n;                 // samples
     int top;                   // rank: how many; 0: all (at most 1000)
     const double *among;       // candidates [among_n, ...], or NULL

@@ -26,6 +26,15 @@ static void put_points(nrg_text *data, const nrg_curve *p) {
     nrg_text_put(data, "\n\n");
 }
 
+static void put_arrows(nrg_text *data, const nrg_field *f) {
+    if (!f->arrows_n) return;
+    for (int64_t i = 0; i < f->arrows_n; i++) {
+        const double *a = f->arrows + 4 * i;
+        if (isfinite(a[2]) && isfinite(a[3])) nrg_text_put(data, "%.9g %.9g %.9g %.9g\n", a[0], a[1], a[2], a[3]);
+    }
+    nrg_text_put(data, "\n\n");
+}
+
 static void put_script(nrg_text *script, const char *path, const nrg_field *f, bool points) {
     // Sequential and monotone in lightness: dark purple (low) over teal to pale yellow (high).
     nrg_text_put(
@@ -60,6 +69,11 @@ static void put_script(nrg_text *script, const char *path, const nrg_field *f, b
         nrg_gnuplot_data(path, script);
         nrg_text_put(script, " index 1 using 1:2 with points pt 7 ps 0.5 lc rgb '#ff8c00'");
     }
+    if (f->arrows_n) {
+        nrg_text_put(script, ", \\\n     ");
+        nrg_gnuplot_data(path, script);
+        nrg_text_put(script, " index %d using 1:2:3:4 with vectors filled size graph 0.008,20 lw 1 lc rgb '#ffffff'", points ? 2 : 1);
+    }
     nrg_text_put(script, "\n");
 }
 
@@ -71,6 +85,7 @@ nrg_status nrg_plot_field(nrg_ctx *c, const char *path, const nrg_plot_axes *axe
         bool any = points && points->n > 0;
         put_grid(&data, f);
         if (any) put_points(&data, points);
+        put_arrows(&data, f);
         put_script(&script, path, f, any);
         s = nrg_gnuplot(c, path, &script, &data);
     }

@@ -48,6 +48,8 @@ typedef struct {
     double x0, x1, y0, y1;
     const char *z_label;
     double z0, z1; // range of the colours; both zero: that of z
+    const double *arrows; // [arrows_n, 4]: x, y and how far; NULL: none
+    int64_t arrows_n;
 } nrg_field;
 
 // gnuplot.c: runs `script` (which draws into `path`) on `data`; both are kept beside the picture under its stem. E092

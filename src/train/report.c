@@ -86,10 +86,35 @@ static nrg_status by_likelihood(sheet *s, const metric *k, int32_t var, double *
     return st;
 }
 
+// Mean square of what a variable with hidden parts comes back as, less itself: seen(var) is hidden as in training, by the sample's own draw.
+static nrg_status by_reconstruction(sheet *s, const metric *k, int32_t var, double *sum, double *count) {
+    nrg_vars all = nrg_bound_vars(s->data) & ~nrg_model_role(s->m, NRG_LATENT), one = (nrg_vars)1 << var;
+    nrg_infer_options o = {.threads = s->threads, .batch = s->n};
+    nrg_node best[NRG_MAX_VARS] = {0}, F, out;
+    nrg_program p = {0};
+    (void)k;
+    nrg_status st = nrg_program_new(s->m, nrg_store_type(s->store), &o, &p);
+    if (st == NRG_OK) st = nrg_bound_nodes(s->data, p.scope);
+    if (st == NRG_OK) st = nrg_bound_hide(s->data, p.scope);
+    nrg_node truth = st == NRG_OK ? nrg_scope_bound(p.scope, var) : NRG_BAD;
+    if (st == NRG_OK) nrg_scope_bind(p.scope, var, NRG_BAD);
+    if (st == NRG_OK) st = nrg_infer_energy(p.inf, all & ~one, one, NRG_MINIMIZE, &F, best);
+    if (st == NRG_OK) {
+        nrg_node gap = nrg_sum_all(p.g, nrg_square(p.g, nrg_sub(p.g, best[var], truth)));
+        out = nrg_reduce(p.g, NRG_OP_sum, gap, 0, NRG_SAMPLE, false);
+        st = nrg_program_plan(&p, &out, 1, NULL, 0, s->n, s->threads);
+    }
+    if (st == NRG_OK) st = nrg_bound_rows_set(s->data, s->store, s->rows);
+    if (st == NRG_OK) st = nrg_program_go(&p, s->store, s->n, 0, 0);
+    if (st == NRG_OK) *sum += p.values[0], *count += (double)(s->n * nrg_node_count(p.g, truth));
+    nrg_program_free(&p);
+    return st;
+}
+
 static const metric metrics[] = {
     {"error", by_answer, differs, same},  {"accuracy", by_answer, agrees, same}, {"mse", by_answer, squared, same},
     {"rmse", by_answer, squared, sqrt},   {"mae", by_answer, absolute, same},    {"nll", by_likelihood, NULL, same},
-    {"energy", by_energy, NULL, same},
+    {"energy", by_energy, NULL, same},    {"reconstruction", by_reconstruction, NULL, same},
 };
 
 static nrg_status unknown(const nrg_model *m, const nrg_expr *e) {
@@ -97,7 +122,7 @@ static nrg_status unknown(const nrg_model *m, const nrg_expr *e) {
     nrg_expr_print(m, e, &t);
     nrg_status s = nrg_fail(m->ctx, NRG_E071, e->span, "report %s is not supported yet", t.at && !t.bad ? t.at : "");
     nrg_text_free(&t);
-    nrg_help(m->ctx, "built are error, accuracy, mse, rmse, mae, nll of a variable, and energy");
+    nrg_help(m->ctx, "built are error, accuracy, mse, rmse, mae, nll, reconstruction of a variable, and energy");
     return s;
 }
 
