@@ -185,13 +185,14 @@ static bool word_is(const nrg_expr *from, const char *word) {
     return from && from->kind == NRG_X_NAME && nrg_same(from->text, word);
 }
 
-// Reals: normal numbers, or uniform ones between two walls. Others: each value is as likely. Every chain its own.
+// Reals: normal numbers, or uniform ones between two walls unless `sd` is written: noise(0.1), buffer(500, sd=0.1). Others: each value
+// is as likely. Every chain its own.
 static nrg_status from_noise(nrg_sampler *s, int j, const nrg_expr *from) {
     nrg_graph *g = s->graph;
     const nrg_domain *d = &s->model->vars.at[s->var[j]].domain;
-    const nrg_expr *e = from && from->kind == NRG_X_CALL && word_is(from, "noise") ? nrg_call_arg(from, "sd", 0) : NULL;
+    const nrg_expr *e = from && from->kind == NRG_X_CALL ? nrg_call_arg(from, "sd", word_is(from, "noise") ? 0 : 2) : NULL;
     bool real = s->model->vars.at[s->var[j]].elem == NRG_REAL;
-    bool closed = d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi);
+    bool closed = d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi) && !e;
     double sd = 1, choices = real ? 0 : nrg_finite_choices(s->model, s->var[j]);
     if (e) TRY(nrg_eval_schedule(s->model, e, 1, &sd));
     if (!real && choices < 1) return unbuilt(s->model, s->model->vars.at[s->var[j]].span, "a variable without finite values:", s->model->vars.at[s->var[j]].name);

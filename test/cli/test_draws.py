@@ -168,6 +168,17 @@ data     y = x
         self.write("two.nrg", model.replace("linear(1)", "linear(2)"))
         self.refused("train", "two.nrg", "--data", "x.csv", "-o", "two", code=3, says="but y has 1 in 0")
 
+    # noise(sd) is normal between walls too, reflected; without sd it is uniform. A flat energy and steps of 1e-6 show the starts.
+    # Means of 4000 numbers, 5 standard errors: false alarm 6e-7 a check.
+    def test_starts_of_a_deviation(self):
+        self.write("flat.nrg", "predict  x : real[100] in 0..1\nenergy   E(x) = 0 * sum(x)\n")
+        for start, mean, sd in (("noise", 0.5, 0.2887), ("noise(0.1)", 0.0798, 0.0603), ("buffer(40, sd=0.1)", 0.0798, 0.0603)):
+            out = self.nrg("sample", "flat.nrg", "--stmt", f"sample x by langevin(steps=1, step=1e-12) from {start}", "-n", 40, "--chains", 40,
+                           "--seed", 1, "--quiet").stdout.split()[1:]
+            x = [float(v) for row in out for v in row.split(",")[-100:]]
+            self.assertEqual(len(x), 4000)
+            self.assertLess(abs(sum(x) / 4000 - mean), 5 * sd / math.sqrt(4000))
+
 
 if __name__ == "__main__":
     kit.main()
