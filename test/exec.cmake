@@ -2,7 +2,7 @@ nrg_test(exec unit/exec.c exec plan graph base)
 nrg_test(exec_run unit/exec_run.c exec plan graph base)
 nrg_test(exec_random unit/exec_random.c exec plan graph base)
 
-# Not tests: they print speeds. cmake --build ... --target bench_exec bench_langevin
+# Not tests: they print speeds. cmake --build ... --target bench_exec bench_langevin; bench_side, bench_peak: for bench/rivals
 if(TARGET nrg_exec)
   add_executable(bench_exec EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/exec.c)
   target_link_libraries(bench_exec PRIVATE nrg_exec m)
@@ -10,4 +10,9 @@ endif()
 if(TARGET nrg_api)
   add_executable(bench_langevin EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/langevin.c)
   target_link_libraries(bench_langevin PRIVATE nrg_api)
+  add_executable(bench_side EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/rivals/side.c)
+  target_link_libraries(bench_side PRIVATE nrg_api m)
+  add_executable(bench_peak EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/bench/rivals/peak.c)
+  target_compile_options(bench_peak PRIVATE -march=native -ffp-contract=fast)
+  target_link_libraries(bench_peak PRIVATE Threads::Threads)
 endif()
