@@ -119,36 +119,67 @@ static nrg_status one_model(cli *c, nrg_ebm **m, nrg_table **data) {
     return s == NRG_OK ? cli_need_data(c, *m, data) : s;
 }
 
-static nrg_status save_energies(cli *c, const double *E, int64_t n) {
+typedef struct {
+    double *E, *p; // p NULL: nothing to compare with
+    int64_t n;
+} scores;
+
+static nrg_status save_energies(cli *c, const scores *r) {
     nrg_table *t;
     nrg_status s = nrg_table_new(c->ctx, &t);
     if (s != NRG_OK) return s;
-    s = nrg_table_put(t, "energy", NRG_CELL_F64, 1, &n, E);
+    s = nrg_table_put(t, "energy", NRG_CELL_F64, 1, &r->n, r->E);
+    if (s == NRG_OK && r->p) s = nrg_table_put(t, "p", NRG_CELL_F64, 1, &r->n, r->p);
     if (s == NRG_OK) s = nrg_data_write(t, c->out);
     nrg_table_free(t);
     return s;
 }
 
-static nrg_status put_energies(cli *c, const double *E, int64_t n) {
-    if (c->out) return save_energies(c, E, n);
-    if (!c->json) printf("sample,energy\n");
-    for (int64_t i = 0; i < n; i++)
-        printf(c->json ? "{\"sample\": %lld, \"energy\": %.9g}\n" : "%lld,%.9g\n", (long long)i,
-               E[i]);
+static nrg_status put_energies(cli *c, const scores *r) {
+    if (c->out) return save_energies(c, r);
+    if (!c->json) printf(r->p ? "sample,energy,p\n" : "sample,energy\n");
+    for (int64_t i = 0; i < r->n; i++) {
+        printf(c->json ? "{\"sample\": %lld, \"energy\": %.9g" : "%lld,%.9g", (long long)i, r->E[i]);
+        if (r->p) printf(c->json ? ", \"p\": %.9g" : ",%.9g", r->p[i]);
+        printf(c->json ? "}\n" : "\n");
+    }
     return cli_print(c, "");
+}
+
+static nrg_status energies(cli *c, nrg_ebm *m, const nrg_table *data, double **E, int64_t *n) {
+    *n = nrg_table_rows(data);
+    *E = cli_keep(c, (size_t)(*n + 1) * sizeof **E);
+    return *E ? nrg_ebm_energy(m, data, *E) : NRG_E098;
+}
+
+// Where the energies lie among those of rows that were held out.
+static nrg_status against(cli *c, nrg_ebm *m, scores *r) {
+    cli_list data = c->data, given = c->given;
+    nrg_table *held = NULL;
+    double *E, auroc;
+    int64_t n;
+    c->data = c->against;
+    c->given.n = 0; // held-out rows are as their file says
+    nrg_status s = cli_data(c, m, &held);
+    c->data = data, c->given = given;
+    if (s == NRG_OK) s = energies(c, m, held, &E, &n);
+    if (s == NRG_OK && !(r->p = cli_keep(c, (size_t)(r->n + 1) * sizeof *r->p))) s = NRG_E098;
+    if (s == NRG_OK) s = nrg_p_values(c->ctx, E, n, r->E, r->n, r->p, &auroc);
+    if (s == NRG_OK) cli_note(c, "against %lld held-out rows: AUROC %.4g; p is a multiple of 1/%lld\n", (long long)n, auroc, (long long)n + 1);
+    nrg_table_free(held);
+    return s;
 }
 
 nrg_status cli_energy(cli *c) {
     nrg_ebm *m;
     nrg_table *data;
+    scores r = {0};
     nrg_status s = c->out ? cli_may_write(c, c->out) : NRG_OK;
     if (s != NRG_OK) return s;
     s = one_model(c, &m, &data);
-    int64_t n = s == NRG_OK ? nrg_table_rows(data) : 0;
-    double *E = s == NRG_OK ? cli_keep(c, (size_t)(n + 1) * sizeof *E) : NULL;
-    if (s == NRG_OK && !E) s = NRG_E098;
-    if (s == NRG_OK) s = nrg_ebm_energy(m, data, E);
-    if (s == NRG_OK) s = put_energies(c, E, n);
+    if (s == NRG_OK) s = energies(c, m, data, &r.E, &r.n);
+    if (s == NRG_OK && c->against.n) s = against(c, m, &r);
+    if (s == NRG_OK) s = put_energies(c, &r);
     nrg_table_free(data);
     nrg_ebm_free(m);
     return s;

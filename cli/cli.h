@@ -18,7 +18,7 @@ typedef struct {
     char **argv;
     int shown;      // diagnostics printed so far
     cli_list words; // what is not a flag
-    cli_list data, valid, set, stmt, map, given;
+    cli_list data, valid, against, set, stmt, map, given;
     const char *out, *init, *time, *checkpoint, *top, *minima, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows, *range, *title, *across;
     const char *steps, *warmup, *every, *chains, *loss;
     const char *width, *tempering, *hottest, *anneal;

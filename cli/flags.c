@@ -26,6 +26,7 @@ static const flag flags[] = {
             "data: FILE, NAME=FILE, FILE:PART or NAME=FILE:PART (several add up)"),
     SEVERAL("valid", valid, "10%|FILE",
             "hold out this part, or these data, to choose the best weights"),
+    SEVERAL("against", against, "FILE", "held-out rows: adds the share of them that lie at least as high"),
     SEVERAL("given", given, "x=...",
             "hold a variable at a value: numbers x=1,2, a label y=cat, or a file x=a.npy"),
     ONE("out", out, "PATH", "where results go (-o)"),

@@ -478,6 +478,11 @@ NRG_API nrg_status nrg_log_z_text(nrg_log_z *z, nrg_form form, const char **text
 NRG_API nrg_status nrg_ebm_values(nrg_ebm *m, const nrg_table *data, nrg_table **out);
 /* F of each row, latents eliminated; energy [rows]. Low = good. */
 NRG_API nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy);
+/* Where energies lie among those of held-out rows: p[i] = (1 + how many of held[] are at least as high as energy[i]) / (held_n + 1), the p-value of
+ * "row i is drawn as the held-out rows were". Among rows for which that is true p <= a has probability at most a, for a given model and over the
+ * draw of both; it cannot fall below 1 / (held_n + 1). NaN where the energy is. auroc (may be NULL): the probability that an energy lies above a
+ * held one, ties counting half: 0.5 where they cannot be told apart. */
+NRG_API nrg_status nrg_p_values(nrg_ctx *c, const double *held, int64_t held_n, const double *energy, int64_t n, double *p, double *auroc);
 /* Gradient of F with respect to `name`. A variable: of each row, [rows, event]. A weight: of the mean of F over
  * the rows. *count (may be NULL) becomes the number of numbers; with to == NULL nothing else happens. */
 NRG_API nrg_status nrg_ebm_gradient(nrg_ebm *m, const nrg_table *data, const char *name, double *to, int64_t *count);

@@ -1,6 +1,9 @@
 // Energies, gradients and metrics of rows of data.
 #include "api/api.h"
 #include "infer/inside.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy) {
     nrg_values v;
@@ -9,6 +12,45 @@ nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy) {
     nrg_status s = nrg_energy_of(m->model, m->store, visible, v.rows, m->threads, energy);
     nrg_values_free(&v);
     return s;
+}
+
+// ---- against held-out rows ----
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// How many of n sorted numbers are below x; at or below it.
+static int64_t below(const double *sorted, int64_t n, double x, bool or_at) {
+    int64_t lo = 0, hi = n;
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo) / 2;
+        if (sorted[mid] < x || (or_at && sorted[mid] == x)) lo = mid + 1;
+        else hi = mid;
+    }
+    return lo;
+}
+
+nrg_status nrg_p_values(nrg_ctx *c, const double *held, int64_t held_n, const double *energy, int64_t n, double *p, double *auroc) {
+    size_t bytes = (size_t)(held_n + 1) * sizeof(double);
+    double *sorted = nrg_mem(c, NULL, 0, bytes), above = 0, pairs = 0;
+    int64_t m = 0;
+    if (!sorted) return NRG_E098;
+    for (int64_t i = 0; i < held_n; i++)
+        if (!isnan(held[i])) sorted[m++] = held[i];
+    qsort(sorted, (size_t)m, sizeof *sorted, by_size);
+    for (int64_t i = 0; i < n; i++) {
+        p[i] = NAN;
+        if (isnan(energy[i])) continue;
+        int64_t less = below(sorted, m, energy[i], false), upto = below(sorted, m, energy[i], true);
+        p[i] = (double)(1 + m - less) / (double)(m + 1);
+        above += 0.5 * (double)(less + upto);
+        pairs += (double)m;
+    }
+    if (auroc) *auroc = pairs > 0 ? above / pairs : NAN;
+    nrg_mem(c, sorted, bytes, 0);
+    return NRG_OK;
 }
 
 // ---- gradient ----
