@@ -98,7 +98,7 @@ nrg_status nrg_point_sample(nrg_wrong *w) {
     nrg_drawing *d;
     if (k) TRY(nrg_eval_number(w->m, k, &many));
     if (many != 1) {
-        nrg_status s = nrg_fail(w->m->ctx, NRG_E071, k->span, "%.6g draws a row are not built yet", many);
+        nrg_status s = nrg_fail(w->m->ctx, NRG_E071, k->span, "against sample(%.6g): several draws a row are not built yet", many);
         nrg_help(w->m->ctx, "write sample(1), or a larger batch");
         return s;
     }

@@ -56,7 +56,8 @@ class Models(kit.Case):
             with self.subTest(model=m.name):
                 got = subprocess.run([kit.NRG, "check", m, "--audit"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
                 self.assertNotIn("FAILS", got.stdout)
-                self.assertTrue(got.returncode in (0, 2) or "E071" in got.stderr, got.stderr)  # 2: too large to try
+                missing = any(code in got.stderr for code in ("E071", "E053"))  # not built; a used model that nobody trained
+                self.assertTrue(got.returncode in (0, 2) or missing, got.stderr)  # 2: too large to try
 
     def test_missing_parts_in_one_line(self):
         got = self.refused("train", kit.ROOT / "models/12_crf.nrg", "--data", self.moons(), code=3, says="'viterbi' is not supported yet")
