@@ -228,6 +228,6 @@ nrg_status cli_range(cli *c, const char *flag_name, const char *text, double *lo
     snprintf(first, sizeof first, "%.*s", dots ? (int)(dots - text) : 0, text);
     *lo = strtod(first, &end);
     *hi = dots ? strtod(dots + 2, &last) : 0;
-    if (dots && end != first && !*end && last != dots + 2 && !*last && *lo < *hi) return NRG_OK;
+    if (dots && end != first && !*end && last != dots + 2 && !*last && isfinite(*hi - *lo) && *lo < *hi) return NRG_OK;
     return cli_usage(c, NULL, "--%s takes a range such as -1..1, not '%s'", flag_name, text);
 }

@@ -30,7 +30,7 @@ static nrg_status plot_loss(cli *c, const cli_list *w) {
     char path[600];
     if (w->n != 1) return cli_usage(c, "nrg plot loss RUN", "which run?");
     nrg_status s = target(c, w->at[0], "loss", path, sizeof path);
-    if (s == NRG_OK) s = nrg_plot_loss(c->ctx, w->at[0], path);
+    if (s == NRG_OK) s = nrg_plot_loss(c->ctx, w->at[0], c->title, path);
     return said(c, s, path);
 }
 
@@ -51,6 +51,7 @@ static nrg_status over_two(cli *c, const cli_list *w, const char *kind, int arro
     if (s == NRG_OK) s = cli_range(c, "range", c->range, &l.z0, &l.z1);
     l.title = c->title;
     if (s == NRG_OK) s = cli_integer(c, "points", c->points, 2, &points);
+    if (s == NRG_OK && points > 2000) s = cli_usage(c, NULL, "--points takes at most 2000 each way");
     if (s == NRG_OK) s = cli_integer(c, "row", c->row, 0, &row);
     l.points = (int)points;
     l.row = row;
@@ -124,7 +125,8 @@ static nrg_status plot_slice(cli *c, const cli_list *w) {
     if (s == NRG_OK) s = cli_range(c, "x", c->x, &o.lo, &o.hi);
     if (s == NRG_OK) s = cli_integer(c, "points", c->points, 2, &points);
     if (s == NRG_OK) s = read_rows(c, rows, 12, &o.rows_n);
-    o.points = points < 1000000 ? (int)points : 1000000;
+    if (s == NRG_OK && points > 100000) s = cli_usage(c, NULL, "--points takes at most 100000");
+    o.points = (int)points;
     if (s == NRG_OK) s = cli_model(c, w->at[0], &m);
     if (s == NRG_OK) s = cli_data(c, m, &data);
     if (s == NRG_OK) s = nrg_plot_slice(m, data, &o, path);
@@ -228,7 +230,7 @@ static nrg_status plot_plane(cli *c, const cli_list *w) {
     char path[600];
     if (w->n != 1) return cli_usage(c, "nrg plot plane square_square -o plane.png", "which loss?");
     nrg_status s = target(c, "", "plane", path, sizeof path);
-    if (s == NRG_OK) s = nrg_plot_plane(c->ctx, w->at[0], c->set.at, c->set.n, path);
+    if (s == NRG_OK) s = nrg_plot_plane(c->ctx, w->at[0], c->set.at, c->set.n, c->title, path);
     return said(c, s, path);
 }
 

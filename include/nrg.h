@@ -522,13 +522,14 @@ NRG_API bool nrg_ebm_verdict(nrg_ebm *m, int learn, nrg_verdict *out);
 NRG_API nrg_status nrg_loss_values(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, int64_t n, const double *pos,
                                    const double *neg, double *value, double *dpos, double *dneg);
 NRG_API bool nrg_loss_row_at(int i, const char **name, const char **formula, const char **doc); /* false past the end */
-/* The loss over the plane, its negative gradient as arrows, the line neg = pos and the margin line. */
-NRG_API nrg_status nrg_plot_plane(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, const char *path);
+/* The loss over the plane, its negative gradient as arrows, the line neg = pos and the margin line. `title` may be NULL. */
+NRG_API nrg_status nrg_plot_plane(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, const char *title,
+                                  const char *path);
 
 /* ---- pictures (.png, or .svg where gnuplot draws) ------------------------------------------------------------ */
 
-/* Loss and energies over epochs from log.csv of a run folder. */
-NRG_API nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *path);
+/* Loss and energies over epochs from log.csv of a run folder. `title`: NULL is the name of the run. */
+NRG_API nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *title, const char *path);
 /* F over a grid of two real numbers: "x" and "y", or entries "x[0]" and "x[1]". The data (may be NULL) are
  * drawn over it and give the ranges; else the domains do. Other given variables stay as in row `row`; predicted
  * ones are eliminated by their own verb, unless an array "given:NAME" holds them. points: of the grid, each

@@ -57,12 +57,28 @@ static void write_model(nrg_text *t, const char *loss, const char *const *sets, 
                  mentions(text, "neg") ? " against offender" : "");
 }
 
+// A parameter that the loss does not read is a slip: hinge has `margin`, not `m`.
+static nrg_status read_by(nrg_ctx *c, const char *loss, const char *set) {
+    const nrg_loss_row *row = nrg_loss_find(loss);
+    const char *text = row ? row->expr : loss;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(set, "="), set);
+    if (mentions(text, name) || nrg_same(name, "beta")) return NRG_OK;
+    nrg_status s = nrg_fail(c, NRG_E090, NRG_NOWHERE, "--set %s: this loss has no parameter '%s'", set, name);
+    nrg_help(c, "the loss is %s", text);
+    return s;
+}
+
 static nrg_status open_plane(nrg_ctx *c, const char *loss, const char *const *sets, int n, nrg_model **m, nrg_plane *p) {
     nrg_text t = nrg_text_make(c);
     *m = NULL;
     if (strpbrk(loss, "\n\r#")) {
         nrg_text_free(&t);
         return nrg_fail(c, NRG_E090, NRG_NOWHERE, "a loss is one expression on one line");
+    }
+    for (int i = 0; i < n; i++) {
+        nrg_status s = read_by(c, loss, sets[i]);
+        if (s != NRG_OK) return nrg_text_free(&t), s;
     }
     write_model(&t, loss, sets, n);
     nrg_status s = t.bad || !t.at ? NRG_E098 : nrg_lang_load(c, "loss", t.at, t.n, NULL, m);
@@ -112,7 +128,7 @@ static void spread(sheet *w, int side, double size, double from) {
 static void put_sheet(nrg_text *data, const sheet *w) {
     for (int i = 0; i < SIDE * SIDE; i++) {
         if (isfinite(w->z[i])) nrg_text_put(data, "%.6g %.6g %.9g\n", w->x[i], w->y[i], w->z[i]);
-        else nrg_text_put(data, "%.6g %.6g ?\n", w->x[i], w->y[i]);
+        else nrg_text_put(data, "%.6g %.6g NaN\n", w->x[i], w->y[i]);
         if (i % SIDE == SIDE - 1) nrg_text_put(data, "\n");
     }
     nrg_text_put(data, "\n");
@@ -125,7 +141,7 @@ static void put_arrows(nrg_text *data, const sheet *w, double size) {
         if (isfinite(w->a[i]) && isfinite(w->b[i])) most = fmax(most, hypot(w->a[i], w->b[i]));
     for (int i = 0; i < ARROWS * ARROWS; i++) {
         double h = hypot(w->a[i], w->b[i]);
-        if (!isfinite(h)) continue;
+        if (!isfinite(h) || !isfinite(w->z[i])) continue;
         double k = h > 0 ? -length * sqrt(h / most) / h : 0; // the root keeps small slopes visible
         nrg_text_put(data, "%.6g %.6g %.6g %.6g\n", w->x[i], w->y[i], k * w->a[i], k * w->b[i]);
     }
@@ -133,7 +149,7 @@ static void put_arrows(nrg_text *data, const sheet *w, double size) {
 
 static void put_script(nrg_text *s, const char *path, const nrg_verdict *v, double size) {
     nrg_text_put(s, "set palette defined (0 '#2a0845', 1 '#31508c', 2 '#1f8a8c', 3 '#5bc264', 4 '#fbf6c0')\n"
-                    "set datafile missing '?'\nset cblabel 'loss (dark = low)'\nset key inside vertical height 0 bottom right "
+                    "set cblabel 'loss (dark = low)'\nset key inside vertical height 0 bottom right "
                     "opaque fillcolor rgb '#22305c' textcolor rgb '#ffffff' samplen 2\n"
                     "set size square\nset xrange [0:%g]\nset yrange [0:%g]\nplot ", size, size);
     nrg_gnuplot_data(path, s);
@@ -146,16 +162,20 @@ static void put_script(nrg_text *s, const char *path, const nrg_verdict *v, doub
                     "title 'negative gradient'\n");
 }
 
-static nrg_status draw(nrg_ctx *c, const nrg_plane *p, const nrg_verdict *v, const char *loss, sheet *w, const char *path) {
+static nrg_status draw(nrg_ctx *c, const nrg_plane *p, const nrg_verdict *v, const char *loss, const char *said,
+                       sheet *w, const char *path) {
     double size = v->kind == NRG_MARGIN_FINITE ? fmax(2, 2 * v->margin) : 3;
     char title[160];
     snprintf(title, sizeof title, "%.100s: %s", loss, v->words);
     for (char *t = title; *t; t++)
         if (*t == '\'' || *t == '"' || *t == '\\') *t = ' ';
-    nrg_plot_axes axes = {.title = title, .x = "energy of the right answer (pos)", .y = "energy of the wrong answer (neg)"};
+    nrg_plot_axes axes = {.title = said ? said : title, .x = "energy of the right answer (pos)", .y = "energy of the wrong answer (neg)"};
     nrg_text script = nrg_text_make(c), data = nrg_text_make(c);
     spread(w, SIDE, size, 0);
     nrg_status s = nrg_plane_eval(p, SIDE * SIDE, w->x, w->y, w->z, w->a, w->b);
+    int finite = 0;
+    for (int i = 0; i < SIDE * SIDE; i++) finite += isfinite(w->z[i]);
+    if (s == NRG_OK && !finite) s = nrg_fail(c, NRG_E090, NRG_NOWHERE, "this loss has no finite value on the plane from 0 to %g", size);
     if (s == NRG_OK) put_sheet(&data, w);
     spread(w, ARROWS, size, 0.5 * size / ARROWS);
     if (s == NRG_OK) s = nrg_plane_eval(p, ARROWS * ARROWS, w->x, w->y, w->z, w->a, w->b);
@@ -168,7 +188,7 @@ static nrg_status draw(nrg_ctx *c, const nrg_plane *p, const nrg_verdict *v, con
     return s;
 }
 
-nrg_status nrg_plot_plane(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, const char *path) {
+nrg_status nrg_plot_plane(nrg_ctx *c, const char *loss, const char *const *sets, int sets_n, const char *said, const char *path) {
     nrg_model *m;
     nrg_plane p;
     nrg_verdict v;
@@ -176,7 +196,7 @@ nrg_status nrg_plot_plane(nrg_ctx *c, const char *loss, const char *const *sets,
     if (s != NRG_OK) return s;
     sheet *w = nrg_mem(c, NULL, 0, sizeof *w);
     s = w ? nrg_plane_verdict(&p, &v) : NRG_E098;
-    if (s == NRG_OK) s = draw(c, &p, &v, loss, w, path);
+    if (s == NRG_OK) s = draw(c, &p, &v, loss, said, w, path);
     nrg_mem(c, w, sizeof *w, 0);
     nrg_plane_free(&p);
     nrg_model_free(m);

@@ -28,7 +28,7 @@ static nrg_status curves(nrg_arena *a, const nrg_table *t, const char *const *na
     return NRG_OK;
 }
 
-static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const char *run, const char *path) {
+static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const char *run, const char *title, const char *path) {
     static const char *const above[] = {"loss", "valid_loss", NULL};
     static const char *const below[] = {"pos", "neg", "free", NULL};
     nrg_curve loss[4], energy[4];
@@ -42,12 +42,12 @@ static nrg_status draw_loss(nrg_ctx *c, nrg_arena *a, const nrg_table *t, const 
     TRY(curves(a, t, above, x, loss, &n[0]));
     TRY(curves(a, t, below, x, energy, &n[1]));
     if (n[0] == 0) return nrg_fail(c, NRG_E054, NRG_NOWHERE, "%s/log.csv has no losses yet", run);
-    const nrg_panel both[2] = {{{.title = run, .x = "epoch", .y = "loss"}, loss, n[0]},
+    const nrg_panel both[2] = {{{.title = title ? title : run, .x = "epoch", .y = "loss"}, loss, n[0]},
                                {{.x = "epoch", .y = "energy (low = good)"}, energy, n[1]}};
     return nrg_plot_panels(c, path, both, 2, 1);
 }
 
-nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *path) {
+nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *title, const char *path) {
     nrg_text name = nrg_text_make(c);
     nrg_table *t = NULL;
     nrg_arena a = nrg_arena_make(c);
@@ -55,7 +55,7 @@ nrg_status nrg_plot_loss(nrg_ctx *c, const char *run, const char *path) {
     nrg_status s = nrg_text_end(&name);
     const char *spec = name.at;
     if (s == NRG_OK) s = nrg_data_load(c, &spec, 1, &t);
-    if (s == NRG_OK) s = draw_loss(c, &a, t, run, path);
+    if (s == NRG_OK) s = draw_loss(c, &a, t, run, title, path);
     nrg_table_free(t);
     nrg_arena_free(&a);
     nrg_text_free(&name);

@@ -264,7 +264,7 @@ static void put_verdicts(report *r) {
 
 static nrg_status draw_loss(void *ud, const char *path) {
     report *r = ud;
-    return nrg_plot_loss(r->ctx, r->run, path);
+    return nrg_plot_loss(r->ctx, r->run, NULL, path);
 }
 
 // Numbers to six digits: more would not be read.

@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { TICK = 24 }; // letters of a word under an axis
+
 static const char *base_of(const char *path) {
     const char *slash = strrchr(path, '/');
     return slash ? slash + 1 : path;
@@ -30,10 +32,23 @@ void nrg_gnuplot_quoted(nrg_text *t, const char *s) {
     nrg_text_put(t, "'");
 }
 
+int nrg_gnuplot_tick_width(const char *s) {
+    int n = 0;
+    for (; *s; s++) n += (*s & 0xc0) != 0x80;
+    return n < TICK ? n : TICK;
+}
+
 void nrg_gnuplot_tick(nrg_text *t, const char *s) {
     nrg_text word = nrg_text_make(t->ctx);
     nrg_text_bytes(&word, "", 0);
-    for (; *s; s++) nrg_text_put(&word, *s == '%' ? "%%%%" : "%c", *s);
+    for (int n = 0; *s; s++) {
+        n += (*s & 0xc0) != 0x80; // letters, not bytes
+        if (n > TICK) {
+            nrg_text_put(&word, "\xe2\x80\xa6");
+            break;
+        }
+        nrg_text_put(&word, *s == '%' ? "%%%%" : "%c", *s);
+    }
     if (nrg_text_end(&word) == NRG_OK) nrg_gnuplot_quoted(t, word.at);
     else t->bad = true;
     nrg_text_free(&word);

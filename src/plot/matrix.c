@@ -19,11 +19,17 @@ static void put_cells(nrg_text *data, const nrg_matrix *m) {
     nrg_text_put(data, "\n");
 }
 
+static int longest(const nrg_matrix *m) {
+    int most = 1;
+    for (int64_t i = 0; m->labels && m->n <= WITH_LABELS && i < m->n; i++)
+        if (nrg_gnuplot_tick_width(m->labels[i]) > most) most = nrg_gnuplot_tick_width(m->labels[i]);
+    return most;
+}
+
+static bool slanted(const nrg_matrix *m) { return longest(m) * m->n > 60; }
+
 static void put_tics(nrg_text *s, const nrg_matrix *m, const char *axis, bool down) {
-    size_t longest = 1;
-    for (int64_t i = 0; m->labels && i < m->n; i++)
-        if (strlen(m->labels[i]) > longest) longest = strlen(m->labels[i]);
-    bool slant = !down && longest * (size_t)m->n > 60;
+    bool slant = !down && slanted(m);
     nrg_text_put(s, "set %stics noenhanced nomirror scale 0%s (", axis, slant ? " rotate by 40 right" : "");
     for (int64_t i = 0; i < m->n && m->n <= WITH_LABELS; i++) {
         nrg_text_put(s, i ? ", " : "");
@@ -55,8 +61,9 @@ nrg_status nrg_plot_matrix(nrg_ctx *c, const char *path, const nrg_plot_axes *ax
     nrg_text script = nrg_text_make(c), data = nrg_text_make(c);
     int cell = m->n <= WITH_SHARES ? 64 : m->n <= WITH_COUNTS ? 40 : 12, side = (int)m->n * cell;
     if (side > 2400) side = 2400;
-    nrg_status s =
-        nrg_gnuplot_head(path, axes, (side < 300 ? 300 : side) + 290, (side < 300 ? 300 : side) + 190, &script);
+    if (side < 300) side = 300;
+    int words = longest(m) > 6 ? 8 * (longest(m) - 6) : 0; // room for long labels, beside and below
+    nrg_status s = nrg_gnuplot_head(path, axes, side + 290 + words, side + 190 + (slanted(m) ? words : 0), &script);
     if (s == NRG_OK) {
         put_cells(&data, m);
         nrg_text_put(&script,
@@ -64,6 +71,8 @@ nrg_status nrg_plot_matrix(nrg_ctx *c, const char *path, const nrg_plot_axes *ax
                      "set cbrange [0:100]\nset cblabel 'share of the row, %%'\nset size ratio -1\nunset key\n"
                      "set xrange [-0.5:%lld.5]\nset yrange [-0.5:%lld.5]\n",
                      (long long)m->n - 1, (long long)m->n - 1);
+        // gnuplot leaves too much for slanted words, and then cells are not square.
+        if (slanted(m)) nrg_text_put(&script, "set lmargin %d\nset bmargin %d\n", longest(m) + 7, 4 + longest(m) / 3);
         put_tics(&script, m, "x", false);
         put_tics(&script, m, "y", true);
         nrg_text_put(&script, "plot ");

@@ -4,7 +4,7 @@
 #include "train/verdict.h"
 #include <math.h>
 
-enum { GRID = 33, LOWS = 8, SCAN = 640 };
+enum { GRID = 33, LOWS = 8, SCAN = 640, DOUBLINGS = 16 };
 static const double farthest = 32, least = 1e-200, slack = 1e-9; // least: below it a slope has only run out of digits
 
 // Smallest push (dL/dpos - dL/dneg: the rate at which descent widens neg - pos) along the line neg = pos + gap.
@@ -44,20 +44,33 @@ static nrg_status find_margin(const nrg_plane *p, nrg_verdict *v) {
             last = at;
         }
     }
-    if (open || last < least) return NRG_OK;
+    // Larger margins: farther out by doubling, a factor of 2 between looks.
+    for (int i = 0; i < DOUBLINGS && open; i++) {
+        double gap = 2 * good;
+        if ((s = push(p, gap, &at)) != NRG_OK) return s;
+        if (at <= 0 || !isfinite(at)) {
+            open = false;
+            bad = gap;
+        } else {
+            good = gap;
+            last = at;
+        }
+    }
+    if (open) return NRG_OK;
     for (int i = 0; i < 50; i++) {
         double mid = (good + bad) / 2;
         if ((s = push(p, mid, &at)) != NRG_OK) return s;
-        if (at > 0) good = mid;
+        if (at > 0) good = mid, last = at;
         else bad = mid;
     }
+    if (last < least) return NRG_OK; // a slope that fades, and has only run out of digits
     v->kind = NRG_MARGIN_FINITE;
     v->margin = good;
     return NRG_OK;
 }
 
-static void look_at(nrg_verdict *v, double pos, double neg, double a, double b) {
-    if (!isfinite(a) || !isfinite(b)) return;
+static bool look_at(nrg_verdict *v, double pos, double neg, double a, double b) {
+    if (!isfinite(a) || !isfinite(b)) return false;
     if (a < -slack) v->lifts_right = true;
     if (b < -slack) v->contrastive = true;
     if (fabs(a + b) > slack) v->differences = false;
@@ -68,9 +81,10 @@ static void look_at(nrg_verdict *v, double pos, double neg, double a, double b) 
         v->pos = pos;
         v->neg = neg;
     }
+    return true;
 }
 
-static nrg_status look(const nrg_plane *p, nrg_verdict *v) {
+static nrg_status look(const nrg_plane *p, nrg_verdict *v, int *finite) {
     double pos[GRID], neg[GRID], l[GRID], a[GRID], b[GRID];
     double size = v->kind == NRG_MARGIN_FINITE ? fmax(4, 2 * v->margin) : 4;
     v->differences = true;
@@ -81,20 +95,22 @@ static nrg_status look(const nrg_plane *p, nrg_verdict *v) {
         }
         nrg_status s = nrg_plane_eval(p, GRID, pos, neg, l, a, b);
         if (s != NRG_OK) return s;
-        for (int j = 0; j < GRID; j++) look_at(v, pos[j], neg[j], a[j], b[j]);
+        for (int j = 0; j < GRID; j++) *finite += isfinite(l[j]) && look_at(v, pos[j], neg[j], a[j], b[j]);
     }
     return NRG_OK;
 }
 
 nrg_status nrg_plane_verdict(const nrg_plane *p, nrg_verdict *v) {
+    int finite = 0;
     *v = (nrg_verdict){0};
     nrg_status s = find_margin(p, v);
-    if (s == NRG_OK) s = look(p, v);
+    if (s == NRG_OK) s = look(p, v, &finite);
     if (s != NRG_OK) return s;
     if (!v->contrastive) v->kind = NRG_MARGIN_NONE, v->margin = 0;
     v->sound = v->contrastive && !v->pulls_wrong && !v->lifts_right &&
                (v->kind == NRG_MARGIN_FINITE || v->kind == NRG_MARGIN_SOME);
-    v->words = v->pulls_wrong   ? "pulls wrong answers down"
+    v->words = !finite           ? "no finite numbers"
+               : v->pulls_wrong ? "pulls wrong answers down"
                : v->lifts_right ? "pushes right answers up"
                : !v->contrastive ? "no contrastive term"
                : v->kind == NRG_MARGIN_NONE ? "does not widen the gap"
