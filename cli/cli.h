@@ -49,6 +49,7 @@ nrg_status cli_range(cli *c, const char *flag, const char *text, double *lo, dou
 void cli_show(cli *c);                        // messages not yet shown, to stderr (or as JSON to stdout)
 void cli_note(const cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3))); // stderr, unless --quiet
 nrg_status cli_print(cli *c, const char *text); // a result, to stdout; E092 when it cannot be written
+void cli_remark_losses(cli *c, nrg_ebm *m, const char *path); // a note where the lectures' conditions fail
 nrg_status cli_may_write(cli *c, const char *path); // E091 when it exists and --overwrite was not said
 bool cli_folder(const char *path);
 bool cli_exists(const char *path);

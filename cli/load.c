@@ -49,7 +49,7 @@ static bool read_numbers(char *text, int n, double *to) {
     for (int i = 0; i < n; i++) {
         char *end;
         to[i] = strtod(text, &end);
-        if (end == text || (*end != ',' && *end != 0)) return false;
+        if (end == text || *end != (i + 1 < n ? ',' : 0)) return false;
         text = end + 1;
     }
     return true;
@@ -59,6 +59,7 @@ static void read_labels(char *text, int n, double *to, const char **labels) {
     for (int i = 0; i < n; i++) {
         labels[i] = text;
         to[i] = i;
+        if (i + 1 == n) return; // a single label may have commas
         text += strcspn(text, ",");
         if (*text) *text++ = 0;
     }
@@ -86,7 +87,7 @@ static nrg_status put_array(nrg_table *t, const nrg_var_info *v, const given *g,
 // One value, repeated for every row.
 static nrg_status give(cli *c, const nrg_var_info *v, const char *text, nrg_table *t,
                        int64_t rows) {
-    int n = count_parts(text);
+    int n = v->elem == NRG_CATEGORY && v->rank == 0 ? 1 : count_parts(text);
     bool words;
     given g = {cli_keep(c, (size_t)(rows + 1) * (size_t)n * sizeof(double)),
                cli_keep(c, strlen(text) + 1), cli_keep(c, (size_t)n * sizeof(char *))};
@@ -94,7 +95,7 @@ static nrg_status give(cli *c, const nrg_var_info *v, const char *text, nrg_tabl
     memcpy(g.copy, text, strlen(text) + 1);
     if ((v->rank == 0 || v->dim[0] >= 0) && numbers_of(v) != n)
         return cli_usage(c, NULL, "--given %s needs %lld numbers, found %d", v->name,
-                         (long long)numbers_of(v), n);
+                         (long long)numbers_of(v), *text ? n : 0);
     if ((words = !read_numbers(g.copy, n, g.cells))) read_labels(g.copy, n, g.cells, g.labels);
     if (words && v->elem != NRG_CATEGORY)
         return cli_usage(c, NULL, "--given %s takes numbers, not '%s'", v->name, text);
@@ -108,6 +109,9 @@ static nrg_status give_one(cli *c, nrg_ebm *m, const char *spec, nrg_table *t, i
     const char *eq = strchr(spec, '=');
     if (!eq) return cli_usage(c, NULL, "--given takes VARIABLE=VALUE, not '%s'", spec);
     snprintf(name, sizeof name, "%.*s", (int)(eq - spec), spec);
+    int times = 0;
+    for (int k = 0; k < c->given.n; k++) times += strncmp(c->given.at[k], spec, (size_t)(eq - spec) + 1) == 0;
+    if (times > 1) return cli_usage(c, NULL, "--given holds %s %d times: once is enough", name, times);
     int i = nrg_ebm_find(m, name);
     if (i < 0)
         return cli_usage(c, "nrg show MODEL lists the variables",
@@ -116,9 +120,15 @@ static nrg_status give_one(cli *c, nrg_ebm *m, const char *spec, nrg_table *t, i
     return s == NRG_OK ? give(c, &v, eq + 1, t, rows) : s;
 }
 
+// A file that exists, or what can only be one.
 static bool names_file(const char *spec) {
+    static const char *const ends[] = {".npy", ".npz", ".csv"};
     const char *eq = strchr(spec, '=');
-    return eq && strpbrk(eq + 1, "./") && cli_exists(eq + 1);
+    size_t n = strlen(spec);
+    if (!eq || !strpbrk(eq + 1, "./")) return false;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        if (n > 4 && strcmp(spec + n - 4, ends[i]) == 0) return true;
+    return cli_exists(eq + 1);
 }
 
 nrg_status cli_data(cli *c, nrg_ebm *m, nrg_table **t) {

@@ -35,7 +35,7 @@ static void remark_training(cli *c, nrg_ebm *m, const char *path) {
 }
 
 // What the lectures' conditions say of the losses, where that is bad news.
-static void remark_losses(cli *c, nrg_ebm *m, const char *path) {
+void cli_remark_losses(cli *c, nrg_ebm *m, const char *path) {
     nrg_verdict v;
     int before = nrg_diag_count(c->ctx);
     for (int i = 0; nrg_ebm_verdict(m, i, &v); i++)
@@ -58,7 +58,7 @@ static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
     if (s != NRG_OK || any) return s;
     if ((s = nrg_ebm_check(m)) != NRG_OK) return s;
     remark_training(c, m, path);
-    remark_losses(c, m, path);
+    cli_remark_losses(c, m, path);
     if (!c->diagnostics) cli_note(c, "%s: ok\n", path);
     return NRG_OK;
 }

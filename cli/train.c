@@ -172,6 +172,7 @@ static nrg_status train(cli *c, nrg_ebm *m, nrg_table *data, nrg_train_options *
     if (st != NRG_OK) return st;
     cli_show(c);
     cli_note(c, "%s", lines);
+    if (!c->quiet && !o->resume) cli_remark_losses(c, m, c->words.at[0]);
     listen_for_interrupts();
     st = nrg_ebm_train_go(m, progress, &s);
     if (s.length) fputc('\n', stderr);

@@ -13,6 +13,12 @@ typedef struct {
 
 // The value of one metric: the report of a model that reports only this.
 static nrg_status metric(checker *c, const nrg_expr *e, double *out) {
+    *out = NAN;
+    if (!c->v->bound) {
+        nrg_status s = nrg_fail(c->m->ctx, NRG_E051, e->span, "this expectation is about data, and there are none");
+        nrg_help(c->m->ctx, "nrg test MODEL --data FILE");
+        return s;
+    }
     nrg_model *k = c->m->model;
     nrg_expr_stmt one = {.expr = (nrg_expr *)(size_t)e, .span = e->span};
     nrg_text header = nrg_text_make(c->m->ctx), row = nrg_text_make(c->m->ctx);
@@ -23,7 +29,6 @@ static nrg_status metric(checker *c, const nrg_expr *e, double *out) {
     nrg_status s = nrg_report(k, c->m->store, c->v->bound, c->m->threads, &header, &row);
     k->reports.at = at;
     k->reports.n = n;
-    *out = NAN;
     if (s == NRG_OK && row.at) nrg_number(row.at, strcspn(row.at, ",\r\n"), out);
     nrg_text_free(&header);
     nrg_text_free(&row);

@@ -133,7 +133,13 @@ static nrg_status hyper(checker *k, stmt *s) {
                         "hyper-parameter '%s' = %g is outside its range %s..%s", h.name, x, lo, hi);
     }
     TRY(nrg_override_hyper(k, &h));
-    if (nrg_same(h.name, "beta")) k->m->beta = h.from;
+    if (nrg_same(h.name, "beta")) {
+        if (!(h.from > 0 && h.to > 0)) {
+            nrg_fail(k->c, NRG_E013, s->expr->span, "beta is %g: the scale of the energies is above 0", h.from > 0 ? h.to : h.from);
+            return nrg_help(k->c, "beta near 0 makes all answers alike, a large one the lowest certain"), NRG_E013;
+        }
+        k->m->beta = h.from;
+    }
     return NRG_PUSH(&k->m->arena, k->m->hypers, h);
 }
 

@@ -130,6 +130,19 @@ bool nrg_names_lost(const checker *k, const char *name) {
     return false;
 }
 
+// The tables that are short enough to be told whole, where nothing in them is near.
+static void list_all(checker *k, unsigned kinds) {
+    const char *const *list = kinds >> N_LOSS & 1        ? nrg_loss_names
+                              : kinds >> N_OPTIMIZER & 1 ? nrg_optimizer_names
+                              : kinds >> N_METHOD & 1    ? nrg_method_names
+                                                         : NULL;
+    if (!list) return;
+    nrg_text t = nrg_text_make(k->c);
+    for (int i = 0; list[i]; i++) nrg_text_put(&t, " %s", list[i]);
+    if (nrg_text_end(&t) == NRG_OK) nrg_fact(k->c, "known:%s", t.at);
+    nrg_text_free(&t);
+}
+
 nrg_status nrg_names_unknown(checker *k, const char *kind, const char *name, nrg_span span,
                              unsigned kinds) {
     if (nrg_names_lost(k, name)) return NRG_E011;
@@ -140,6 +153,7 @@ nrg_status nrg_names_unknown(checker *k, const char *kind, const char *name, nrg
         for (uint32_t j = 0; j < k->list.at[i].n && k->list.at[i].key <= K_LET; j++)
             if (nrg_same(k->list.at[i].names[j], name))
                 return nrg_help(k->c, "'%s' is declared further down; move its line up", name), s;
+    if (!near) list_all(k, kinds);
     return s;
 }
 

@@ -31,6 +31,9 @@ static nrg_status split(nrg_trainer *t) {
     t->order = order;
     if (!order || !out || !t->rows || !(t->valid = NRG_NEWS(&t->arena, int64_t, n + 1))) return NRG_E098;
     if (t->o.valid < 0 || t->o.valid >= 1 || held >= n) {
+        if (n > 0 && held >= n)
+            return nrg_fail(t->ctx, NRG_E090, NRG_NOWHERE, "--valid %g%% of %lld samples leaves none to learn from",
+                            100 * t->o.valid, (long long)n);
         if (n > 0)
             return nrg_fail(t->ctx, NRG_E090, NRG_NOWHERE, "--valid %g%%: a part between 0 and 100 %% is held out",
                             100 * t->o.valid);
