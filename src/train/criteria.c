@@ -159,12 +159,23 @@ static nrg_status slice(about *a, nrg_node *out) {
     return NRG_OK;
 }
 
+static nrg_status positive(const about *a) {
+    for (int end = 0; end < 2; end++) {
+        double sd;
+        TRY(nrg_eval_schedule(a->m, a->atom->arg, end, &sd));
+        if (!(sd > 0 && sd < INFINITY))
+            return nrg_fail(a->m->ctx, NRG_E013, a->atom->arg->span, "sd is %.6g: a standard deviation above 0 is needed", sd);
+    }
+    return NRG_OK;
+}
+
 // At x + sd n the score of the noisy density points back along -n / sd.
 static nrg_status blur(about *a, nrg_node *out) {
     nrg_graph *g = a->p->g;
     nrg_node x[NRG_MAX_VARS], grad[NRG_MAX_VARS], part[NRG_MAX_VARS], noise[NRG_MAX_VARS], U;
     nrg_value sd;
     TRY(need(a, true, "reals"));
+    TRY(positive(a));
     TRY(nrg_eval(a->p->scope, a->atom->arg, &sd));
     if (nrg_shape_count(&nrg_graph_node(g, sd.node)->shape) != 1) return nrg_fail(a->m->ctx, NRG_E022, a->atom->arg->span, "sd must be one number");
     nrg_node size = nrg_reshape(g, sd.node, nrg_shape_of(0, NULL));

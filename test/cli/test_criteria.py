@@ -132,6 +132,8 @@ class Criteria(kit.Case):
         tried(GAUSS % ("mpf", "sgd") + data, 3, "needs bits or signs, but 'x' is not")
         tried(GAUSS % ("sliced_score(directions=0)", "sgd") + data, 3, "a whole number from 1")
         tried(GAUSS % ("denoising(sigma=1)", "sgd") + data, 3, "unknown argument 'sigma' of denoising")
+        tried(GAUSS % ("denoising(sd=0)", "sgd") + data, 3, "sd is 0: a standard deviation above 0")
+        tried("hyper q = 0.5 -> -0.1\n" + GAUSS % ("denoising(sd=q)", "sgd") + data, 3, "sd is -0.1: a standard deviation above 0")
         tried(GAUSS % ("denoising(q)", "sgd") + data, 3, "unknown name 'q'")
 
 
