@@ -1,4 +1,5 @@
 // The metrics of `report` statements, one number each: error accuracy mse rmse mae of the best answer, nll, energy, reconstruction.
+#include "infer/logz.h"
 #include "train/inside.h"
 #include <math.h>
 #include <string.h>
@@ -111,6 +112,46 @@ static nrg_status by_reconstruction(sheet *s, const metric *k, int32_t var, doub
     return st;
 }
 
+// log Z over the variable and what its sample statement draws with it: annealed chains, a minute's worth at most.
+static nrg_status normaliser(sheet *s, const nrg_expr *e, int32_t var, double z[3]) {
+    nrg_log_z_spec k = {.vars = (nrg_vars)1 << var, .rows = 1, .chains = 64, .width = 0.1, .budget = 8000, .threads = s->threads};
+    nrg_log_z_out out;
+    const nrg_infer_stmt *st = nrg_model_infer(s->m, NRG_SAMPLE_VERB, var);
+    if (st && st->method != NRG_BY_NONE) k.vars = st->vars;
+    if (s->m->energy.vars & ~k.vars & ~nrg_model_role(s->m, NRG_LATENT) & ~nrg_model_role(s->m, NRG_WEIGHT)) {
+        nrg_status bad = nrg_fail(s->m->ctx, NRG_E071, e->span, "log Z given other variables differs from row to row, and a report has one number");
+        nrg_help(s->m->ctx, "nrg logz MODEL %s --data FILE gives each row's", s->m->vars.at[var].name);
+        return bad;
+    }
+    TRY(nrg_log_z_of(s->m, s->store, &k, &out));
+    z[0] = 0.5 * (out.low[0] + out.high[0]), z[1] = out.low[0], z[2] = out.high[0];
+    nrg_log_z_out_free(&out);
+    return NRG_OK;
+}
+
+// Three columns: the middle of the interval and its ends.
+static nrg_status interval(sheet *s, const nrg_expr *e, const char *name, int32_t var, nrg_text *header, nrg_text *row) {
+    double z[3] = {0}, sum = 0, count = 0, mean = 0;
+    const char *v = s->m->vars.at[var].name;
+    TRY(normaliser(s, e, var, z));
+    for (int64_t at = 0, n = nrg_bound_rows(s->data); at < n && nrg_same(name, "nll"); at += ROWS) {
+        s->n = n - at < ROWS ? n - at : ROWS;
+        for (int64_t i = 0; i < s->n; i++) s->rows[i] = at + i;
+        TRY(by_energy(s, NULL, var, &sum, &count));
+    }
+    if (count > 0) mean = s->m->beta * sum / count;
+    nrg_text_put(header, "%s%s(%s),%s_low(%s),%s_high(%s)", header->n ? "," : "", name, v, name, v, name, v);
+    nrg_text_put(row, "%s%.9g,%.9g,%.9g", row->n ? "," : "", mean + z[0], mean + z[1], mean + z[2]);
+    TRY(nrg_text_end(header));
+    return nrg_text_end(row);
+}
+
+// A likelihood whose sum is out of reach, but whose variable can be drawn.
+static bool out_of_reach(const nrg_model *m, int32_t var) {
+    nrg_atom a = {.kind = NRG_FREE, .over = (nrg_vars)1 << var};
+    return nrg_draws_wanted(m, &a);
+}
+
 static const metric metrics[] = {
     {"error", by_answer, differs, same},  {"accuracy", by_answer, agrees, same}, {"mse", by_answer, squared, same},
     {"rmse", by_answer, squared, sqrt},   {"mae", by_answer, absolute, same},    {"nll", by_likelihood, NULL, same},
@@ -122,7 +163,7 @@ static nrg_status unknown(const nrg_model *m, const nrg_expr *e) {
     nrg_expr_print(m, e, &t);
     nrg_status s = nrg_fail(m->ctx, NRG_E071, e->span, "report %s is not supported yet", t.at && !t.bad ? t.at : "");
     nrg_text_free(&t);
-    nrg_help(m->ctx, "built are error, accuracy, mse, rmse, mae, nll, reconstruction of a variable, and energy");
+    nrg_help(m->ctx, "built are error, accuracy, mse, rmse, mae, nll, log_z, reconstruction of a variable, and energy");
     return s;
 }
 
@@ -150,6 +191,10 @@ static nrg_status one(sheet *s, const nrg_expr *e, nrg_text *header, nrg_text *r
     const metric *k = find(e);
     int32_t var = about(s->m, e);
     double sum = 0, count = 0;
+    const nrg_expr *name = e->kind == NRG_X_CALL ? e->kid[0] : e;
+    bool log_z = name->kind == NRG_X_NAME && nrg_same(name->text, "log_z");
+    if (var >= 0 && (log_z || (k && k->add == by_likelihood && out_of_reach(s->m, var))))
+        return interval(s, e, log_z ? "log_z" : "nll", var, header, row);
     if (!k || (var < 0 && k->add != by_energy)) return unknown(s->m, e);
     for (int64_t at = 0, n = nrg_bound_rows(s->data); at < n; at += ROWS) {
         s->n = n - at < ROWS ? n - at : ROWS;

@@ -1,9 +1,12 @@
 """Contrastive learning by draws: what is learned, the same bits again, chains that are kept, and what is said when it goes wrong."""
+import itertools
+import json
 import math
 import os
 import random
 import signal
 import statistics
+import struct
 import subprocess
 import time
 
@@ -178,6 +181,45 @@ data     y = x
             x = [float(v) for row in out for v in row.split(",")[-100:]]
             self.assertEqual(len(x), 4000)
             self.assertLess(abs(sum(x) / 4000 - mean), 5 * sd / math.sqrt(4000))
+
+    # 24 bits are too many to list, but the sum over 3 latents is exact: the report's interval for the likelihood covers it (its ends are
+    # 95% limits; twice the width is allowed, so that a fixed seed fails once in 10^4).
+    def test_likelihood_as_an_interval(self):
+        rng = random.Random(4)
+        cells = [f"c{i}" for i in range(24)]
+        rows = [[int(rng.random() < (0.2 if i % 2 else 0.7)) for i in range(24)] for _ in range(300)]
+        self.write("v.csv", ",".join(cells) + "\n" + "".join(",".join(map(str, r)) + "\n" for r in rows))
+        join = cells[0]
+        for c in cells[1:]:
+            join = f"concat({join}, {c})"
+        self.write("rbm.nrg", f"""dim      V = 24, H = 3
+predict  v : bit[V]
+latent   h : bit[H]
+weight   W : real[V, H] init normal(0.5)
+weight   b : real[V] init normal(0.5)
+energy   E(v, h) = -dot(v, b) - dot(v, W @ h)
+marginalize h by factors
+sample   v, h by gibbs(steps=2) from buffer(100)
+learn    nll
+optimize by sgd(lr=0.02, batch=100, epochs=5)
+data     v = {join}
+report   nll(v), log_z(v)
+""")
+        self.nrg("train", "rbm.nrg", "--data", "v.csv", "-o", "rbm", "--quiet")
+        raw = (self.folder / "rbm" / "best.safetensors").read_bytes()
+        n = struct.unpack("<Q", raw[:8])[0]
+        head = json.loads(raw[8:8 + n])
+        w = {k: struct.unpack(f"<{(t['data_offsets'][1] - t['data_offsets'][0]) // 4}f",
+                              raw[8 + n + t["data_offsets"][0]:8 + n + t["data_offsets"][1]]) for k, t in head.items() if k != "__metadata__"}
+        field = lambda i, h: w["b"][i] + sum(w["W"][3 * i + j] * h[j] for j in range(3))
+        states = list(itertools.product((0, 1), repeat=3))
+        log_z = math.log(sum(math.exp(sum(math.log1p(math.exp(field(i, h))) for i in range(24))) for h in states))
+        minus_f = [math.log(sum(math.exp(sum(r[i] * field(i, h) for i in range(24))) for h in states)) for r in rows]
+        got = {k: float(x) for k, x in kit.table(self.nrg("eval", "rbm", "--data", "v.csv").stdout)[0].items()}
+        for name, exact in (("log_z", log_z), ("nll", log_z - sum(minus_f) / len(rows))):
+            low, mid, high = got[f"{name}_low(v)"], got[f"{name}(v)"], got[f"{name}_high(v)"]
+            self.assertLess(abs(mid - exact), high - low, (name, low, exact, high))
+            self.assertLess(high - low, 0.5)
 
 
 if __name__ == "__main__":
