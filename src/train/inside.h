@@ -71,6 +71,7 @@ void nrg_program_free(nrg_program *p);
 void nrg_watch_step(nrg_trainer *t);
 void nrg_watch_fill(const nrg_trainer *t, nrg_progress *p);
 void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p); // W107
+void nrg_watch_slope(const nrg_trainer *t, const nrg_progress *p); // W109
 bool nrg_watch_calm(const nrg_trainer *t, double gap);        // these weights may be kept as the best
 nrg_status nrg_watch_gap(nrg_trainer *t, double gap);         // E080
 bool nrg_rescue(nrg_trainer *t, int first_message);           // after E080: true, W108: go on

@@ -96,8 +96,8 @@ static nrg_status option(const nrg_wrong *w, const char *name, int place, int64_
     const nrg_expr *e = nrg_call_arg(w->l->against, name, place);
     double v = (double)otherwise;
     if (e) TRY(nrg_eval_number(w->m, e, &v));
-    if (!(v >= 1 && v <= (double)most))
-        return nrg_fail(w->m->ctx, NRG_E013, e->span, "%s of offender is %.6g: 1 to %lld are possible", name, v, (long long)most);
+    if (!(v >= 1 && v <= (double)most && v == floor(v)))
+        return nrg_fail(w->m->ctx, NRG_E013, e->span, "%s of offender is %.6g: whole numbers from 1 to %lld are possible", name, v, (long long)most);
     *out = (int64_t)v * (w->dense ? HARDER : 1);
     return NRG_OK;
 }

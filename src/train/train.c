@@ -314,6 +314,7 @@ static nrg_status end_epoch(nrg_trainer *t) {
         TRY(keep_best(t));
     }
     nrg_watch_epoch(t, &p);
+    if (minibatches(t)) nrg_watch_slope(t, &p);
     t->sums = (nrg_sums){0};
     t->epoch++;
     t->at = 0;

@@ -39,6 +39,15 @@ void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p) {
     nrg_help(t->ctx, "their steps are refused: use a smaller step, or leave `step` out so that it adapts");
 }
 
+// At the end of the first epoch: gradients that were exactly zero in every step.
+void nrg_watch_slope(const nrg_trainer *t, const nrg_progress *p) {
+    if (t->epoch > 0 || t->m->learns.n == 0 || p->norm != 0) return;
+    nrg_warn(t->ctx, NRG_W109, t->m->learns.at[0].span, "the loss has no slope: all gradients of the first epoch are 0, so nothing is learned");
+    if (isfinite(p->neg)) nrg_fact(t->ctx, "the loss is %.3g, pos %.3g, neg %.3g", p->loss, p->pos, p->neg);
+    else nrg_fact(t->ctx, "the loss is %.3g", p->loss);
+    nrg_help(t->ctx, "is there a wrong answer for each row (classes, outside=, batch), and does the loss read the energy?");
+}
+
 // The gap between data and draws does not rank weights: the latest are the best, while it is calm.
 bool nrg_watch_calm(const nrg_trainer *t, double gap) { return t->epoch == 0 || t->step.draws.n == 0 || fabs(gap) <= CALM * fmax(1, t->calm); }
 

@@ -86,6 +86,27 @@ class Expectations(kit.Case):
 
 
 class Training(kit.Case):
+    NET = "given x : real in -1..1\npredict y : real in -1..1\nmodule G = linear(1)\nenergy E(x, y) = sq(y - G(x))\n"
+
+    def test_losses_without_slope(self):
+        """W109, once: no wrong answer anywhere, or a loss that does not read the energy; silent where something is learned."""
+        self.write("m.nrg", self.NET + "minimize y by grid(points=20)\nlearn hinge against offender(outside=0.1)\n"
+                                       "optimize by adam(epochs=3)\n")
+        self.nrg("data", "make", "parabola", "-n", 50, "-o", "p.npz")
+        self.write("one.csv", "x,y\n" + "".join(f"{i / 10},0\n" for i in range(10)))
+        self.write("c.nrg", "dim D, C = 1\ngiven x : real[D]\npredict y : C\nmodule G = linear(C)\nenergy E(x, y) = G(x)[y]\n"
+                            "minimize y by exhaustive\nlearn hinge\noptimize by adam(epochs=2)\n")
+        for model, data, stmt, still in (("m", "p.npz", "learn hinge against offender(outside=5)", True), ("m", "p.npz", "learn 1", True),
+                                         ("m", "p.npz", "learn hinge against batch", False), ("m", "p.npz", "report mse(y)", False),
+                                         ("c", "one.csv", "report error(y)", True)):
+            got = self.nrg("train", f"{model}.nrg", "--data", data, "--stmt", stmt, "--quiet", "--overwrite")
+            self.assertEqual(got.stderr.count("W109"), int(still), (stmt, got.stderr))
+
+    def test_searches_are_counted_in_whole_numbers(self):
+        self.write("m.nrg", self.NET + "minimize y by lbfgs\nlearn hinge against offender(outside=0.1, starts=2.5)\noptimize by adam(epochs=1)\n")
+        self.nrg("data", "make", "parabola", "-n", 50, "-o", "p.npz")
+        self.refused("train", "m.nrg", "--data", "p.npz", code=3, says="whole numbers")
+
     def test_nothing_left_to_learn_from(self):
         self.write("m.nrg", "given x : real\npredict y : real\nmodule G = linear(1)\nenergy E(x, y) = sq(y - G(x))\n"
                             "minimize y by lbfgs\nlearn energy\noptimize by adam(epochs=1)\n")
