@@ -117,9 +117,11 @@ static void put_run(report *r) {
     put_number(r, "held out", "held_out", "");
     put_number(r, "batch", "batch", "");
     put_number(r, "epochs wanted", "epochs", "");
-    put_number(r, "epochs made", "epoch", "");
-    put_number(r, "steps", "steps", "");
-    put_number(r, "time", "seconds", " s");
+    if (strcmp(word(r, "status"), "running")) { // written at the end: the losses tell how far a killed run came
+        put_number(r, "epochs made", "epoch", "");
+        put_number(r, "steps", "steps", "");
+        put_number(r, "time", "seconds", " s");
+    }
     put_number(r, "best loss", "best_loss", "");
     nrg_page_row(&r->page, "version", word(r, "version"));
     nrg_page_row(&r->page, "machine", word(r, "machine"));

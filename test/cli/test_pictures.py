@@ -242,6 +242,7 @@ class Report(kit.Case):
             words = self.page()[1]
             self.assertIn("This run has no weights", words)
             self.assertIn(says, words)
+            self.assertEqual("epochs made" in words, status != "running")  # run.json does not know it while training runs
         (run / "log.csv").write_text("step,epoch\n")
         self.nrg("report", "run", "--overwrite")
         self.assertIn("there are no losses", self.page()[1])
