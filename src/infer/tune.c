@@ -77,8 +77,19 @@ static void learn_scales(nrg_sampler *s, const nrg_sampler_part *p, nrg_tuner *t
 
 // ---- step size
 
+// Between walls, where the energy hardly slopes, steps of any size are taken: several widths are enough. Else there is no bound.
+static double longest(const nrg_sampler *s, const nrg_sampler_part *p) {
+    double width = 0;
+    for (int j = p->first; j < p->first + p->n; j++) {
+        const nrg_var *v = &s->model->vars.at[s->var[j]];
+        const nrg_domain *d = &v->domain;
+        if (v->elem == NRG_REAL) width = fmax(width, d->kind == NRG_DOM_RANGE ? d->hi - d->lo : INFINITY);
+    }
+    return 4 * width;
+}
+
 // From the acceptance `alpha` of a step that is done: the step size of the next.
-static nrg_node learn_step(nrg_sampler *s, nrg_tuner *t, nrg_node alpha, nrg_node done, nrg_node end) {
+static nrg_node learn_step(nrg_sampler *s, const nrg_sampler_part *p, nrg_tuner *t, nrg_node alpha, nrg_node done, nrg_node end) {
     nrg_graph *g = s->graph;
     nrg_shape one = {0};
     nrg_node mean = nrg_sampler_state_new(s, "logmean", one, num(s, log(FIRST))),
@@ -88,6 +99,8 @@ static nrg_node learn_step(nrg_sampler *s, nrg_tuner *t, nrg_node alpha, nrg_nod
     nrg_node miss = nrg_add(g, nrg_mul(g, nrg_sub(g, num(s, 1), share), error),
                             nrg_mul(g, share, nrg_sub(g, num(s, t->how.target), alpha)));
     nrg_node next = nrg_sub(g, aim, nrg_mul(g, nrg_mul(g, nrg_sqrt(g, n), num(s, 1 / GAMMA)), miss));
+    double most = longest(s, p);
+    if (isfinite(most) && most > 0) next = nrg_min(g, next, num(s, log(most)));
     nrg_node weight = nrg_pow(g, n, num(s, -KAPPA));
     nrg_node average = nrg_add(g, nrg_mul(g, weight, next), nrg_mul(g, nrg_sub(g, num(s, 1), weight), mean));
     nrg_node on = both(s, t->warm, done), zero = num(s, 0);
@@ -149,7 +162,7 @@ nrg_status nrg_tune_close(nrg_sampler *s, nrg_sampler_part *p, nrg_tuner *t, con
     bool scaled = t->scale[p->first].i != 0;
     nrg_node end = scaled ? both(s, among(s, t->now, &w), done) : num(s, 0);
     if (scaled) learn_scales(s, p, t, &w, x, done, end);
-    nrg_sampler_update(s, t->size, learn_step(s, t, alpha, done, end));
+    nrg_sampler_update(s, t->size, learn_step(s, p, t, alpha, done, end));
     return nrg_graph_check(g);
 }
 
