@@ -82,12 +82,28 @@ static nrg_status unit_rows(const nrg_bound *b, int32_t var, const double *at, i
     return NRG_OK;
 }
 
+// The usual case in one pass: the least and the largest number are fine, and all are whole where they must be.
+static bool plainly_fine(const nrg_var *v, const double *at, int64_t n) {
+    double lo[4] = {INFINITY, INFINITY, INFINITY, INFINITY}, hi[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
+    bool odd = false, whole = v->elem != NRG_REAL;
+    if (v->elem == NRG_SIGN || n == 0) return false;
+    for (int64_t i = 0; i < n; i++) {
+        double x = at[i], *l = &lo[i & 3], *h = &hi[i & 3];
+        *l = x < *l ? x : *l;
+        *h = x > *h ? x : *h;
+        odd |= x != x;
+    }
+    for (int64_t i = 0; whole && i < n; i++) odd |= at[i] != floor(at[i]);
+    double least = fmin(fmin(lo[0], lo[1]), fmin(lo[2], lo[3])), most = fmax(fmax(hi[0], hi[1]), fmax(hi[2], hi[3]));
+    return !odd && !wrong(v, least, 1e-5) && !wrong(v, most, 1e-5);
+}
+
 nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n,
                             int64_t width) {
     const nrg_var *v = &b->m->vars.at[var];
     nrg_shape shape;
     TRY(nrg_var_shape(b->m, var, &shape));
-    for (int64_t i = 0; i < n * width; i++) {
+    for (int64_t i = plainly_fine(v, at, n * width) ? n * width : 0; i < n * width; i++) {
         const char *why = wrong(v, at[i], 1e-5);
         if (!why) continue;
         if (isnan(at[i]) && !(b->spec.need >> var & 1)) continue;
