@@ -66,7 +66,7 @@ static nrg_status by_energy(sheet *s, const metric *k, int32_t var, double *sum,
 // -log p(var | rest) = beta (F(data) - free energy over var)
 static nrg_status by_likelihood(sheet *s, const metric *k, int32_t var, double *sum, double *count) {
     nrg_vars all = nrg_bound_vars(s->data) & ~nrg_model_role(s->m, NRG_LATENT), one = (nrg_vars)1 << var;
-    nrg_infer_options o = {.threads = s->threads, .batch = s->n};
+    nrg_infer_options o = {.threads = s->threads, .batch = s->n, .values_only = true};
     nrg_program p = {0};
     nrg_node pos, low;
     (void)k;
