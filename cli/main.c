@@ -24,6 +24,8 @@ static const cli_command commands[] = {
      MODEL_FLAGS "data against given out overwrite json", cli_energy},
     {"logz", "logz MODEL [VAR...] [--width 0.1] [--data FILE]", "log of the normaliser of exp(-beta E), as an interval",
      MODEL_FLAGS "data given json chains steps width", cli_logz},
+    {"bench", "bench MODEL --data FILE [--time 5s]", "where the time of a training step (or of the energy) goes, by lines of the model",
+     MODEL_FLAGS "data time", cli_bench},
     {"eval", "eval MODEL --data FILE", "the metrics of `report`, one CSV row",
      MODEL_FLAGS "data json", cli_eval},
     {"show", "show MODEL", "one-screen summary: dims, variables, choices with reasons, questions",

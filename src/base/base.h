@@ -109,6 +109,18 @@ double nrg_random_wide(uint64_t seed, uint32_t purpose, uint64_t id, uint32_t st
 // Fills `at` with a permutation of 0..n-1; `id` is for instance the epoch.
 void nrg_random_shuffle(uint64_t seed, uint32_t purpose, uint64_t id, int64_t *at, int64_t n);
 
+// ---- spent.c: what the steps of plans take, noted in the context by whoever runs them while somebody listens ----
+typedef struct {
+    nrg_span at;      // place in the model
+    const char *what; // kind of step
+    double seconds, flops, bytes;
+} nrg_spent;
+void nrg_spent_listen(nrg_ctx *c, bool on);
+void nrg_spent_zero(nrg_ctx *c); // forgets times, not steps
+bool nrg_spent_heard(const nrg_ctx *c);
+nrg_status nrg_spent_new(nrg_ctx *c, uint32_t n, uint32_t *first); // room for n steps
+nrg_spent *nrg_spent_at(nrg_ctx *c, uint32_t i);                   // NULL past the end
+
 // ---- file.c ----
 nrg_status nrg_file_read(nrg_ctx *c, const char *path, nrg_text *out); // whole file; E053 with the reason
 // Writes through a temporary in the same folder, fsync and rename. E092 with the reason.

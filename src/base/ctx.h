@@ -27,6 +27,9 @@ struct nrg_ctx {
     char spare_text[96];
     nrg_source *sources;
     uint32_t nsources, csources;
+    nrg_spent *spent;
+    uint32_t nspent;
+    bool listening;
 };
 
 // The hook with accounting but without a message.

@@ -49,6 +49,7 @@ nrg_ctx *nrg_ctx_new(nrg_alloc_fn alloc, void *ud) {
 void nrg_ctx_free(nrg_ctx *c) {
     if (!c) return;
     nrg_diag_drop(c);
+    if (c->spent) nrg_mem(c, c->spent, c->nspent * sizeof *c->spent, 0);
     c->alloc(c->ud, c, sizeof *c, 0);
 }
 

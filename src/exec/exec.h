@@ -27,6 +27,9 @@ void nrg_run_output(nrg_run *r, int i, void *data);
 // A plan of one slices phase repeats inside each slice, without a barrier.
 nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint32_t step);
 
+// cpu/peak.c -- what this processor does at most on one thread: multiply-adds of the product kernel, reading memory; both a second
+nrg_status nrg_run_peak(nrg_ctx *c, double *flops, double *bytes);
+
 // ref/ref.c -- the living definition: every node in double, no plan, plain loops. Inputs and outputs are double arrays,
 // inputs[slot] in slot order ([n, ...] for those with the sample axis).
 nrg_status nrg_ref_eval(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs, uint64_t seed, uint32_t step,

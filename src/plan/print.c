@@ -5,6 +5,8 @@ static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "r
                                     "dense", "trisolve", "combine", "output", "update"};
 static const char *const places[] = {"input", "once", "slice", "batch", "lanes", "block"};
 
+const char *nrg_plan_step_name(nrg_step_kind kind) { return kinds[kind]; }
+
 static void put_buf(const nrg_plan *p, uint32_t i, nrg_text *out) {
     const nrg_plan_buf *b = &p->bufs.at[i];
     if (b->place == NRG_AT_INPUT) {

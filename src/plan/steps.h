@@ -296,6 +296,7 @@ bool nrg_plan_is_distance(const nrg_planner *w, nrg_node n); // a sum of squared
 nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_ends(nrg_planner *w); // outputs and updates
+const char *nrg_plan_step_name(nrg_step_kind kind); // print.c
 int64_t nrg_plan_rows(int64_t n); // rows that a BATCH or BLOCK buffer has for n samples: keeps every buffer aligned
 // inplace.c
 void nrg_plan_direct(nrg_plan *p);

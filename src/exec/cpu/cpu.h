@@ -83,6 +83,8 @@ struct nrg_run {
     uint32_t *gather_at;
     bool *state;        // slot is updated
     int64_t n, block0;
+    bool heard;         // the context wants to know what steps take: those from `spent` on
+    uint32_t spent;
     void *tables;       // the block that holds the small arrays
     size_t tables_size;
 };

@@ -4,6 +4,7 @@
 //   in which order, does not depend on the number of threads. Deferred products end a block of slices; threads share their rows.
 #include "exec/cpu/cpu.h"
 #include <string.h>
+#include <time.h>
 #if defined(__SSE2__)
 #include <immintrin.h>
 #endif
@@ -79,6 +80,20 @@ static void gather_lists(nrg_run *r) {
     r->gather_at[p->phases] = n;
 }
 
+static nrg_status listen(nrg_run *r) {
+    const nrg_plan *p = r->p;
+    r->heard = nrg_spent_heard(r->ctx);
+    if (!r->heard) return NRG_OK;
+    r->threads = 1;
+    TRY(nrg_spent_new(r->ctx, p->steps.n, &r->spent));
+    for (uint32_t i = 0; i < p->steps.n; i++) {
+        nrg_spent *e = nrg_spent_at(r->ctx, r->spent + i);
+        e->what = nrg_plan_step_name(p->steps.at[i].kind);
+        e->at = nrg_graph_node(p->graph, p->steps.at[i].node)->span;
+    }
+    return NRG_OK;
+}
+
 nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out) {
     *out = NULL;
     nrg_run *r = nrg_mem(c, NULL, 0, sizeof *r);
@@ -87,7 +102,8 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     r->ctx = c, r->p = p, r->threads = threads < 1 ? 1 : threads > NRG_LANES ? NRG_LANES : threads;
     r->k = nrg_cpu_kernels(NRG_CPU_BEST);
     char *mem = NULL;
-    nrg_status s = tables(r);
+    nrg_status s = listen(r);
+    if (s == NRG_OK) s = tables(r);
     if (s == NRG_OK) s = nrg_team_new(c, r->threads, &r->team);
     if (s == NRG_OK) s = room(r, 0, p->once, &r->once);
     if (s == NRG_OK) s = room(r, 3, (p->thread + p->scratch) * (size_t)r->threads, &mem);
@@ -148,7 +164,7 @@ static void place_buffers(nrg_task *t) {
     }
 }
 
-static void carry_out(nrg_task *t, const nrg_work *s) {
+static void work(nrg_task *t, const nrg_work *s) {
     int64_t slices = (t->run->n + t->run->p->slice - 1) / t->run->p->slice;
     switch (s->kind) {
     case NRG_STEP_tile: nrg_cpu_tile(t, s->detail); break;
@@ -168,6 +184,37 @@ static void carry_out(nrg_task *t, const nrg_work *s) {
     case NRG_STEP_output: nrg_cpu_output(t, s->detail); break;
     case NRG_STEP_update: nrg_cpu_update(t, s->detail); break;
     }
+}
+
+// Processor time, which other work on the machine does not disturb.
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static double bytes_of(const nrg_plan *p, const nrg_work *s, double rows) {
+    double sum = 0;
+    for (int i = 0; i < s->reads_n + s->writes_n; i++) {
+        const nrg_plan_buf *b = &p->bufs.at[i < s->reads_n ? s->reads[i] : s->writes[i - s->reads_n]];
+        sum += (double)b->count * (double)p->real * (b->sample ? rows : 1);
+    }
+    return sum;
+}
+
+// A run that is listened to has one thread, so that times add up.
+static void carry_out(nrg_task *t, const nrg_work *s) {
+    nrg_run *r = t->run;
+    if (!r->heard) {
+        work(t, s);
+        return;
+    }
+    nrg_spent *e = nrg_spent_at(r->ctx, r->spent + (uint32_t)(s - r->p->steps.at));
+    double begin = now();
+    work(t, s);
+    e->seconds += now() - begin;
+    e->flops += s->flops * (s->phase & 1 ? (double)t->rows : 1);
+    e->bytes += bytes_of(r->p, s, (double)t->rows);
 }
 
 // One slice through all steps of a phase but the deferred ones.
