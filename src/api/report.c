@@ -76,7 +76,7 @@ static void put_number(report *r, const char *name, const char *key, const char 
     const json_t *v = json_object_get(r->about, key);
     char text[64];
     if (!json_is_number(v)) return;
-    snprintf(text, sizeof text, "%.10g%s", json_number_value(v), unit);
+    nrg_print(text, sizeof text, "%.10g%s", json_number_value(v), unit);
     nrg_page_row(&r->page, name, text);
 }
 
@@ -226,7 +226,7 @@ static void put_condition(report *r, bool good, const char *text) {
 static void put_margin(report *r, const nrg_verdict *v) {
     char text[160];
     if (v->kind == NRG_MARGIN_FINITE)
-        snprintf(text, sizeof text, "there is a margin: wrong answers are raised to %.3g above right ones", v->margin);
+        nrg_print(text, sizeof text, "there is a margin: wrong answers are raised to %.3g above right ones", v->margin);
     else
         snprintf(text, sizeof text, "there is a margin%s",
                  v->kind == NRG_MARGIN_SOME   ? ": wrong answers are raised ever further, more and more weakly"
@@ -273,7 +273,7 @@ static nrg_status draw_loss(void *ud, const char *path) {
 static void put_cell(report *r, const char *tag, const char *text, size_t n) {
     char copy[48], *end;
     snprintf(copy, sizeof copy, "%.*s", (int)(n < 40 ? n : 40), text);
-    double v = strtod(copy, &end);
+    double v = nrg_strtod(copy, &end);
     nrg_text_put(html(r), "<%s class=\"n\">", tag);
     if (n > 0 && n < 40 && !*end)
         nrg_text_put(html(r), n > 8 ? "%.6g" : "%.8g", v);

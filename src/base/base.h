@@ -58,6 +58,11 @@ typedef struct {
     size_t n, cap;
     bool bad;
 } nrg_text;
+// Numbers have dots in every locale (plain.c).
+int nrg_vprint(char *to, size_t room, const char *fmt, va_list args);
+int nrg_print(char *to, size_t room, const char *fmt, ...) NRG_PRINTF(3, 4);
+double nrg_strtod(const char *s, char **stop);
+
 nrg_text nrg_text_make(nrg_ctx *c);
 void nrg_text_put(nrg_text *t, const char *fmt, ...) NRG_PRINTF(2, 3);
 void nrg_text_bytes(nrg_text *t, const void *p, size_t n);

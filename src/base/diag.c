@@ -112,7 +112,7 @@ static void put_args(nrg_text *t, const char *fmt, va_list args) {
     va_list again;
     va_copy(again, args);
     char small[256];
-    int n = vsnprintf(small, sizeof small, fmt, again);
+    int n = nrg_vprint(small, sizeof small, fmt, again);
     va_end(again);
     if (n < 0) return;
     if ((size_t)n < sizeof small) {
@@ -121,7 +121,7 @@ static void put_args(nrg_text *t, const char *fmt, va_list args) {
     }
     char *p = nrg_mem(t->ctx, NULL, 0, (size_t)n + 1);
     if (!p) return;
-    vsnprintf(p, (size_t)n + 1, fmt, args);
+    nrg_vprint(p, (size_t)n + 1, fmt, args);
     nrg_text_bytes(t, p, (size_t)n);
     nrg_mem(t->ctx, p, (size_t)n + 1, 0);
 }

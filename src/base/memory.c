@@ -155,9 +155,9 @@ char *nrg_arena_print(nrg_arena *a, const char *fmt, ...) {
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = nrg_vprint(NULL, 0, fmt, args);
     char *p = n < 0 ? NULL : nrg_arena_get(a, (size_t)n + 1);
-    if (p) vsnprintf(p, (size_t)n + 1, fmt, again);
+    if (p) nrg_vprint(p, (size_t)n + 1, fmt, again);
     va_end(again);
     va_end(args);
     return p;

@@ -37,11 +37,11 @@ void nrg_text_put(nrg_text *t, const char *fmt, ...) {
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = nrg_vprint(NULL, 0, fmt, args);
     if (n < 0)
         t->bad = true;
     else if (room(t, (size_t)n))
-        t->n += (size_t)vsnprintf(t->at + t->n, (size_t)n + 1, fmt, again);
+        t->n += (size_t)nrg_vprint(t->at + t->n, (size_t)n + 1, fmt, again);
     va_end(again);
     va_end(args);
 }

@@ -58,7 +58,7 @@ nrg_node nrg_graph_bad(nrg_graph *g, nrg_status s, const char *fmt, ...) {
     g->cause_at = g->span;
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(g->cause_text, sizeof g->cause_text, fmt, ap);
+    nrg_vprint(g->cause_text, sizeof g->cause_text, fmt, ap);
     va_end(ap);
     return NRG_BAD;
 }

@@ -41,7 +41,7 @@ static bool refuse(nrg_rule *r, nrg_status s, const char *fmt, ...) {
     char words[160];
     va_list ap;
     va_start(ap, fmt);
-    vsnprintf(r->why, sizeof r->why, fmt, ap);
+    nrg_vprint(r->why, sizeof r->why, fmt, ap);
     va_end(ap);
     const nrg_node_info *in[3] = {r->a, r->b, r->c};
     for (int i = 0; i < nrg_op_get(r->op)->arity; i++) {

@@ -175,7 +175,7 @@ static bool number(reader *r, double *out) {
     char *end;
     blanks(r);
     if (*r->p == '\n' || *r->p == 0) return wrong(r, "a number");
-    *out = strtod(r->p, &end);
+    *out = nrg_strtod(r->p, &end);
     if (end == r->p) return wrong(r, "a number");
     r->p = end;
     return !r->bad;

@@ -128,7 +128,7 @@ nrg_status nrg_infer_say(nrg_inference *i, const char *fmt, ...) {
     va_list ap;
     char line[200];
     va_start(ap, fmt);
-    vsnprintf(line, sizeof line, fmt, ap);
+    nrg_vprint(line, sizeof line, fmt, ap);
     va_end(ap);
     while (i->outer) i = i->outer;
     for (uint32_t j = 0; j < i->said.n; j++)

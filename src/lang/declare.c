@@ -127,8 +127,8 @@ static nrg_status hyper(checker *k, stmt *s) {
         double x = i ? h.to : h.from;
         if (x >= h.lo && x <= h.hi) continue;
         char lo[32] = "", hi[32] = "";
-        if (isfinite(h.lo)) snprintf(lo, sizeof lo, "%g", h.lo);
-        if (isfinite(h.hi)) snprintf(hi, sizeof hi, "%g", h.hi);
+        if (isfinite(h.lo)) nrg_print(lo, sizeof lo, "%g", h.lo);
+        if (isfinite(h.hi)) nrg_print(hi, sizeof hi, "%g", h.hi);
         return nrg_fail(k->c, NRG_E013, s->expr->span,
                         "hyper-parameter '%s' = %g is outside its range %s..%s", h.name, x, lo, hi);
     }

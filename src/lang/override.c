@@ -72,7 +72,7 @@ static bool number(const char *s, size_t n, double *out) {
         if (s[i] != '_') b[k++] = s[i];
     b[k] = 0;
     char *end;
-    *out = strtod(b, &end);
+    *out = nrg_strtod(b, &end);
     while (*end == ' ') end++;
     if (percent) *out /= 100;
     return k > 0 && *end == 0 && isfinite(*out);
@@ -111,8 +111,8 @@ nrg_status nrg_override_hyper(checker *k, nrg_hyper *h) {
         double x = i ? to : from;
         if (x >= h->lo && x <= h->hi) continue;
         char lo[32] = "", hi[32] = "";
-        if (isfinite(h->lo)) snprintf(lo, sizeof lo, "%g", h->lo);
-        if (isfinite(h->hi)) snprintf(hi, sizeof hi, "%g", h->hi);
+        if (isfinite(h->lo)) nrg_print(lo, sizeof lo, "%g", h->lo);
+        if (isfinite(h->hi)) nrg_print(hi, sizeof hi, "%g", h->hi);
         return nrg_fail(k->c, NRG_E013, h->span, "--set %s=%s: outside its range %s..%s", h->name,
                         value, lo, hi);
     }

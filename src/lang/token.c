@@ -90,7 +90,7 @@ static nrg_status number(lexer *x) {
     for (size_t i = start; i < x->at; i++)
         if (x->text[i] != '_') s[n++] = x->text[i];
     s[n] = 0;
-    double v = strtod(s, NULL);
+    double v = nrg_strtod(s, NULL);
     if (peek(x, 0) == '%') x->at++, v /= 100;
     return put(x, isfinite(v) ? T_NUMBER : T_BAD, start, s, v);
 }

@@ -165,7 +165,7 @@ static nrg_status label_value(nrg_scope *s, const nrg_expr *e, int32_t dim, nrg_
             return NRG_OK;
         }
     char *end;
-    double place = d->labels ? -1 : strtod(e->text, &end); // an unlabelled dim's places are numbers: Class.3
+    double place = d->labels ? -1 : nrg_strtod(e->text, &end); // an unlabelled dim's places are numbers: Class.3
     if (!d->labels && *e->text && !*end && place >= 0 && place == floor(place) &&
         (d->size < 0 || place < (double)d->size)) {
         out->type = (nrg_type){.elem = NRG_CATEGORY, .dim = dim};

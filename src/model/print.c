@@ -37,10 +37,10 @@ static int strength(const nrg_expr *e) {
 static void number(double v, nrg_text *out) {
     char b[40];
     for (int digits = 1; digits <= 17; digits++) {
-        snprintf(b, sizeof b, "%.*g", digits, v);
-        if (strtod(b, NULL) == v) break;
+        nrg_print(b, sizeof b, "%.*g", digits, v);
+        if (nrg_strtod(b, NULL) == v) break;
     }
-    if (fabs(v) >= 1 && fabs(v) < 1e15 && floor(v) == v) snprintf(b, sizeof b, "%.0f", v);
+    if (fabs(v) >= 1 && fabs(v) < 1e15 && floor(v) == v) nrg_print(b, sizeof b, "%.0f", v);
     nrg_text_put(out, "%s", b);
 }
 

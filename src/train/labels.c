@@ -120,7 +120,7 @@ static nrg_status numbers(nrg_bound *b, int32_t var, const nrg_array *a, int64_t
         if (k < 0 && d->size == 0 && v >= 0 && v < 2147483647.0 && v == floor(v)) continue; // another cell is at fault
         if (k < 0) {
             char found[32];
-            snprintf(found, sizeof found, "%.10g", v);
+            nrg_print(found, sizeof found, "%.10g", v);
             return outside(b, var, a, i, found, shift);
         }
         to[i] = (int32_t)k;

@@ -183,8 +183,9 @@ nrg_status nrg_run_begin(nrg_trainer *t) {
 }
 
 static void number(FILE *f, double x) {
-    if (isfinite(x)) fprintf(f, ",%.9g", x);
-    else fputc(',', f);
+    char text[40] = "";
+    if (isfinite(x)) nrg_print(text, sizeof text, "%.9g", x);
+    fprintf(f, ",%s", text);
 }
 
 nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p) {
@@ -193,7 +194,9 @@ nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p) {
     FILE *f = name ? fopen(name, "a") : NULL;
     if (!name) return NRG_E098;
     if (!f) return nrg_fail(t->ctx, NRG_E092, NRG_NOWHERE, "cannot append to %s: %s", name, strerror(errno));
-    fprintf(f, "%lld,%lld,%.3f", (long long)t->total, (long long)p->epoch, p->seconds);
+    char seconds[40];
+    nrg_print(seconds, sizeof seconds, "%.3f", p->seconds);
+    fprintf(f, "%lld,%lld,%s", (long long)t->total, (long long)p->epoch, seconds);
     const double all[] = {p->loss, p->pos, p->neg, p->free, p->gap, p->norm, p->lr, p->valid_loss};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) number(f, all[i]);
     fprintf(f, ",%d", p->best ? 1 : 0);

@@ -20,7 +20,7 @@ static bool listed(const char *args, const char *name, double *value, int *place
     *place = 0;
     for (const char *p = args; *p; ++*place) {
         const char *end = p + strcspn(p, " ");
-        if (strncmp(p, name, n) == 0 && p[n] == '=') return *value = strtod(p + n + 1, NULL), true;
+        if (strncmp(p, name, n) == 0 && p[n] == '=') return *value = nrg_strtod(p + n + 1, NULL), true;
         p = *end ? end + 1 : end;
     }
     return false;
