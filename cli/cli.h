@@ -83,6 +83,7 @@ nrg_status cli_sample(cli *c);  // sample.c
 nrg_status cli_bench(cli *c);   // bench.c
 nrg_status cli_sample_options(cli *c, nrg_sample_options *o); // -n, --chains, --warmup, --every, --steps
 nrg_status cli_plot(cli *c);    // plot.c
+nrg_status cli_selftest(cli *c);
 nrg_status cli_logz(cli *c);    // logz.c
 nrg_status cli_report(cli *c);  // report.c
 nrg_status cli_data_command(cli *c); // data.c

@@ -26,6 +26,7 @@ static const cli_command commands[] = {
      MODEL_FLAGS "data given json chains steps width", cli_logz},
     {"bench", "bench MODEL --data FILE [--time 5s]", "where the time of a training step (or of the energy) goes, by lines of the model",
      MODEL_FLAGS "data time", cli_bench},
+    {"selftest", "selftest [MODEL]", "every sampler against exact answers, of built-in models or of this one", MODEL_FLAGS, cli_selftest},
     {"eval", "eval MODEL --data FILE", "the metrics of `report`, one CSV row",
      MODEL_FLAGS "data json", cli_eval},
     {"show", "show MODEL", "one-screen summary: dims, variables, choices with reasons, questions",

@@ -455,6 +455,12 @@ NRG_API nrg_status nrg_samples_save(nrg_samples *r, const char *path);          
 /* The same draws as arrays: energy, each variable by name, chain, draw. */
 NRG_API nrg_status nrg_samples_table(nrg_samples *r, nrg_table **out);
 
+/* Draws by every sampler that is built and fits, from models whose answers are known by summing over all values (NULL), or from this model, with
+ * first weights where it has none. One line of CSV for each sampler and model, the statistic that is furthest off. Where a model has no exact
+ * answer samplers are compared with the first that fits. E081: a mean is off by more than four standard errors, twice. */
+typedef void (*nrg_line_fn)(void *ud, const char *line);
+NRG_API nrg_status nrg_selftest(nrg_ctx *c, const char *model, const nrg_options *o, nrg_line_fn line, void *ud);
+
 /* log Z = log of the sum (integral) of exp(-beta F) over some variables, for each row of the data. All zero is a good default. */
 typedef struct {
     const char *const *vars; /* summed over; none: as nrg_ebm_sample draws */

@@ -1,4 +1,5 @@
-"""Energies against those of held-out rows."""
+"""The self-test of the samplers; energies against those of held-out rows."""
+import math
 import random
 import unittest
 
@@ -33,6 +34,48 @@ class Against(kit.Case):
         got = kit.table(self.nrg("energy", "m.nrg", "--given", "x=3.5", "--against", "held.csv").stdout)
         self.assertAlmostEqual(float(got[0]["p"]), 2 / 6, delta=1e-6)
         self.refused("energy", "m.nrg", "--given", "x=1", "--against", "nowhere.csv", code=4, says="[E053]")
+
+
+class Samplers(kit.Case):
+    def rows(self, *args, code=0):
+        got = self.nrg("selftest", *args, code=code)
+        return kit.table(got.stdout), got.stderr
+
+    @unittest.skipIf(kit.SLOW, "ten seconds, half a minute under sanitizers")
+    def test_all(self):
+        """At the default seed all hold; every sampler drew from something. (Another seed would fail with probability below 1/20000.)"""
+        rows, _ = self.rows()
+        pairs = {(r["sampler"], r["model"]) for r in rows}
+        for sampler in ("langevin", "underdamped", "mala", "hmc", "nuts", "metropolis"):
+            self.assertIn((sampler, "funnel"), pairs)
+        for sampler in ("gibbs", "gwg", "metropolis"):
+            self.assertIn((sampler, "boltzmann"), pairs)
+        self.assertLessEqual({r["verdict"] for r in rows}, {"ok", "not a sampler of its own"})
+
+    def test_exact(self):
+        """The exact column against closed forms."""
+        self.write("m.nrg", "predict x : real in -6..6\npredict b : bit\nenergy E(x, b) = 2 * (x - b)^2 - b\n")
+        rows, _ = self.rows("m.nrg")
+        p = math.e / (1 + math.e)
+        truth = {"x": p, "x^2": 0.25 + p, "b": p, "b^2": p, "x b": p, "energy": 0.5 - p}
+        self.assertEqual([r["sampler"] for r in rows], ["metropolis"])
+        self.assertAlmostEqual(float(rows[0]["exact"]), truth[rows[0]["worst"]], delta=1e-3)
+
+    def test_wrong_is_found(self):
+        """Chains that never cross a wall have the wrong share of the wells."""
+        self.write("far.nrg", "predict x : real in -8..8\nenergy E(x) = 60 * (x^2 / 9 - 1)^2 + 2 * x\n")  # no chain crosses this wall
+        rows, said = self.rows("far.nrg", code=6)
+        self.assertIn("FAIL", {r["verdict"] for r in rows})
+        self.assertIn("standard errors", said)
+
+    def test_pairs(self):
+        """Without an exact answer unbiased samplers are compared; with one sampler alone there is nothing to say."""
+        self.write("m.nrg", "dim D = 5\npredict x : real[D]\nenergy E(x) = sq(x) + sum(x)^2\n")
+        rows, _ = self.rows("m.nrg")
+        self.assertTrue(all(" - mala" in r["sampler"] for r in rows))
+        self.assertGreaterEqual(len(rows), 3)
+        self.write("one.nrg", "predict x : real\npredict b : bit\nenergy E(x, b) = (x - b)^2 * (1 + x^2)\n")
+        self.nrg("selftest", "one.nrg", code=3)
 
 
 kit.main()
