@@ -11,7 +11,7 @@ class Row:
     what: str                      # for people
     job: str                       # of bench_side: sample, train, ask; command: a whole process
     model: str                     # in the language
-    words: typing.Sequence[str]    # for bench_side; {images} and {labels} become files
+    words: typing.Sequence[str]    # for bench_side; {images}, {labels}, {test} become files
     needs: typing.Dict[str, float] # rival: how many times faster nrg shall be
     sides: typing.Callable         # (rival, mnist) -> {setting: a function that does the work and gives a number, or None}
     flops: float = 0.0             # that the work cannot do without, in products
@@ -29,10 +29,10 @@ def idx(path):
 
 
 class Mnist:
-    """Images as [60000, 784] bytes, labels: of the real files or of `nrg data make digits`."""
+    """Training images and labels, test images: the real files, or of `nrg data make digits`."""
 
-    def __init__(self, images, labels):
-        self.files = {"images": images, "labels": labels}
+    def __init__(self, images, labels, test=None):
+        self.files = {"images": images, "labels": labels, "test": test}
 
     def read(self, name):
         import numpy as np
@@ -42,9 +42,9 @@ class Mnist:
             return np.load(file)[part]
         return idx(path)
 
-    def images(self):
+    def images(self, which="images"):
         """float32 between 0 and 1, [rows, 784]"""
-        x = self.read("images")
+        x = self.read(which)
         x = x.reshape(len(x), -1)
         return x.astype("float32") / (255 if x.dtype == "uint8" else 1)
 

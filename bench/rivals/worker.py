@@ -1,7 +1,7 @@
 """One side of a comparison: a rival's work, in a process of its own. Started by `run` with the rivals' Python.
 
-    worker.py ROW RIVAL THREADS SETTING IMAGES LABELS     the work of one setting, once for each line "go"
-    worker.py ROW RIVAL THREADS - IMAGES LABELS           seconds of every setting, as JSON
+    worker.py ROW RIVAL THREADS SETTING FILE...     the work of one setting, once for each line "go"
+    worker.py ROW RIVAL THREADS - FILE...           seconds of every setting, as JSON
 """
 import json
 import sys
@@ -32,7 +32,7 @@ def probe(settings, cpu):
 
 
 def main():
-    name, rival, threads, setting, images, labels = sys.argv[1:]
+    name, rival, threads, setting, *files = sys.argv[1:]
     row = table.rows()[name]
     if rival == "torch":
         import torch
@@ -40,7 +40,7 @@ def main():
     if rival == "faiss":
         import faiss
         faiss.omp_set_num_threads(int(threads))
-    settings = row.sides(rival, table.Mnist(images, labels))
+    settings = row.sides(rival, table.Mnist(*files))
     if setting == "-":
         return probe(settings, cpu=threads == "1")
     print("ready", flush=True)
