@@ -92,6 +92,15 @@ static void see(nrg_program *p, const nrg_atom *a, nrg_node node, bool draws, nr
         *to = nrg_reduce(p->g, NRG_OP_sum, node, 0, NRG_SAMPLE, false);
 }
 
+// pos of the variables that a draw stands for takes the place of another pos that was seen first: nll(y | x) + nll(x).
+static void see_beside(nrg_program *p, const nrg_learn *l, const nrg_atom *free, const nrg_node *atoms, nrg_loss *out) {
+    for (uint32_t k = 0; k < l->atoms.n; k++) {
+        if (l->atoms.at[k].kind != NRG_POS || l->atoms.at[k].data != (free->data | free->over)) continue;
+        if (nrg_graph_node(p->g, atoms[k])->leads != NRG_SAMPLE) continue;
+        out->seen[NRG_SEEN_POS] = nrg_reduce(p->g, NRG_OP_sum, atoms[k], 0, NRG_SAMPLE, false);
+    }
+}
+
 static nrg_node plus(nrg_graph *g, nrg_node a, nrg_node b) { return a.i ? nrg_add(g, a, b) : b; }
 
 typedef struct {
@@ -179,6 +188,8 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_stor
         else TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
         see(p, &l->atoms.at[k], atoms[k], draws && l->atoms.at[k].kind == NRG_FREE, out);
     }
+    for (uint32_t k = 0; k < l->atoms.n; k++) // what the draws are compared with is the data of the same atom
+        if (nrg_draws_wanted(m, &l->atoms.at[k]) && l->atoms.at[k].kind == NRG_FREE) see_beside(p, l, &l->atoms.at[k], atoms, out);
     TRY(against(p, b, store, i, atoms, &w, out));
     int before = nrg_diag_errors(m->ctx);
     nrg_scope_atoms(p->scope, atoms, l->atoms.n);
