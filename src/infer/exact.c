@@ -114,11 +114,15 @@ static void solve(nrg_graph *g, const nrg_quad *q, nrg_node *z, nrg_node *logdet
     nrg_leads block = q->blocks > 1 ? nrg_lead_new(g, "block", q->blocks) : 0;
     nrg_node H = rows_apart(g, q->H, block),
              b = rows_apart(g, nrg_reshape(g, down, nrg_shape_of(3, col)), block);
-    nrg_node L = nrg_chol(g, H);
-    nrg_node x = nrg_trisolve(g, L, nrg_trisolve(g, L, b, false), true);
-    *z = nrg_reshape(g, block ? nrg_lower(g, x, block, 0) : x, nrg_shape_of(2, flat));
+    nrg_node L = nrg_chol(g, H), x;
     nrg_node eye = nrg_eq(g, nrg_iota(g, q->size),
                           nrg_reshape(g, nrg_iota(g, q->size), nrg_shape_of(2, col + 1)));
+    if (!block && !nrg_graph_node(g, H)->leads) { // one matrix for all: its factor is inverted once, and the samples are rows of two products
+        int64_t row[2] = {1, q->size};
+        nrg_node inverse = nrg_trisolve(g, L, eye, false);
+        x = nrg_matmul(g, nrg_matmul(g, nrg_reshape(g, down, nrg_shape_of(2, row)), inverse, false, true, 0), inverse, false, false, 0);
+    } else x = nrg_trisolve(g, L, nrg_trisolve(g, L, b, false), true);
+    *z = nrg_reshape(g, block ? nrg_lower(g, x, block, 0) : x, nrg_shape_of(2, flat));
     nrg_node diagonal = nrg_select(g, eye, L, nrg_const(g, 1)); // log 1 = 0 off the diagonal
     nrg_node each = nrg_mul(g, nrg_const(g, 2), nrg_sum_all(g, nrg_log(g, diagonal)));
     *logdet = block ? nrg_reduce(g, NRG_OP_sum, each, 0, block, false) : each;
