@@ -187,7 +187,7 @@ static nrg_status warn_of_growth(nrg_ebm *m, const nrg_sample_spec *spec) {
     if (spec->vars & (spec->vars - 1)) return NRG_OK;
     for (uint32_t i = 0; i < m->model->infers.n; i++) { // what a module draws does not depend on E
         const nrg_infer_stmt *st = &m->model->infers.at[i];
-        if (st->verb == NRG_SAMPLE_VERB && st->vars == spec->vars && st->by && st->method == NRG_BY_NONE) return NRG_OK;
+        if (st->verb == NRG_SAMPLE_VERB && st->vars == spec->vars && nrg_proposes(st)) return NRG_OK;
     }
     while (!(spec->vars >> one.var & 1)) one.var++;
     nrg_status s = nrg_growth_check(m->model, m->store, &one, &diverges, &said);

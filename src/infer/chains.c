@@ -145,7 +145,7 @@ static nrg_status put_part(nrg_sampler *s, const nrg_infer_stmt *st, nrg_vars va
     if (s->parts == NRG_SAMPLER_PARTS) return unbuilt(s->model, st->span, "by more than", "sixteen statements at once");
     nrg_sampler_part *p = &s->part[s->parts++];
     *p = (nrg_sampler_part){.stmt = *st, .first = s->n, .temperature = 1};
-    p->impl = st->method == NRG_BY_NONE && st->by ? &nrg_sampler_proposal : nrg_sampler_impl_get(st->method);
+    p->impl = nrg_proposes(st) ? &nrg_sampler_proposal : nrg_sampler_impl_get(st->method);
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
         if (vars >> v & 1) s->var[s->n++] = v, p->n++;
     if (p->impl) return NRG_OK;
@@ -180,17 +180,12 @@ static nrg_status make_parts(nrg_sampler *s) {
 
 // ---- starts
 
-static bool word_is(const nrg_expr *from, const char *word) {
-    if (from && from->kind == NRG_X_CALL) from = from->kid[0];
-    return from && from->kind == NRG_X_NAME && nrg_same(from->text, word);
-}
-
 // Reals: normal numbers, or uniform ones between two walls unless `sd` is written: noise(0.1), buffer(500, sd=0.1). Others: each value
 // is as likely. Every chain its own.
 static nrg_status from_noise(nrg_sampler *s, int j, const nrg_expr *from) {
     nrg_graph *g = s->graph;
     const nrg_domain *d = &s->model->vars.at[s->var[j]].domain;
-    const nrg_expr *e = from && from->kind == NRG_X_CALL ? nrg_call_arg(from, "sd", word_is(from, "noise") ? 0 : 2) : NULL;
+    const nrg_expr *e = from && from->kind == NRG_X_CALL ? nrg_call_arg(from, "sd", nrg_word_is(from, "noise") ? 0 : 2) : NULL;
     bool real = s->model->vars.at[s->var[j]].elem == NRG_REAL;
     bool closed = d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi) && !e;
     double sd = 1, choices = real ? 0 : nrg_finite_choices(s->model, s->var[j]);
@@ -222,11 +217,11 @@ static nrg_status start_of(nrg_sampler *s, const nrg_sampler_part *p, int j) {
     nrg_model *m = s->model;
     int32_t v = s->var[j];
     nrg_node bound = nrg_scope_bound(s->scope, v); // its data, where there are any
-    if (!from || word_is(from, "noise") || word_is(from, "buffer")) {
+    if (!from || nrg_word_is(from, "noise") || nrg_word_is(from, "buffer")) {
         TRY(from_noise(s, j, from));
         return s->spec.kept ? from_kept(s, j) : NRG_OK;
     }
-    if (word_is(from, "data")) {
+    if (nrg_word_is(from, "data")) {
         if (bound.i) return s->x0[j] = bound, NRG_OK;
         if (m->vars.at[v].role == NRG_LATENT) return from_noise(s, j, NULL);
         nrg_status st = nrg_fail(m->ctx, NRG_E051, from->span, "the chains of %s start at the data, and there are none for it", m->vars.at[v].name);

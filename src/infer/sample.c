@@ -57,7 +57,7 @@ static int64_t steps_of(const drawing *s) {
     for (uint32_t i = 0; i < s->model->infers.n; i++) {
         const nrg_infer_stmt *one = &s->model->infers.at[i];
         if (one->verb != NRG_SAMPLE_VERB || !(one->vars & s->spec->vars)) continue;
-        if (one->by && one->method == NRG_BY_NONE && one->vars == s->spec->vars) return 1; // a module draws at once
+        if (nrg_proposes(one) && one->vars == s->spec->vars) return 1; // a module draws at once
         steps = nrg_method_arg(s->model, one, "steps", STEPS, &st);
         break;
     }

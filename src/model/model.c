@@ -58,6 +58,13 @@ nrg_status nrg_model_beta(nrg_model *m, double beta, nrg_vars calibrated) {
     return NRG_OK;
 }
 
+bool nrg_proposes(const nrg_infer_stmt *st) { return st->by && st->method == NRG_BY_NONE; }
+
+bool nrg_word_is(const nrg_expr *e, const char *word) {
+    if (e && e->kind == NRG_X_CALL) e = e->kid[0];
+    return e && e->kind == NRG_X_NAME && nrg_same(e->text, word);
+}
+
 const nrg_infer_stmt *nrg_model_infer(const nrg_model *m, nrg_verb verb, int32_t var) {
     for (uint32_t i = 0; i < m->infers.n && var >= 0; i++) {
         const nrg_infer_stmt *st = &m->infers.at[i];

@@ -262,6 +262,7 @@ int32_t nrg_model_let(const nrg_model *m, const char *name);
 nrg_vars nrg_model_role(const nrg_model *m, nrg_role role);
 nrg_status nrg_model_beta(nrg_model *m, double beta, nrg_vars calibrated); // as `hyper beta = ...`, fitted for these variables
 const nrg_infer_stmt *nrg_model_infer(const nrg_model *m, nrg_verb verb, int32_t var); // NULL: no such statement
+bool nrg_proposes(const nrg_infer_stmt *st); // its `by` is a module: sample y by G(normal(L))
 nrg_expr *nrg_expr_new(nrg_model *m, nrg_expr_kind kind, uint32_t kids, nrg_span span);
 // Builds energy.terms from energy.body.
 nrg_status nrg_model_terms(nrg_model *m);
@@ -274,6 +275,7 @@ nrg_status nrg_var_shape(const nrg_model *m, int32_t var, nrg_shape *out); // E0
 nrg_status nrg_eval_number(const nrg_model *m, const nrg_expr *e, double *out);
 // Argument `name` (or positional place) of a call, NULL when absent.
 const nrg_expr *nrg_call_arg(const nrg_expr *call, const char *name, int place);
+bool nrg_word_is(const nrg_expr *e, const char *word); // the name `word`, or a call of it; false for NULL
 // Value of a schedule argument at fraction t of its clock (0..1): number, a -> b, geometric(a, b), hyper.
 nrg_status nrg_eval_schedule(const nrg_model *m, const nrg_expr *e, double t, double *out);
 

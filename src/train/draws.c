@@ -64,11 +64,6 @@ static const nrg_infer_stmt *statement(const nrg_model *m, nrg_vars vars) {
 
 static nrg_status bind_data(void *ud, nrg_scope *s) { return nrg_bound_nodes(ud, s); }
 
-static bool names(const nrg_expr *from, const char *word) {
-    if (from && from->kind == NRG_X_CALL) from = from->kid[0];
-    return from && from->kind == NRG_X_NAME && nrg_same(from->text, word);
-}
-
 static nrg_status number(const nrg_model *m, const nrg_expr *call, const char *name, int place, double otherwise, double *out) {
     const nrg_expr *e = call && call->kind == NRG_X_CALL ? nrg_call_arg(call, name, place) : NULL;
     *out = otherwise;
@@ -82,7 +77,7 @@ static nrg_status read_statement(nrg_model *m, nrg_drawing *d, int64_t batch) {
     if (!(steps >= 1 && steps <= 1e6))
         return nrg_fail(m->ctx, NRG_E013, st->by_span, "%.6g steps between two updates: 1 to 1000000 are possible", steps);
     d->steps = (int64_t)steps;
-    if (d->beside || !names(st->from, "buffer")) return NRG_OK; // beside the data no chain is kept
+    if (d->beside || !nrg_word_is(st->from, "buffer")) return NRG_OK; // beside the data no chain is kept
     TRY(number(m, st->from, "n", 0, (double)batch, &n));
     TRY(number(m, st->from, "restart", 1, 0, &d->restart));
     if (d->restart < 0 || d->restart > 1)
@@ -276,7 +271,7 @@ double nrg_draws_age(const nrg_drawing *d) {
     return d->slots ? sum / (double)d->slots : (double)d->steps;
 }
 
-// "sample v, h by gibbs   (persistent: 100 chains, 1 step an update; biased while they mix slowly)"
+// "sample v, h by gibbs   (blocks h | v)   (draws for nll: 100 persistent chains, 1 step an update)"
 nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out) {
     TRY(nrg_chains_print(d->chains, out));
     const char *s = d->steps == 1 ? "" : "s";
@@ -289,7 +284,7 @@ nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out) {
         nrg_text_put(out, "   (draws for nll: %lld persistent chains, %lld step%s an update", (long long)d->slots, k, s);
         if (d->restart > 0) nrg_text_put(out, ", %.3g%% restarted", 100 * d->restart);
         nrg_text_put(out, ")");
-    } else if (names(d->stmt->from, "data"))
+    } else if (nrg_word_is(d->stmt->from, "data"))
         nrg_text_put(out, "   (draws for nll: contrastive divergence, %lld step%s from the data, biased)", k, s);
     else nrg_text_put(out, "   (draws for nll: short runs of %lld step%s, biased)", k, s);
     return out->bad ? NRG_E098 : NRG_OK;

@@ -199,7 +199,7 @@ struct nrg_trainer {
     size_t best_bytes;
     bool best_fresh, stopped;     // best_fresh: not on disk yet
     double first_step;            // steps done before this session
-    double calm, slow;            // largest gap of the first epoch; factor of the learning rate
+    double calm, slow;            // mean gap of the first epoch, at least 1; factor of the learning rate
     int rescues;
     bool stuck;                   // W107 was said
     nrg_collapse collapse;        // as last looked at

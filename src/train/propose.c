@@ -17,7 +17,7 @@ static nrg_node noise(void *ud, bool normal, nrg_shape shape) {
 static const nrg_infer_stmt *proposer(const nrg_model *m, nrg_vars over) {
     for (uint32_t i = 0; i < m->infers.n; i++) {
         const nrg_infer_stmt *st = &m->infers.at[i];
-        if (st->verb == NRG_SAMPLE_VERB && st->vars == over && st->by && st->method == NRG_BY_NONE) return st;
+        if (st->verb == NRG_SAMPLE_VERB && st->vars == over && nrg_proposes(st)) return st;
     }
     return NULL;
 }
@@ -26,7 +26,7 @@ bool nrg_proposed(const nrg_model *m, const nrg_atom *a) { return proposer(m, a-
 
 bool nrg_proposers(const nrg_model *m) {
     for (uint32_t i = 0; i < m->infers.n; i++)
-        if (m->infers.at[i].verb == NRG_SAMPLE_VERB && m->infers.at[i].by && m->infers.at[i].method == NRG_BY_NONE) return true;
+        if (m->infers.at[i].verb == NRG_SAMPLE_VERB && nrg_proposes(&m->infers.at[i])) return true;
     return false;
 }
 
@@ -36,6 +36,13 @@ static bool names(const nrg_expr *e, const char *owner) {
     for (uint32_t i = 0; i < e->n; i++)
         if (names(e->kid[i], owner)) return true;
     return false;
+}
+
+// The one variable of an atom that a module proposes.
+static int32_t asked(const nrg_atom *a) {
+    int32_t v = 0;
+    while (!(a->over >> v & 1)) v++;
+    return v;
 }
 
 static nrg_status energy_at(nrg_program *p, const nrg_atom *a, int32_t v, nrg_node y, nrg_node *F) {
@@ -67,8 +74,7 @@ static nrg_status propose(nrg_program *p, uint32_t learn, const nrg_atom *a, nrg
     nrg_model *m = nrg_scope_model(p->scope);
     const nrg_infer_stmt *st = proposer(m, a->over);
     nrg_value value;
-    int32_t v = 0;
-    while (!(a->over >> v & 1)) v++;
+    int32_t v = asked(a);
     source s = {p, 64 * learn};
     nrg_scope_noise(p->scope, noise, &s);
     nrg_status status = nrg_eval(p->scope, st->by, &value);
@@ -83,10 +89,8 @@ static nrg_status propose(nrg_program *p, uint32_t learn, const nrg_atom *a, nrg
 // In place of `free`: F at the proposal.
 nrg_status nrg_proposal_energy(nrg_program *p, uint32_t learn, const nrg_atom *a, nrg_node *out) {
     nrg_node y, force;
-    int32_t v = 0;
-    while (!(a->over >> v & 1)) v++;
     TRY(propose(p, learn, a, &y, &force));
-    TRY(energy_at(p, a, v, y, out));
+    TRY(energy_at(p, a, asked(a), y, out));
     *out = nrg_sub(p->g, *out, force);
     return nrg_graph_check(p->g);
 }
@@ -103,11 +107,7 @@ nrg_status nrg_point_sample(nrg_wrong *w) {
         return s;
     }
     w->valid = nrg_const(w->p->g, 1);
-    if (nrg_proposed(w->m, w->a)) {
-        int32_t v = 0;
-        while (!(w->a->over >> v & 1)) v++;
-        return propose(w->p, w->learn, w->a, &w->value[v], &w->drive);
-    }
+    if (nrg_proposed(w->m, w->a)) return propose(w->p, w->learn, w->a, &w->value[asked(w->a)], &w->drive);
     if (w->p->draws_mode != NRG_DRAWS_LIVE) {
         nrg_status s = nrg_fail(w->m->ctx, NRG_E071, w->l->against->span, "draws by chains are made beside minibatch steps only");
         nrg_help(w->m->ctx, "optimize by sgd or adam, and leave --valid out");

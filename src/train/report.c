@@ -117,7 +117,7 @@ static nrg_status normaliser(sheet *s, const nrg_expr *e, int32_t var, double z[
     nrg_log_z_spec k = {.vars = (nrg_vars)1 << var, .rows = 1, .chains = 64, .width = 0.1, .budget = 8000, .threads = s->threads};
     nrg_log_z_out out;
     const nrg_infer_stmt *st = nrg_model_infer(s->m, NRG_SAMPLE_VERB, var);
-    if (st && st->method != NRG_BY_NONE) k.vars = st->vars;
+    if (st && !nrg_proposes(st)) k.vars = st->vars;
     if (s->m->energy.vars & ~k.vars & ~nrg_model_role(s->m, NRG_LATENT) & ~nrg_model_role(s->m, NRG_WEIGHT)) {
         nrg_status bad = nrg_fail(s->m->ctx, NRG_E071, e->span, "log Z given other variables differs from row to row, and a report has one number");
         nrg_help(s->m->ctx, "nrg logz MODEL %s --data FILE gives each row's", s->m->vars.at[var].name);

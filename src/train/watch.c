@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-// A gap this many times larger than any of the first epoch (and than 1) has left what training can mend by itself.
+// A gap this many times larger than the mean of the first epoch (and than 1) has left what training can mend by itself.
 static const double RUNAWAY = 1000;
 static const double CALM = 10;      // up to so many times larger, weights count as good
 static const double STUCK = 0.02; // share of the chains that moved in an epoch's updates
@@ -49,19 +49,15 @@ void nrg_watch_slope(const nrg_trainer *t, const nrg_progress *p) {
 }
 
 // The gap between data and draws does not rank weights: the latest are the best, while it is calm.
-bool nrg_watch_calm(const nrg_trainer *t, double gap) { return t->epoch == 0 || t->step.draws.n == 0 || fabs(gap) <= CALM * fmax(1, t->calm); }
+bool nrg_watch_calm(const nrg_trainer *t, double gap) { return t->epoch == 0 || t->step.draws.n == 0 || fabs(gap) <= CALM * t->calm; }
 
 // After each step: E080 when data and draws have lost touch.
 nrg_status nrg_watch_gap(nrg_trainer *t, double gap) {
-    if (t->step.draws.n == 0 || t->epoch == 0) {
-        t->calm = fmax(t->calm, fabs(gap));
-        return NRG_OK;
-    }
-    if (fabs(gap) <= RUNAWAY * fmax(1, t->calm)) return NRG_OK;
+    if (t->epoch == 0 || fabs(gap) <= RUNAWAY * t->calm) return NRG_OK;
     const nrg_drawing *d = t->step.draws.at[0];
     nrg_status s = nrg_fail(t->ctx, NRG_E080, d->stmt->span, "stopped: the gap between data and draws is %.3g at step %lld (epoch %lld)", gap,
                             (long long)t->total + 1, (long long)t->epoch + 1);
-    nrg_fact(t->ctx, "in the first epoch it was %.3g at most", t->calm);
+    nrg_fact(t->ctx, "its mean over the first epoch was at most %.3g", t->calm);
     nrg_fact(t->ctx, "of the chains %.3g%% moved in the last update; their age is %.3g steps", 100 * d->moved, nrg_draws_age(d));
     nrg_help(t->ctx, "more or larger steps for the sampler, a lower learning rate, + 0.1 * energy_l2, or --rescue");
     return s;
