@@ -3,11 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-static bool ends(const char *s, const char *end) {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
 static void put_number(nrg_text *t, double v, nrg_form form) {
     if (isfinite(v))
         nrg_text_put(t, "%.9g", v);
@@ -256,18 +251,18 @@ nrg_status nrg_reply_save(nrg_reply *r, const char *path) {
     nrg_ctx *c = nrg_reply_ctx(r);
     const char *text;
     nrg_table *t;
-    if (ends(path, ".npz")) {
+    if (nrg_ends(path, ".npz")) {
         TRY(nrg_table_new(c, &t));
         nrg_status s = save_npz(r, t, path);
         nrg_table_free(t);
         return s;
     }
-    if (!ends(path, ".csv") && !ends(path, ".json")) {
+    if (!nrg_ends(path, ".csv") && !nrg_ends(path, ".json")) {
         nrg_fail(c, NRG_E090, NRG_NOWHERE, "answers are written as .csv, .json or .npz, not %s",
                  path);
         nrg_help(c, "-o answers.csv");
         return NRG_E090;
     }
-    TRY(nrg_reply_text(r, ends(path, ".json") ? NRG_AS_JSON : NRG_AS_CSV, &text));
+    TRY(nrg_reply_text(r, nrg_ends(path, ".json") ? NRG_AS_JSON : NRG_AS_CSV, &text));
     return nrg_file_write(c, path, text, strlen(text));
 }

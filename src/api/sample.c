@@ -301,11 +301,6 @@ static nrg_status add_places(nrg_table *t, const nrg_samples *p) {
     return NRG_OK;
 }
 
-static bool ends(const char *s, const char *end) {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
 nrg_status nrg_samples_table(nrg_samples *p, nrg_table **out) {
     nrg_table *t;
     *out = NULL;
@@ -353,16 +348,16 @@ nrg_status nrg_samples_save(nrg_samples *p, const char *path) {
     nrg_ctx *c = ((samples *)p)->ctx;
     const char *text;
     nrg_table *t;
-    if (ends(path, ".stan.csv")) {
+    if (nrg_ends(path, ".stan.csv")) {
         nrg_text *said = &((samples *)p)->said;
         TRY(put_stan(p, said));
         return nrg_file_write(c, path, said->at, said->n);
     }
-    if (ends(path, ".csv") || ends(path, ".json")) {
-        TRY(nrg_samples_text(p, ends(path, ".json") ? NRG_AS_JSON : NRG_AS_CSV, &text));
+    if (nrg_ends(path, ".csv") || nrg_ends(path, ".json")) {
+        TRY(nrg_samples_text(p, nrg_ends(path, ".json") ? NRG_AS_JSON : NRG_AS_CSV, &text));
         return nrg_file_write(c, path, text, strlen(text));
     }
-    if (!ends(path, ".npz")) {
+    if (!nrg_ends(path, ".npz")) {
         nrg_fail(c, NRG_E090, NRG_NOWHERE, "draws are written as .npz, .csv or .json, not %s", path);
         nrg_help(c, "-o draws.npz");
         return NRG_E090;

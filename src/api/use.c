@@ -3,15 +3,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static bool ends(const char *s, const char *end) {
-    size_t n = strlen(s), k = strlen(end);
-    return n >= k && strcmp(s + n - k, end) == 0;
-}
-
 bool nrg_api_trained(const char *path) {
     struct stat st;
     if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return true;
-    return ends(path, ".safetensors") || ends(path, ".nrgm");
+    return nrg_ends(path, ".safetensors") || nrg_ends(path, ".nrgm");
 }
 
 // The copy in a run: text and sizes; its weights lie among those of the run. *out stays NULL where there is none.

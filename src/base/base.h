@@ -94,6 +94,7 @@ void nrg_diag_soften(nrg_ctx *c, int from);                 // errors from messa
 // Nearest of n words by edit distance (transpositions count one); NULL when none is near enough to suggest.
 const char *nrg_nearest(const char *word, const char *const *words, int n);
 bool nrg_same(const char *a, const char *b); // equal strings; NULL equals nothing
+bool nrg_ends(const char *s, const char *end);  // s ends so: for the kinds of files
 
 // ---- random.c: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, SC 2011): numbers are a pure function of a counter ----
 void nrg_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);

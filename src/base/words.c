@@ -40,4 +40,9 @@ const char *nrg_nearest(const char *word, const char *const *words, int n) {
     return found;
 }
 
+bool nrg_ends(const char *s, const char *end) {
+    size_t n = strlen(s), k = strlen(end);
+    return n >= k && strcmp(s + n - k, end) == 0;
+}
+
 bool nrg_same(const char *a, const char *b) { return a && b && strcmp(a, b) == 0; }

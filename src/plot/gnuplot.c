@@ -18,11 +18,6 @@ static size_t stem(const char *path) {
     return dot && dot != b ? (size_t)(dot - path) : strlen(path);
 }
 
-static bool ends(const char *s, const char *end) {
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
-}
-
 // A gnuplot string in single quotes: a quote inside is doubled, and a line must not end. gnuplot misreads a quote at the
 // very beginning (''' ends the string), so that one becomes a curly one.
 void nrg_gnuplot_quoted(nrg_text *t, const char *s) {
@@ -99,10 +94,10 @@ nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width,
     for (const char *p = path; *p; p++)
         if ((unsigned char)*p < ' ')
             return nrg_fail(script->ctx, NRG_E090, NRG_NOWHERE, "the name of a picture has no control characters");
-    if (ends(path, ".svg")) {
+    if (nrg_ends(path, ".svg")) {
         nrg_text_put(script, "set terminal svg size %d,%d font 'sans,14' background '#ffffff'\n",
                      width, height);
-    } else if (ends(path, ".png")) {
+    } else if (nrg_ends(path, ".png")) {
         nrg_text_put(script,
                      "if (strstrt(GPVAL_TERMINALS, ' pngcairo ') > 0) {\n"
                      "    set terminal pngcairo size %d,%d font 'sans,12' background '#ffffff'\n"
