@@ -1,4 +1,4 @@
-// Matrix products and convolutions as steps: which axes are rows, columns, summed or looped over, what is packed once,
+// Matrix products and distances as steps: which axes are rows, columns, summed or looped over, what is packed once,
 // and how a sum over samples is kept (DESIGN.md section 5, weight gradients).
 #include "plan/steps.h"
 #include <string.h>
@@ -192,78 +192,4 @@ nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n) {
         TRY(nrg_plan_put_dim(w, part_of(d, gone, ia, ib), s->shape.dim[i], ea, eb, gone ? 0 : c[i]));
     }
     return product_step(w, n, d, a->leads & NRG_SAMPLE);
-}
-
-// Convolutions read whole images and filters: those axes must lie row-major.
-static nrg_status solid_event(nrg_planner *w, nrg_node n, nrg_view **out) {
-    const nrg_node_info *v = info(w, n);
-    int64_t stride = 1;
-    bool whole = true;
-    TRY(nrg_plan_view(w, n, out));
-    for (int i = v->shape.rank - 1; i >= 0; i--) {
-        if (v->shape.dim[i] != 1 && (*out)->event[i] != stride) whole = false;
-        stride *= v->shape.dim[i];
-    }
-    nrg_view src = **out;
-    return whole ? NRG_OK : nrg_plan_copy(w, n, &src, out);
-}
-
-static void conv_sizes(const nrg_node_info *v, const nrg_node_info *a, const nrg_node_info *b, nrg_conv_step *d) {
-    const int64_t *image = v->op == NRG_OP_convx ? v->shape.dim : a->shape.dim;
-    const int64_t *filter = v->op == NRG_OP_convw ? v->shape.dim : b->shape.dim;
-    const int64_t *answer = v->op == NRG_OP_conv ? v->shape.dim : v->op == NRG_OP_convx ? a->shape.dim : b->shape.dim;
-    d->C = image[0], d->H = image[1], d->W = image[2];
-    d->F = filter[0], d->h = filter[2], d->w = filter[3];
-    d->P = answer[1], d->Q = answer[2];
-    d->stride = v->par.conv.stride, d->pad_h = v->par.conv.pad_h, d->pad_w = v->par.conv.pad_w;
-}
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
-// The picture that is read: the image, or for convx the answer, whose taps go backwards.
-static void conv_grid(nrg_conv_step *d) {
-    int64_t s = d->stride, down = d->h > 0 ? (d->h - 1) / s : 0, right = d->w > 0 ? (d->w - 1) / s : 0; // steps of a filter
-    nrg_grid *g = &d->grid;
-    if (d->op == NRG_OP_convx)
-        *g = (nrg_grid){.planes = d->F, .H = d->P, .W = d->Q, .s = 1, .top = down, .left = right, .ny = 1, .nx = 1,
-                        .h = (d->H - 1 + d->pad_h) / s + 1 + down, .w = (d->W - 1 + d->pad_w) / s + 1 + right};
-    else
-        *g = (nrg_grid){.planes = d->C, .H = d->H, .W = d->W, .s = s, .top = d->pad_h, .left = d->pad_w, .ny = least(s, d->h),
-                        .nx = least(s, d->w), .h = d->P + down, .w = d->Q + right};
-    g->plane = g->ny * g->nx * g->h * g->w, g->size = g->planes * g->plane;
-}
-
-// Gradients to filters are made with the filters as the last axis, where the columns of the product lie side by side.
-static void filters_last(const nrg_conv_step *d, nrg_view *y) {
-    y->event[0] = 1, y->event[3] = d->F, y->event[2] = d->w * d->F, y->event[1] = d->h * d->w * d->F;
-}
-
-nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
-    nrg_plan *p = w->p;
-    const nrg_node_info *v = info(w, n), *a = info(w, v->in[0]), *b = info(w, v->in[1]);
-    nrg_conv_step *d = NRG_NEW(&p->arena, nrg_conv_step);
-    nrg_view *x, *z, *y;
-    uint32_t lanes = 0;
-    if (!d) return NRG_E098;
-    bool barrier = d->lanes = nrg_plan_barrier(v, p->graph);
-    TRY(solid_event(w, v->in[0], &x));
-    TRY(solid_event(w, v->in[1], &z));
-    if (v->in[0].i == v->in[1].i) x = z;
-    if (barrier) {
-        TRY(nrg_plan_lanes(w, n, NRG_OP_sum, false, &lanes));
-        y = w->views[n.i];
-    } else TRY(nrg_plan_buffer(w, n, &y));
-    d->op = v->op, d->a = at(x), d->b = at(z), d->buf = lanes ? lanes : y->buf;
-    conv_sizes(v, a, b, d);
-    conv_grid(d);
-    if (v->op == NRG_OP_convw) filters_last(d, y);
-    for (int i = 0; i < NRG_MAX_LEADS; i++) {
-        bool ia = a->leads >> i & 1, ib = b->leads >> i & 1, gone = v->op == NRG_OP_convw && (v->par.conv.leads >> i & 1);
-        if (!ia && !ib) continue;
-        bool inner = v->op == NRG_OP_convw ? gone : ia && !ib;
-        TRY(nrg_plan_put_dim(w, inner ? &d->inner : &d->loop, extent(w, i), ia ? x->lead[i] : 0, ib ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
-    }
-    uint32_t reads[2] = {d->a.buf, d->b.buf};
-    double flops = 2 * (double)(d->C * d->h * d->w) * (double)(d->F * d->P * d->Q) * count(&d->loop) * count(&d->inner);
-    return nrg_plan_step(w, NRG_STEP_conv, n, (uint32_t)w->level[n.i] - (barrier ? 1 : 0), d, reads, 2, &d->buf, 1, flops);
 }
