@@ -10,21 +10,20 @@ import time
 import table
 
 
-def timed(work, cpu):
+def timed(work):
     wall, used = time.perf_counter(), time.process_time()
     result = work()
-    got = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - used}
-    return got if not cpu else got["cpu"], result
+    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - used}, result
 
 
 # The first call compiles and warms up. Long work is not done twice, unless it was compiled.
-def probe(settings, cpu):
+def probe(settings, clock):
     seconds = {}
     for name, work in settings.items():
         try:
-            got, _ = timed(work, cpu)
+            got = timed(work)[0][clock]
             if got < 5 or "compile" in name:
-                got = min(timed(work, cpu)[0] for _ in range(3 if got < 5 else 1))
+                got = min(timed(work)[0][clock] for _ in range(3 if got < 5 else 1))
             seconds[name] = got
         except Exception as e:  # a setting that this version of the rival cannot run is no setting
             print(f"{name}: {str(e).splitlines()[0]}", file=sys.stderr)
@@ -42,10 +41,10 @@ def main():
         faiss.omp_set_num_threads(int(threads))
     settings = row.sides(rival, table.Mnist(*files))
     if setting == "-":
-        return probe(settings, cpu=threads == "1")
+        return probe(settings, "cpu" if threads == "1" else "wall")
     print("ready", flush=True)
     for _ in sys.stdin:
-        got, value = timed(settings[setting], cpu=False)
+        got, value = timed(settings[setting])
         value = value() if callable(value) else None
         if value is not None:
             got["value"] = value
