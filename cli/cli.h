@@ -24,7 +24,7 @@ typedef struct {
     const char *width, *tempering, *hottest, *anneal;
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
-    bool rescue, f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, help;
+    bool rescue, f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, autocorrelation, help;
 } cli;
 
 typedef struct {

@@ -200,7 +200,8 @@ static nrg_status draw(cli *c, const char *path, int64_t row, drawn *d) {
     return s;
 }
 
-static nrg_status plot_drawn(cli *c, const cli_list *w, const char *name, bool traces) {
+static nrg_status plot_drawn(cli *c, const cli_list *w, const char *name,
+                             nrg_status (*chains)(nrg_ctx *, const nrg_table *, const nrg_look *, const char *)) {
     char path[600];
     drawn d = {0};
     int64_t row;
@@ -216,15 +217,16 @@ static nrg_status plot_drawn(cli *c, const cli_list *w, const char *name, bool t
         if (s == NRG_OK && c->data.n) s = nrg_data_load(c->ctx, c->data.at, c->data.n, &d.seen);
     }
     if (s == NRG_OK)
-        s = traces ? nrg_plot_traces(c->ctx, d.draws, &d.look, path)
+        s = chains ? chains(c->ctx, d.draws, &d.look, path)
                    : nrg_plot_draws(c->ctx, d.draws, d.seen, &d.look, path);
     nrg_table_free(d.draws);
     nrg_table_free(d.seen);
     return said(c, s, path);
 }
 
-static nrg_status plot_samples(cli *c, const cli_list *w) { return plot_drawn(c, w, "samples", false); }
-static nrg_status plot_traces(cli *c, const cli_list *w) { return plot_drawn(c, w, "traces", true); }
+static nrg_status plot_samples(cli *c, const cli_list *w) { return plot_drawn(c, w, "samples", NULL); }
+static nrg_status plot_traces(cli *c, const cli_list *w) { return plot_drawn(c, w, "traces", nrg_plot_traces); }
+static nrg_status plot_lags(cli *c, const cli_list *w) { return plot_drawn(c, w, "autocorrelation", nrg_plot_autocorrelation); }
 
 static nrg_status plot_plane(cli *c, const cli_list *w) {
     char path[600];
@@ -250,12 +252,13 @@ nrg_status cli_plot(cli *c) {
         const char *name;
         nrg_status (*run)(cli *, const cli_list *);
     } kinds[] = {{"loss", plot_loss},       {"landscape", plot_landscape}, {"slice", plot_slice}, {"field", plot_field},
-                 {"samples", plot_samples}, {"traces", plot_traces},       {"confusion", plot_confusion},
+                 {"samples", plot_samples}, {"traces", plot_traces},       {"autocorrelation", plot_lags},
+                 {"confusion", plot_confusion},
                  {"weights", plot_weights}, {"plane", plot_plane},         {"panels", plot_panels}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     const char *names[KINDS];
     cli_list rest = {0};
-    char help[120] = "loss, landscape, field, slice, samples, traces, confusion, weights, plane or panels";
+    char help[160] = "loss, landscape, field, slice, samples, traces, autocorrelation, confusion, weights, plane or panels";
     int kind = -1;
     for (int k = 0; k < KINDS; k++) names[k] = kinds[k].name;
     // The kind may stand before or after the model.

@@ -27,9 +27,17 @@ nrg_status cli_sample_options(cli *c, nrg_sample_options *o) {
 
 static nrg_status deliver(cli *c, nrg_samples *r) {
     const char *text;
+    long long top = 0;
+    nrg_form form = c->json ? NRG_AS_JSON : NRG_AS_CSV;
     cli_note(c, "%s", r->health);
-    if (c->out) return nrg_samples_save(r, c->out);
-    nrg_status s = nrg_samples_text(r, c->json ? NRG_AS_JSON : NRG_AS_CSV, &text);
+    nrg_status s = c->out ? nrg_samples_save(r, c->out) : NRG_OK;
+    if (s == NRG_OK && c->autocorrelation) {
+        s = cli_integer(c, "top", c->top, 1, &top);
+        if (s == NRG_OK) s = nrg_samples_autocorrelation(r, top, form, &text);
+        return s == NRG_OK ? cli_print(c, text) : s;
+    }
+    if (s != NRG_OK || c->out) return s;
+    s = nrg_samples_text(r, form, &text);
     return s == NRG_OK ? cli_print(c, text) : s;
 }
 

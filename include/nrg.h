@@ -455,6 +455,11 @@ NRG_API nrg_status nrg_samples_save(nrg_samples *r, const char *path);          
 /* The same draws as arrays: energy, each variable by name, chain, draw. */
 NRG_API nrg_status nrg_samples_table(nrg_samples *r, nrg_table **out);
 
+/* Autocorrelations at lags 1, 2, 5, 10, 20, 50 (in draws, those that chains are longer than) of every number, the slowest first, about the
+ * mean of all chains: time (draws that make one independent draw) and lag1, lag2, ...; of several rows of the data that with the longest
+ * time. top: how many lines; 0: all. */
+NRG_API nrg_status nrg_samples_autocorrelation(nrg_samples *r, int64_t top, nrg_form form, const char **text);
+
 /* Draws by every sampler that is built and fits, from models whose answers are known by summing over all values (NULL), or from this model, with
  * first weights where it has none. One line of CSV for each sampler and model, the statistic that is furthest off. Where a model has no exact
  * answer samplers are compared with the first that fits. E081: a mean is off by more than four standard errors, twice. */
@@ -580,6 +585,8 @@ typedef struct {
 NRG_API nrg_status nrg_plot_draws(nrg_ctx *c, const nrg_table *draws, const nrg_table *data, const nrg_look *o, const char *path);
 /* The first five numbers and the energy of each chain, draw by draw, with R-hat and effective sample size. */
 NRG_API nrg_status nrg_plot_traces(nrg_ctx *c, const nrg_table *draws, const nrg_look *o, const char *path);
+/* Autocorrelations of the six slowest numbers, lag by lag; grey: how far chance takes independent draws. */
+NRG_API nrg_status nrg_plot_autocorrelation(nrg_ctx *c, const nrg_table *draws, const nrg_look *o, const char *path);
 /* Draws for a picture: of a model without given variables, as `o` says; else one draw for each row of the data (512 at
  * most), or `o` draws for `row` where it is not -1. *seen: the same rows of the data, for comparison (NULL: no data). */
 NRG_API nrg_status nrg_ebm_sample_rows(nrg_ebm *m, const nrg_table *data, int64_t row, const nrg_sample_options *o,

@@ -1,10 +1,9 @@
-// Pictures of draws: points, histograms, tiles, traces of chains.
+// Pictures of draws: points, histograms, tiles.
 #include "api/picture.h"
-#include "infer/sample.h"
 #include <math.h>
 #include <string.h>
 
-enum { PANELS = 12, BINS = 60, TRACED = 5, CHAINS = 16, TILES = 400 };
+enum { PANELS = 12, BINS = 60, TILES = 400 };
 
 // One number of each draw, and of each row of the data.
 typedef struct {
@@ -231,114 +230,6 @@ nrg_status nrg_plot_draws(nrg_ctx *c, const nrg_table *draws, const nrg_table *d
         else
             s = draw_histograms(&l, o, path);
     }
-    nrg_arena_free(&l.arena);
-    return s;
-}
-
-// ---- traces
-
-typedef struct {
-    int64_t chains, draws, whole; // whole: draws that every chain has
-    int64_t *chain, *draw;        // of each row of the table; -1: of another row of the data
-} places;
-
-static nrg_status find_places(look *l, int64_t row, places *p) {
-    const nrg_array *chain = nrg_table_find(l->draws, "chain"), *draw = nrg_table_find(l->draws, "draw");
-    int64_t n = nrg_table_rows(l->draws), at = -1;
-    if (!chain || !draw || width_of(chain) != 1 || width_of(draw) != 1) {
-        nrg_fail(l->ctx, NRG_E051, NRG_NOWHERE, "traces need the arrays chain and draw");
-        nrg_help(l->ctx, "nrg sample MODEL -o draws.npz writes them");
-        return NRG_E051;
-    }
-    *p = (places){.chain = NRG_NEWS(&l->arena, int64_t, n + 1), .draw = NRG_NEWS(&l->arena, int64_t, n + 1)};
-    if (!p->chain || !p->draw) return NRG_E098;
-    for (int64_t i = 0; i < n; i++) {
-        double c = nrg_array_value(chain, i), d = nrg_array_value(draw, i);
-        if (!(c >= 0 && c < 1e6 && d >= 0 && d < 1e9 && c == floor(c) && d == floor(d)))
-            return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "row %lld: chain %g, draw %g are no places", (long long)i, c,
-                            d);
-        at += (c == 0 && d == 0) || i == 0; // the draws of one row follow each other
-        p->chain[i] = at == row ? (int64_t)c : -1;
-        p->draw[i] = (int64_t)d;
-        if (at != row) continue;
-        if ((int64_t)c + 1 > p->chains) p->chains = (int64_t)c + 1;
-        if ((int64_t)d + 1 > p->draws) p->draws = (int64_t)d + 1;
-    }
-    if (p->chains == 0)
-        return nrg_fail(l->ctx, NRG_E090, NRG_NOWHERE, "no row %lld: these are draws for %lld rows", (long long)row,
-                        (long long)at + 1);
-    if (p->chains * p->draws > 4 * n + 64)
-        return nrg_fail(l->ctx, NRG_E055, NRG_NOWHERE, "most draws of %lld chains of %lld are missing",
-                        (long long)p->chains, (long long)p->draws);
-    return NRG_OK;
-}
-
-// [chains, draws] from the rows of the table.
-static nrg_status arrange(look *l, const places *p, const double *from, double **out) {
-    int64_t cells = p->chains * p->draws, n = nrg_table_rows(l->draws);
-    if (!(*out = NRG_NEWS(&l->arena, double, cells + 1))) return NRG_E098;
-    for (int64_t i = 0; i < cells; i++) (*out)[i] = NAN;
-    for (int64_t i = 0; i < n; i++)
-        if (p->chain[i] >= 0) (*out)[p->chain[i] * p->draws + p->draw[i]] = from[i];
-    return NRG_OK;
-}
-
-// "x[0]   R-hat 1.01   ESS 230", of the draws that every chain has.
-static nrg_status title_of(look *l, const places *p, const char *name, const double *at, const char **out) {
-    nrg_health h = {NAN, NAN, NAN};
-    int64_t whole = p->draws;
-    for (int64_t c = 0; c < p->chains; c++)
-        for (int64_t d = 0; d < whole; d++)
-            if (!isfinite(at[c * p->draws + d])) whole = d;
-    double *all = NRG_NEWS(&l->arena, double, p->chains *whole + 1);
-    if (!all) return NRG_E098;
-    for (int64_t c = 0; c < p->chains; c++) memcpy(all + c * whole, at + c * p->draws, (size_t)whole * sizeof *all);
-    if (whole >= 4) TRY(nrg_health_of(l->ctx, all, p->chains, whole, &h));
-    *out = isfinite(h.rhat) ? nrg_arena_print(&l->arena, "%s   R-hat %.3f   ESS %.0f", name, h.rhat, h.bulk)
-                            : nrg_arena_print(&l->arena, "%s", name);
-    return *out ? NRG_OK : NRG_E098;
-}
-
-static nrg_status trace(look *l, const places *p, const char *name, const double *from, const double *x,
-                        nrg_panel *out) {
-    double *at;
-    const char *title;
-    int shown = (int)(p->chains < CHAINS ? p->chains : CHAINS);
-    nrg_curve *v = NRG_NEWS(&l->arena, nrg_curve, shown);
-    if (!v) return NRG_E098;
-    TRY(arrange(l, p, from, &at));
-    TRY(title_of(l, p, name, at, &title));
-    for (int c = 0; c < shown; c++)
-        v[c] = (nrg_curve){.x = x, .y = at + c * p->draws, .n = p->draws, .colour = c % 7 + 1};
-    *out = (nrg_panel){{.title = title, .x = "draw", .y = name}, v, shown};
-    return NRG_OK;
-}
-
-static nrg_status draw_traces(look *l, const nrg_look *o, const char *path) {
-    places p;
-    nrg_panel panels[TRACED + 1];
-    const nrg_array *energy = nrg_table_find(l->draws, "energy");
-    double *F;
-    int n = l->n < TRACED ? l->n : TRACED;
-    TRY(find_places(l, o->row, &p));
-    double *x = NRG_NEWS(&l->arena, double, p.draws + 1);
-    if (!x) return NRG_E098;
-    for (int64_t i = 0; i < p.draws; i++) x[i] = (double)i;
-    for (int i = 0; i < n; i++) TRY(trace(l, &p, l->col[i].name, l->col[i].draw, x, &panels[i]));
-    if (energy && width_of(energy) == 1) {
-        TRY(numbers(l, energy, 0, &F));
-        TRY(trace(l, &p, "energy", F, x, &panels[n++]));
-    }
-    if (o->title && !(panels[0].axes.title = nrg_arena_print(&l->arena, "%s: %s", o->title, panels[0].axes.title)))
-        return NRG_E098;
-    return nrg_plot_panels(l->ctx, path, panels, n, n > 3 ? 2 : 1);
-}
-
-nrg_status nrg_plot_traces(nrg_ctx *c, const nrg_table *draws, const nrg_look *o, const char *path) {
-    static const nrg_look none;
-    look l = {.ctx = c, .arena = nrg_arena_make(c), .draws = draws};
-    nrg_status s = gather(&l, o ? o->var : NULL);
-    if (s == NRG_OK) s = draw_traces(&l, o ? o : &none, path);
     nrg_arena_free(&l.arena);
     return s;
 }

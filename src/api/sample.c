@@ -316,6 +316,17 @@ nrg_status nrg_samples_table(nrg_samples *p, nrg_table **out) {
     return s;
 }
 
+nrg_status nrg_samples_autocorrelation(nrg_samples *p, int64_t top, nrg_form form, const char **text) {
+    nrg_text *t = &((samples *)p)->said;
+    nrg_table *draws;
+    nrg_api_clear(t);
+    TRY(nrg_samples_table(p, &draws));
+    nrg_status s = nrg_api_autocorrelation(((samples *)p)->ctx, draws, p->rows, p->draws, top, form == NRG_AS_JSON, t);
+    nrg_table_free(draws);
+    *text = t->at ? t->at : "";
+    return s == NRG_OK ? nrg_text_end(t) : s;
+}
+
 // As Stan's tools read draws: what the run was as # lines, a header with entries x.1, x.2, one chain after the other. lp__ is
 // -beta E; acceptance and step size are means over the run, the same on every line. Which draws are divergent is not kept: the
 // column is there where none is.

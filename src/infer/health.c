@@ -1,6 +1,6 @@
 // How far draws of several chains can be trusted: rank-normalised split R-hat, bulk and tail effective sample size.
 // Vehtari, Gelman, Simpson, Carpenter, Buerkner, "Rank-normalization, folding, and localization: an improved R-hat" (2021);
-// sums of autocorrelations by Geyer's initial monotone sequence (1992).
+// sums of autocorrelations by Geyer's initial monotone sequence (1992). Autocorrelations lag by lag.
 #include "infer/sample.h"
 #include <math.h>
 #include <stdlib.h>
@@ -129,6 +129,29 @@ static double effective(const halves *h, double *means) {
     }
     tau += tail; // the even one of the pair that was left out makes estimates of alternating chains better
     return total / fmax(tau, 1 / log10(total));
+}
+
+// ---- autocorrelations
+
+nrg_status nrg_autocorrelation_of(nrg_ctx *c, const double *draws, int64_t chains, int64_t n, int64_t lags, double *rho, double *time) {
+    halves h = {.z = (double *)(size_t)draws, .m = chains, .n = n};
+    nrg_arena a = nrg_arena_make(c);
+    double *means = NRG_NEWS(&a, double, chains), all = mean(draws, chains * n), last = INFINITY;
+    for (int64_t k = 0; k <= lags; k++) rho[k] = NAN;
+    *time = NAN;
+    if (!means) return NRG_E098;
+    for (int64_t i = 0; i < chains; i++) means[i] = all;
+    double whole = covariance(&h, means, 0);
+    for (int64_t k = 0; k <= lags && whole > 0; k++) rho[k] = k < n ? covariance(&h, means, k) / whole : NAN;
+    if (whole > 0) *time = -1;
+    for (int64_t k = 0; k + 1 < n && whole > 0; k += 2) {
+        double even = k <= lags ? rho[k] : covariance(&h, means, k) / whole, odd = k < lags ? rho[k + 1] : covariance(&h, means, k + 1) / whole;
+        if (even + odd <= 0) break;
+        last = fmin(last, even + odd);
+        *time += 2 * last;
+    }
+    nrg_arena_free(&a);
+    return NRG_OK;
 }
 
 // ---- all of them

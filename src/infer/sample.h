@@ -11,6 +11,9 @@ typedef struct {
     double bulk, tail; // effective sample sizes; NaN below 4 draws a chain
 } nrg_health;
 nrg_status nrg_health_of(nrg_ctx *c, const double *draws, int64_t chains, int64_t n, nrg_health *out);
+// Autocorrelations rho[lags + 1] of the draws at lags from 0 (NaN from n on), about the mean of all chains, so that chains which
+// disagree count as correlated; *time: of the draws, how many make one that is independent. All NaN where nothing varies.
+nrg_status nrg_autocorrelation_of(nrg_ctx *c, const double *draws, int64_t chains, int64_t n, int64_t lags, double *rho, double *time);
 double nrg_normal_quantile(double p); // of the standard normal distribution, 0 < p < 1
 
 // ---- chains.c: chains under a model's sample statements, their states in a store: what drawing and contrastive training run.
@@ -28,6 +31,7 @@ typedef struct {
     bool heated;         // U is beta E times the lane's number in "PREFIX:heat", which the caller sets and may change between runs
     // Heated chains may move from U0 of the variables x, heat 0, to beta E, heat 1: U = heat beta E + (1 - heat) U0. NULL: no U0.
     nrg_status (*base)(void *ud, nrg_graph *g, const int32_t *var, const nrg_node *x, int n, nrg_node *U0);
+    bool paced;          // step sizes and scales that methods would adapt are those that pace.c sets, the same for all chains of a heat
     int threads;
     // Binds the given variables' nodes, and those of variables to be drawn where they are in the data; NULL: inputs by their names.
     nrg_status (*bind)(void *ud, nrg_scope *s);
@@ -53,6 +57,22 @@ nrg_status nrg_chains_print(const nrg_chains *c, nrg_text *out);
 // Over n chains: mean acceptance a step counted (NaN: every step is taken), mean step size, divergences, implied temperature.
 typedef struct { double acceptance, step, temperature; int64_t diverged; } nrg_chains_score;
 void nrg_chains_score_of(const nrg_chains *c, int64_t n, int64_t steps, nrg_chains_score *out);
+
+// How many numbers of `at` these steps take.
+int64_t nrg_chains_numbers(const nrg_chains *c, int64_t steps);
+
+// ---- pace.c: step sizes and scales of chains that are run again and again while their energy changes, learned from run to run.
+typedef struct {
+    nrg_chains *chains;
+    nrg_store *store;
+    int64_t levels; // heats, in turn along the lanes; each has its own
+    double *own;    // all that is learned; zeros: nothing yet
+    int64_t n;      // numbers of it; 0: nothing is to be learned
+} nrg_pace;
+nrg_status nrg_pace_open(nrg_chains *c, nrg_arena *a, int64_t lanes, int64_t levels, nrg_pace *out);
+void nrg_pace_set(const nrg_pace *p);                            // before a run
+void nrg_pace_learn(const nrg_pace *p, int64_t n, int64_t steps); // after a run of n lanes
+double nrg_pace_step(const nrg_pace *p);                         // the first step size at heat 1; NaN: none is learned
 
 // ---- ladder.c: parallel tempering. Lanes stand in groups of `levels`; the first of a group is at heat 1.
 typedef struct {

@@ -52,6 +52,12 @@ static void put_label(nrg_text *script, const char *what, const char *s) {
     nrg_text_put(script, " noenhanced\n");
 }
 
+// Of one of several panels: what the one before has set must go.
+static void put_range(nrg_text *script, const char *axis, double lo, double hi) {
+    if (lo < hi) nrg_text_put(script, "set %srange [%.9g:%.9g]\n", axis, lo, hi);
+    else nrg_text_put(script, "set autoscale %s\n", axis);
+}
+
 nrg_status nrg_plot_curves(nrg_ctx *c, const char *path, const nrg_plot_axes *axes, const nrg_curve *curves, int n) {
     nrg_text script = nrg_text_make(c), data = nrg_text_make(c);
     nrg_status s = nrg_gnuplot_head(path, axes, axes->same ? 640 : 800, axes->same ? 640 : 500, &script);
@@ -87,6 +93,8 @@ nrg_status nrg_plot_panels(nrg_ctx *c, const char *path, const nrg_panel *panels
         put_label(&script, "title", p->axes.title);
         put_label(&script, "xlabel", p->axes.x);
         put_label(&script, "ylabel", p->axes.y);
+        put_range(&script, "x", p->axes.x0, p->axes.x1);
+        put_range(&script, "y", p->axes.y0, p->axes.y1);
         put_plot(&script, path, p->curves, p->n, first);
         first += p->n;
     }

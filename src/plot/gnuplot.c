@@ -119,6 +119,7 @@ nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width,
     label(script, "xlabel", a->x);
     label(script, "ylabel", a->y);
     ticks(script, a);
+    if (a->x0 < a->x1) nrg_text_put(script, "set xrange [%.9g:%.9g]\n", a->x0, a->x1);
     if (a->y0 < a->y1) nrg_text_put(script, "set yrange [%.9g:%.9g]\n", a->y0, a->y1);
     if (a->log_y) nrg_text_put(script, "set logscale y\n");
     return nrg_text_end(script);

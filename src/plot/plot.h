@@ -11,7 +11,7 @@ typedef struct {
     bool log_y;
     const char *const *ticks;  // words at 0 .. ticks_n - 1 across; NULL: numbers
     int ticks_n;
-    double y0, y1;             // range up; both zero: chosen
+    double x0, x1, y0, y1;     // ranges across and up; both zero: chosen
     bool same;                 // one unit is as long across as up
 } nrg_plot_axes;
 

@@ -133,6 +133,31 @@ class Sample(kit.Case):
         self.refused("sample", "two.nrg", "--tempering", 4, "--hottest", 2, code=2, says="--hottest takes a number")
         self.refused("sample", "two.nrg", "--anneal", "x", code=2, says="--anneal takes a number")
 
+    def test_autocorrelation(self):
+        """The table equals the definition over the draws of the file, slowest first; of several rows the slowest counts."""
+        slow = ("--stmt", "sample y by langevin(step=0.05)")
+        got = self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 800, "--chains", 4, "--every", 1, *slow, "--autocorrelation", "-o", "d.csv")
+        rows = kit.table(got.stdout)
+        draws = kit.table((self.folder / "d.csv").read_text())
+        self.assertEqual({r["number"] for r in rows}, {"y[0]", "y[1]", "energy"})
+        times = [float(r["time"]) for r in rows]
+        self.assertEqual(times, sorted(times, reverse=True))
+        for r in rows:
+            chains = [[float(d[r["number"]]) for d in draws if d["chain"] == str(c)] for c in range(4)]
+            mean = statistics.mean(sum(chains, []))
+            cov = lambda k: sum((x - mean) * (y - mean) for c in chains for x, y in zip(c, c[k:]))
+            for lag in (1, 2, 5, 10, 20, 50):
+                self.assertAlmostEqual(float(r[f"lag{lag}"]), cov(lag) / cov(0), delta=2e-4)
+        out = [json.loads(line) for line in self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 800, "--chains", 4, "--every", 1, *slow,
+                                                     "--autocorrelation", "--json", "--top", 2).stdout.splitlines()]
+        self.assertEqual([(r["number"], r["lag5"]) for r in out], [(r["number"], float(r["lag5"])) for r in rows[:2]])
+        self.write("x.csv", "x\n-5\n0\n5\n")
+        three = kit.table(self.nrg("sample", "g.nrg", "--data", "x=x.csv:x", "-n", 12, "--chains", 4, "--autocorrelation").stdout)
+        self.assertEqual(list(three[0]), ["number", "time", "lag1", "lag2"])  # three draws a chain
+        if kit.GNUPLOT:
+            self.nrg("plot", "autocorrelation", "g.nrg", "--given", "x=1", "-n", 400, "--chains", 4, *slow, "-o", "a.png", "--quiet")
+            self.refused("plot", "autocorrelation", "g.nrg", "--given", "x=1", "-n", 4, "-o", "b.png", code=4, says="one draw a chain")
+
     def test_log_z(self):
         exact = self.nrg("logz", "g.nrg", "--given", "x=3")
         row = kit.table(exact.stdout)[0]

@@ -89,6 +89,32 @@ static void transformations(void **state) {
     free(x);
 }
 
+// Autocorrelations of an autoregression are powers of rho; their errors are near sqrt((1 + rho^2) / (1 - rho^2) / ALL), 0.024 at rho = 0.9.
+static void autocorrelations(void **state) {
+    (void)state;
+    static const double rho[] = {0.5, 0.9, -0.5};
+    nrg_ctx *c = nrg_ctx_new(NULL, NULL);
+    double got[31], time, first[5] = {1, 2, 3, 5, 4};
+    for (int k = 0; k < 3; k++) {
+        double *x = autoregression(rho[k], 0);
+        assert_int_equal(nrg_autocorrelation_of(c, x, CHAINS, N, 30, got, &time), NRG_OK);
+        for (int lag = 0; lag <= 30; lag++) assert_true(fabs(got[lag] - pow(rho[k], lag)) < 0.11); // 4.5 errors: by chance 1 in 1600 of all 93
+        near(time, (1 + rho[k]) / (1 - rho[k]), 0.15);
+        free(x);
+    }
+    double *x = autoregression(0, 1); // four chains apart: what they disagree about stays at every lag, 1.25 of 2.25
+    assert_int_equal(nrg_autocorrelation_of(c, x, CHAINS, N, 30, got, &time), NRG_OK);
+    near(got[30], 1.25 / 2.25, 0.05);
+    free(x);
+    assert_int_equal(nrg_autocorrelation_of(c, first, 1, 5, 5, got, &time), NRG_OK); // by hand: deviations -2 -1 0 2 1
+    near(got[1], 0.4, 1e-12), near(got[2], -0.2, 1e-12), near(got[4], -0.2, 1e-12);
+    assert_true(isnan(got[5]));
+    double same[4] = {7, 7, 7, 7};
+    assert_int_equal(nrg_autocorrelation_of(c, same, 1, 4, 2, got, &time), NRG_OK);
+    assert_true(isnan(time) && isnan(got[0]));
+    nrg_ctx_free(c);
+}
+
 static void odd_ones(void **state) {
     (void)state;
     double x[16] = {1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2};
@@ -102,7 +128,8 @@ static void odd_ones(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(quantiles), cmocka_unit_test(independent_draws), cmocka_unit_test(correlated_draws),
-        cmocka_unit_test(chains_that_disagree), cmocka_unit_test(transformations), cmocka_unit_test(odd_ones),
+        cmocka_unit_test(chains_that_disagree), cmocka_unit_test(transformations), cmocka_unit_test(autocorrelations),
+        cmocka_unit_test(odd_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
