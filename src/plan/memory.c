@@ -164,6 +164,15 @@ static size_t scratch_size(const nrg_plan *p) {
     return round64(most);
 }
 
+static size_t streamed(const nrg_plan *p) {
+    size_t sum = 0;
+    for (uint32_t i = 0; i < p->steps.n; i++) {
+        const nrg_matmul_step *d = p->steps.at[i].detail;
+        if (p->steps.at[i].kind == NRG_STEP_matmul && d->packed) sum += bytes_of(p, &p->bufs.at[d->packed], 1);
+    }
+    return sum > NRG_CACHE ? sum : 0;
+}
+
 nrg_status nrg_plan_memory(nrg_plan *p, const nrg_plan_spec *spec) {
     lifetimes(p);
     places(p);
@@ -182,5 +191,6 @@ nrg_status nrg_plan_memory(nrg_plan *p, const nrg_plan_spec *spec) {
         *row += (size_t)b->count * p->real;
     }
     p->scratch = scratch_size(p);
+    p->streamed = streamed(p);
     return NRG_OK;
 }

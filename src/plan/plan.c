@@ -107,9 +107,17 @@ int64_t nrg_plan_slice(const nrg_plan *p) { return p->slice; }
 
 int64_t nrg_plan_rows(int64_t n) { return (n + 15) / 16 * 16; }
 
+// Packed weights beyond the second-level cache are read from memory for every product, so as many rows as can share them:
+// until their own values take as much.
+int64_t nrg_plan_stretch(const nrg_plan *p, int64_t samples, int threads) {
+    int64_t slices = (samples + p->slice - 1) / p->slice, n = 1;
+    while (n < NRG_LANES && 2 * n * threads <= slices && 2 * (size_t)n * p->thread <= p->streamed) n *= 2;
+    return n;
+}
+
 size_t nrg_plan_bytes(const nrg_plan *p, int64_t samples, int threads) {
     int64_t block = samples < p->block ? samples : p->block;
-    return p->once + (size_t)threads * (p->thread + p->scratch) + p->batch_row * (size_t)nrg_plan_rows(samples) +
+    return p->once + (size_t)threads * ((size_t)nrg_plan_stretch(p, samples, threads) * p->thread + p->scratch) + p->batch_row * (size_t)nrg_plan_rows(samples) +
            p->block_row * (size_t)nrg_plan_rows(block);
 }
 

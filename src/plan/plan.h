@@ -33,6 +33,8 @@ nrg_status nrg_plan_make(nrg_ctx *c, const nrg_plan_spec *spec, nrg_plan **out);
 void nrg_plan_free(nrg_plan *p);
 void nrg_plan_print(const nrg_plan *p, nrg_text *out); // steps, bytes, operations, by model line
 int64_t nrg_plan_slice(const nrg_plan *p);
+// Slices that a thread takes through a phase together, for a run of so many samples. A power of two, at most NRG_LANES.
+int64_t nrg_plan_stretch(const nrg_plan *p, int64_t samples, int threads);
 size_t nrg_plan_bytes(const nrg_plan *p, int64_t samples, int threads); // memory a run takes
 double nrg_plan_flops(const nrg_plan *p, int64_t samples);
 #endif

@@ -14,7 +14,7 @@
 #include "plan/plan.h"
 
 enum {
-    NRG_LANES = 16,      // partial sums of a barrier
+    NRG_LANES = 16,      // partial sums of a barrier; a power of two
     NRG_PLAN_RANK = 12,  // axes of a step after neighbours are merged
     NRG_TILE_OPS = 48,   // operations fused into one step
     NRG_TILE_LEAVES = 24, // operands of a fused step
@@ -22,10 +22,12 @@ enum {
 #ifdef NRG_STRESS
     NRG_BLOCK = 6,       // most samples between two deferred products
     NRG_LARGE = 1,       // numbers of a weight gradient from which on it may be deferred
+    NRG_CACHE = 64,      // bytes of packed right sides that stay in a cache
     NRG_RUN = 7,         // numbers that go into one partial sum of a fused step
 #else
     NRG_BLOCK = 1024,
     NRG_LARGE = 4096,
+    NRG_CACHE = 1048576,
     NRG_RUN = 16384,
 #endif
     NRG_SCRATCH_FLOATS = 200704, // numbers a thread needs beside its slice: packed tiles, registers
@@ -249,7 +251,8 @@ struct nrg_plan {
     int outputs_n, updates_n;
     nrg_update *updates;
     nrg_node *outputs;
-    size_t once, thread, scratch, batch_row, block_row; // bytes; the last two a row
+    size_t once, thread, scratch, batch_row, block_row; // bytes; thread: for a slice; the last two a row
+    size_t streamed;    // bytes of packed right sides that one slice reads, 0 where caches hold them
 };
 
 // order.c

@@ -59,6 +59,7 @@ typedef struct {
     char **base;    // of each buffer, for the slice at hand
     int64_t first;  // its first sample
     int64_t rows;   // its samples
+    int64_t skip;   // rows before it in the thread's own memory
     int64_t lane;
     bool fresh;     // first slice of its lane, or first block: sums start here
     int part, parts; // share of a step that threads split
@@ -83,6 +84,7 @@ struct nrg_run {
     uint32_t *gather_at;
     bool *state;        // slot is updated
     int64_t n, block0;
+    int64_t wide;       // slices that a thread takes together
     bool heard;         // the context wants to know what steps take: those from `spent` on
     uint32_t spent;
     void *tables;       // the block that holds the small arrays

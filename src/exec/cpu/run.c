@@ -2,6 +2,9 @@
 //
 //   A lane's slices are one part of a job: whoever takes the part does them in order, so that what is added to a lane, and
 //   in which order, does not depend on the number of threads. Deferred products end a block of slices; threads share their rows.
+//
+//   Some neighbouring slices, a STRETCH, may go through the steps together, to read large weights once for all of them. Only
+//   steps that add into lanes take its slices one by one, so results do not depend on how wide stretches are.
 #include "exec/cpu/cpu.h"
 #include <string.h>
 #include <time.h>
@@ -94,6 +97,19 @@ static nrg_status listen(nrg_run *r) {
     return NRG_OK;
 }
 
+// Memory of each thread, for stretches of so many slices.
+static nrg_status desks(nrg_run *r, int64_t wide) {
+    size_t own = (size_t)wide * r->p->thread, each = own + r->p->scratch;
+    char *mem;
+    TRY(room(r, 3, each * (size_t)r->threads, &mem));
+    r->wide = wide;
+    for (int i = 0; i < r->threads; i++) {
+        r->tasks[i].mem = mem + each * (size_t)i;
+        r->tasks[i].scratch = r->tasks[i].mem + own;
+    }
+    return NRG_OK;
+}
+
 nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out) {
     *out = NULL;
     nrg_run *r = nrg_mem(c, NULL, 0, sizeof *r);
@@ -101,12 +117,11 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     memset(r, 0, sizeof *r);
     r->ctx = c, r->p = p, r->threads = threads < 1 ? 1 : threads > NRG_LANES ? NRG_LANES : threads;
     r->k = nrg_cpu_kernels(NRG_CPU_BEST);
-    char *mem = NULL;
     nrg_status s = listen(r);
     if (s == NRG_OK) s = tables(r);
     if (s == NRG_OK) s = nrg_team_new(c, r->threads, &r->team);
     if (s == NRG_OK) s = room(r, 0, p->once, &r->once);
-    if (s == NRG_OK) s = room(r, 3, (p->thread + p->scratch) * (size_t)r->threads, &mem);
+    if (s == NRG_OK) s = desks(r, 1);
     if (s != NRG_OK) {
         nrg_run_free(r);
         return s;
@@ -114,8 +129,6 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     for (int i = 0; i < r->threads; i++) {
         nrg_task *t = &r->tasks[i];
         t->run = r, t->base = r->bases + (size_t)i * p->bufs.n, t->parts = 1;
-        t->mem = mem + (p->thread + p->scratch) * (size_t)i;
-        t->scratch = t->mem + p->thread;
     }
     for (int i = 0; i < p->updates_n; i++) r->state[nrg_graph_node(p->graph, p->updates[i].state)->par.input.slot] = true;
     gather_lists(r);
@@ -153,11 +166,11 @@ static void place_buffers(nrg_task *t) {
             if (!b->sample) t->base[i] = in->converted && !in->same ? in->converted : in->b.data;
             else if (in->direct) t->base[i] = (char *)in->b.data + (size_t)t->first * row;
             else if (b->block) t->base[i] = r->block + b->offset * (size_t)block_rows + (size_t)(t->first - r->block0) * row;
-            else t->base[i] = t->mem + b->offset;
+            else t->base[i] = t->mem + b->offset * (size_t)r->wide + (size_t)t->skip * row;
             break;
         }
         case NRG_AT_ONCE: case NRG_AT_LANES: t->base[i] = r->once + b->offset; break;
-        case NRG_AT_SLICE: t->base[i] = t->mem + b->offset; break;
+        case NRG_AT_SLICE: t->base[i] = t->mem + b->offset * (size_t)r->wide + (size_t)t->skip * row; break;
         case NRG_AT_BATCH: t->base[i] = r->batch + b->offset * (size_t)rows + (size_t)t->first * row; break;
         case NRG_AT_BLOCK: t->base[i] = r->block + b->offset * (size_t)block_rows + (size_t)(t->first - r->block0) * row; break;
         }
@@ -217,30 +230,57 @@ static void carry_out(nrg_task *t, const nrg_work *s) {
     e->bytes += bytes_of(r->p, s, (double)t->rows);
 }
 
-// One slice through all steps of a phase but the deferred ones.
-static void slice(nrg_task *t, uint32_t phase, int64_t index, int64_t repeat) {
-    nrg_run *r = t->run;
-    const nrg_plan *p = r->p;
-    uint32_t step = t->step;
-    t->first = index * p->slice;
-    t->rows = r->n - t->first < p->slice ? r->n - t->first : p->slice;
+static bool in_lanes(const nrg_work *s) {
+    switch (s->kind) {
+    case NRG_STEP_reduce: return ((const nrg_reduce_step *)s->detail)->lanes;
+    case NRG_STEP_matmul: return ((const nrg_matmul_step *)s->detail)->lanes;
+    case NRG_STEP_conv: return ((const nrg_conv_step *)s->detail)->lanes;
+    default: return false;
+    }
+}
+
+// The samples of n slices from `index` on are at hand, in a stretch that begins with slice `begin`.
+static void take_slices(nrg_task *t, int64_t begin, int64_t index, int64_t n) {
+    int64_t slice = t->run->p->slice;
+    t->first = index * slice;
+    t->rows = t->run->n - t->first < n * slice ? t->run->n - t->first : n * slice;
+    t->skip = (index - begin) * slice;
     t->lane = index % NRG_LANES;
     t->fresh = index < NRG_LANES;
     place_buffers(t);
+}
+
+static void by_slices(nrg_task *t, const nrg_work *s, int64_t index, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        take_slices(t, index, index + i, 1);
+        carry_out(t, s);
+    }
+    take_slices(t, index, index, n);
+}
+
+// n slices from `index` on through all steps of a phase but the deferred ones.
+static void stretch(nrg_task *t, uint32_t phase, int64_t index, int64_t n, int64_t repeat) {
+    nrg_run *r = t->run;
+    const nrg_plan *p = r->p;
+    uint32_t step = t->step;
+    take_slices(t, index, index, n);
     for (int64_t k = 0; k < repeat; k++, t->step++) {
         for (uint32_t g = r->gather_at[phase]; g < r->gather_at[phase + 1]; g++) {
             const nrg_plan_buf *b = &p->bufs.at[r->gather[g]];
             if (!r->in[b->slot].direct && (k == 0 || r->state[b->slot])) nrg_cpu_gather(t, b, t->base[r->gather[g]]);
         }
-        for (uint32_t i = p->phase_at[phase]; i < p->phase_at[phase + 1]; i++)
-            if (!p->steps.at[i].deferred) carry_out(t, &p->steps.at[i]);
+        for (uint32_t i = p->phase_at[phase]; i < p->phase_at[phase + 1]; i++) {
+            if (p->steps.at[i].deferred) continue;
+            if (n > 1 && in_lanes(&p->steps.at[i])) by_slices(t, &p->steps.at[i], index, n);
+            else carry_out(t, &p->steps.at[i]);
+        }
     }
     t->step = step;
 }
 
 static void deferred(nrg_task *t, uint32_t phase, int64_t first, int64_t rows, int part, int parts) {
     const nrg_plan *p = t->run->p;
-    t->first = first, t->rows = rows;
+    t->first = first, t->rows = rows, t->skip = 0;
     t->fresh = first == 0;
     t->part = part, t->parts = parts;
     place_buffers(t);
@@ -260,7 +300,9 @@ typedef struct {
 
 static void lane_part(void *ud, int worker, int part) {
     const job *j = ud;
-    for (int64_t s = j->from + part; s < j->to; s += NRG_LANES) slice(&j->r->tasks[worker], j->phase, s, j->repeat);
+    int64_t wide = j->r->wide;
+    for (int64_t s = j->from + part * wide; s < j->to; s += NRG_LANES)
+        stretch(&j->r->tasks[worker], j->phase, s, j->to - s < wide ? j->to - s : wide, j->repeat);
 }
 
 static void deferred_part(void *ud, int worker, int part) {
@@ -277,7 +319,8 @@ static void slices(nrg_run *r, uint32_t phase, int64_t repeat) {
     do {
         j.to = j.from + per_block < count ? j.from + per_block : count;
         r->block0 = j.from * p->slice;
-        nrg_team_go(r->team, lane_part, &j, (int)(j.to - j.from < NRG_LANES ? j.to - j.from : NRG_LANES));
+        int64_t lanes = j.to - j.from < NRG_LANES ? j.to - j.from : NRG_LANES;
+        nrg_team_go(r->team, lane_part, &j, (int)((lanes + r->wide - 1) / r->wide));
         if (ends) nrg_team_go(r->team, deferred_part, &j, j.parts);
         j.from = j.to;
     } while (j.from < count);
@@ -302,7 +345,7 @@ static void once_part(void *ud, int worker, int part) {
 static void once(nrg_run *r, uint32_t phase) {
     const nrg_plan *p = r->p;
     for (int i = 0; i < r->threads; i++) {
-        r->tasks[i].first = 0, r->tasks[i].rows = 0;
+        r->tasks[i].first = 0, r->tasks[i].rows = 0, r->tasks[i].skip = 0;
         place_buffers(&r->tasks[i]);
         if (i == 0 && r->threads == 1) break;
     }
@@ -321,6 +364,7 @@ nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint
     const nrg_plan *p = r->p;
     r->n = n < 0 ? 0 : n;
     TRY(nrg_cpu_inputs(r));
+    TRY(desks(r, nrg_plan_stretch(p, r->n, r->threads)));
     TRY(room(r, 1, p->batch_row * (size_t)nrg_plan_rows(r->n), &r->batch));
     TRY(room(r, 2, p->block_row * (size_t)nrg_plan_rows(r->n < p->block ? r->n : p->block), &r->block));
     int64_t outer = p->inside ? (repeat > 0) : repeat, inner = p->inside ? repeat : 1;
