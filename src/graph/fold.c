@@ -191,9 +191,21 @@ static nrg_node fold_move(nrg_graph *g, const nrg_rule *r, nrg_node a) {
     return NRG_BAD;
 }
 
+// One term of the sum, and one side is the same number everywhere: the other side, repeated. The slope of a last layer is one.
+static nrg_node fold_outer(nrg_graph *g, const nrg_rule *r, const nrg_node in[3]) {
+    int64_t M = r->shape.dim[0], N = r->shape.dim[1];
+    double v;
+    if (r->par->matmul.leads || r->a->shape.dim[!r->par->matmul.ta] != 1) return NRG_BAD;
+    if (nrg_is_const(g, in[0], &v)) return wide(g, r, nrg_mul(g, nrg_reshape(g, in[1], nrg_shape_of(2, (int64_t[]){1, N})), nrg_const(g, v)));
+    if (nrg_is_const(g, in[1], &v)) return wide(g, r, nrg_mul(g, nrg_reshape(g, in[0], nrg_shape_of(2, (int64_t[]){M, 1})), nrg_const(g, v)));
+    return NRG_BAD;
+}
+
 static nrg_node fold_matmul(nrg_graph *g, const nrg_rule *r, const nrg_node in[3]) {
     nrg_params p = *r->par;
     if (is(g, in[0], 0) || is(g, in[1], 0)) return nrg_full(g, 0, r->leads, &r->shape);
+    nrg_node outer = fold_outer(g, r, in);
+    if (outer.i) return outer;
     if (r->a->op == NRG_OP_permute) { // of rank 2 and not the identity: a transpose
         p.matmul.ta = !p.matmul.ta;
         return nrg_build(g, r->op, r->a->in[0], in[1], NRG_BAD, &p);

@@ -41,12 +41,15 @@ CALLED(linear) {
     TRY(nrg_weights_make(
         c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &to), NRG_INIT_UNIFORM, near_zero(in), true}, &b));
     nrg_shape h = nrg_graph_node(g, x.node)->shape;
-    nrg_node y = nrg_add(g, nrg_matmul(g, nrg_rows(g, x.node), w, false, false, 0), b);
+    nrg_node y = nrg_matmul(g, nrg_rows(g, x.node), w, false, false, 0);
     *out = nrg_value_real(x.type, NRG_BAD);
     out->type.axis[r - 1] = to;
     if (h.rank) h.dim[h.rank - 1] = n;
-    if (literal_one(c)) out->type.rank--, h.rank -= h.rank > 0;
-    out->node = nrg_reshape(g, y, h);
+    if (literal_one(c)) {
+        out->type.rank--, h.rank -= h.rank > 0;
+        b = nrg_reshape(g, b, nrg_shape_of(0, NULL));
+    }
+    out->node = nrg_add(g, nrg_reshape(g, y, h), b); // in the answer's shape, so that one pass adds it and goes on from there
     return NRG_OK;
 }
 

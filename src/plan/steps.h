@@ -98,9 +98,10 @@ typedef struct {
     nrg_op op;
     uint16_t out, a, b, c;
 } nrg_tile_op;
-typedef enum { NRG_LEAF_DIRECT, NRG_LEAF_ROWS, NRG_LEAF_ONE, NRG_LEAF_CONST } nrg_leaf_kind;
+typedef enum { NRG_LEAF_DIRECT, NRG_LEAF_ROWS, NRG_LEAF_ROW, NRG_LEAF_ONE, NRG_LEAF_CONST } nrg_leaf_kind;
 typedef struct {
-    nrg_leaf_kind kind; // DIRECT: lies as the space does; ROWS: strided; ONE: one number of a buffer; CONST: one that the plan knows
+    nrg_leaf_kind kind; // DIRECT: lies as the space does; ROWS: strided; ROW: the last axis, side by side, the same for all others;
+                        // ONE: one number of a buffer; CONST: one that the plan knows
     nrg_at at;
     double value;
     int64_t sample, stride[NRG_PLAN_RANK];

@@ -85,14 +85,16 @@ static nrg_status merge(maker *m) {
         nrg_tile_leaf *l = &t->leaves[k];
         if (l->kind == NRG_LEAF_CONST) continue;
         int64_t stride = 1;
-        bool direct = true, one = !l->sample;
+        bool direct = true, one = !l->sample, row = one && t->rank > 0 && l->stride[t->rank - 1] == 1;
         for (int i = t->rank - 1; i >= 0; i--) {
             if (l->stride[i] != stride) direct = false;
             if (l->stride[i]) one = false;
+            if (l->stride[i] && i < t->rank - 1) row = false;
             stride *= t->dim[i];
         }
         if (one && (t->rank || t->sample)) l->kind = NRG_LEAF_ONE;
         else if (direct && (!t->sample || l->sample == t->count)) l->kind = NRG_LEAF_DIRECT;
+        else if (row) l->kind = NRG_LEAF_ROW;
     }
     return NRG_OK;
 }

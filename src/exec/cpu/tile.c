@@ -6,12 +6,12 @@
 typedef struct {
     nrg_task *t;
     const nrg_tile *d;
-    nrg_tile_fn fn[NRG_TILE_OPS];
+    const nrg_tile_fn *fn;               // by operation
     size_t real;
-    int64_t tile;                        // the most numbers of a tile
+    int64_t tile;                        // numbers of a tile, at most
+    bool repeats;                        // tiles are whole rows: an operand that is one row lies in its register
     char *at[NRG_TILE_LEAVES + 2 * NRG_TILE_OPS]; // where each operand of the tile at hand lies
     char *regs;
-    double sum[NRG_TILE_SUMS][16];
 } machine;
 
 static void copy_run(size_t real, char *to, const char *from, int64_t n, int64_t stride) {
@@ -66,66 +66,122 @@ static char *load(machine *m, int k, int64_t from, int64_t n) {
     return reg;
 }
 
-// Operands that are one number fill their registers once.
-static void numbers(machine *m) {
-    for (int k = 0; k < m->d->leaves_n; k++) {
-        const nrg_tile_leaf *l = &m->d->leaves[k];
-        char *reg = m->regs + (size_t)k * NRG_TILE * m->real;
-        if (l->kind != NRG_LEAF_CONST && l->kind != NRG_LEAF_ONE) continue;
-        m->at[k] = reg;
-        float x = (float)l->value;
-        const void *from = m->real == sizeof(float) ? (const void *)&x : &l->value;
-        if (l->kind == NRG_LEAF_ONE) from = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real;
-        copy_run(m->real, reg, from, m->tile, 0);
+static char *leaf_register(const machine *m, int k) { return m->regs + (size_t)k * NRG_TILE * m->real; }
+
+// As many rows as a tile has: each time twice what is there.
+static void repeat_row(const machine *m, char *reg, const char *from, int64_t row) {
+    size_t size = (size_t)m->tile * m->real, have = (size_t)row * m->real;
+    memcpy(reg, from, have);
+    for (size_t n; have < size; have += n) {
+        n = have < size - have ? have : size - have;
+        memcpy(reg + have, reg, n);
     }
+}
+
+// Operands that are the same for all tiles: numbers, and the row that is repeated. What lies as the space does begins at `from`.
+static void begin(machine *m, int64_t from) {
+    const nrg_tile *d = m->d;
+    int64_t row = d->rank ? d->dim[d->rank - 1] : 1;
+    for (int k = 0; k < d->leaves_n; k++) {
+        const nrg_tile_leaf *l = &d->leaves[k];
+        char *reg = m->at[k] = leaf_register(m, k);
+        if (l->kind == NRG_LEAF_CONST) {
+            float x = (float)l->value;
+            copy_run(m->real, reg, m->real == sizeof x ? (const char *)&x : (const char *)&l->value, m->tile, 0);
+            continue;
+        }
+        char *base = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real;
+        if (l->kind == NRG_LEAF_DIRECT) m->at[k] = base + from * (int64_t)m->real;
+        else if (l->kind == NRG_LEAF_ONE && m->tile > 1) copy_run(m->real, reg, base, m->tile, 0);
+        else if (l->kind == NRG_LEAF_ROW && m->repeats && row < m->tile) repeat_row(m, reg, base, row);
+        else m->at[k] = base;
+    }
+    for (int i = 0; i < d->regs; i++) m->at[d->leaves_n + i] = leaf_register(m, d->leaves_n + i);
+    for (int k = 0; k < d->outs_n; k++) m->at[d->leaves_n + d->regs + k] = m->t->base[d->outs[k]] + from * (int64_t)m->real;
+}
+
+static bool strided(const machine *m, const nrg_tile_leaf *l) {
+    return l->kind == NRG_LEAF_ROWS || (l->kind == NRG_LEAF_ROW && !m->repeats);
 }
 
 static void one(machine *m, int64_t from, int64_t n) {
     const nrg_tile *d = m->d;
-    int out = d->leaves_n + d->regs;
     for (int k = 0; k < d->leaves_n; k++)
-        if (d->leaves[k].kind == NRG_LEAF_DIRECT || d->leaves[k].kind == NRG_LEAF_ROWS) m->at[k] = load(m, k, from, n);
-    for (int k = 0; k < d->outs_n; k++) m->at[out + k] = m->t->base[d->outs[k]] + from * (int64_t)m->real;
+        if (strided(m, &d->leaves[k])) m->at[k] = load(m, k, from, n);
     for (int i = 0; i < d->ops_n; i++) {
         const nrg_tile_op *o = &d->ops[i];
-        m->fn[i](n, m->at[o->out], m->at[o->a], m->at[o->b], m->at[o->c]);
+        m->fn[o->op](n, m->at[o->out], m->at[o->a], m->at[o->b], m->at[o->c]);
     }
 }
 
+static void next(machine *m, int64_t n) {
+    const nrg_tile *d = m->d;
+    for (int k = 0; k < d->leaves_n; k++)
+        if (d->leaves[k].kind == NRG_LEAF_DIRECT) m->at[k] += n * (int64_t)m->real;
+    for (int k = d->leaves_n + d->regs; k < d->leaves_n + d->regs + d->outs_n; k++) m->at[k] += n * (int64_t)m->real;
+}
+
 // Adds the tile at hand to its sums; at the end of a run (number `run`) they are put down.
-static void add_up(machine *m, int64_t n, int64_t run) {
+static void add_up(machine *m, double sum[NRG_TILE_SUMS][16], int64_t n, int64_t run) {
     for (int k = 0; k < m->d->sums_n; k++) {
         const char *x = m->at[m->d->sums[k].a];
-        if (m->real == sizeof(float)) m->t->k->sum_f32(n, (const float *)x, m->sum[k]);
-        else m->t->k->sum_f64(n, (const double *)x, m->sum[k]);
+        if (m->real == sizeof(float)) m->t->k->sum_f32(n, (const float *)x, sum[k]);
+        else m->t->k->sum_f64(n, (const double *)x, sum[k]);
         if (run < 0) continue;
-        ((double *)m->t->base[m->d->sums[k].buf])[run] = nrg_cpu_tree(m->sum[k]);
-        memset(m->sum[k], 0, sizeof m->sum[k]);
+        ((double *)m->t->base[m->d->sums[k].buf])[run] = nrg_cpu_tree(sum[k]);
+        memset(sum[k], 0, sizeof sum[k]);
+    }
+}
+
+// In runs of numbers whose sums are kept. Tiles end with the rows where rows are long enough.
+static void with_sums(machine *m, int64_t row, int64_t from, int64_t to) {
+    double sum[NRG_TILE_SUMS][16];
+    for (int k = 0; k < m->d->sums_n; k++) memset(sum[k], 0, sizeof sum[k]);
+    while (from < to) {
+        int64_t n = row - from % row, left = NRG_RUN - from % NRG_RUN;
+        if (n > NRG_TILE) n = NRG_TILE;
+        if (n > left) n = left;
+        if (n > to - from) n = to - from;
+        one(m, from, n);
+        from += n;
+        add_up(m, sum, n, from % NRG_RUN == 0 || from == to ? (from - 1) / NRG_RUN : -1);
+        next(m, n);
+    }
+}
+
+static void without_sums(machine *m, int64_t row, int64_t from, int64_t to) {
+    while (from < to) {
+        int64_t n = row < to ? row - from % row : m->tile;
+        if (n > m->tile) n = m->tile;
+        if (n > to - from) n = to - from;
+        one(m, from, n);
+        next(m, n);
+        from += n;
     }
 }
 
 void nrg_cpu_tile(nrg_task *t, const nrg_tile *d) {
-    machine m = {.t = t, .d = d, .real = t->run->p->real, .regs = t->scratch};
-    int64_t total = d->count * (d->sample ? t->rows : 1);
-    bool rows = false;
-    for (int i = 0; i < d->ops_n; i++)
-        m.fn[i] = t->run->p->type == NRG_F64 ? t->k->tile_f64[d->ops[i].op] : t->k->tile_f32[d->ops[i].op];
-    for (int i = 0; i < d->regs; i++) m.at[d->leaves_n + i] = m.regs + (size_t)(d->leaves_n + i) * NRG_TILE * m.real;
-    for (int k = 0; k < d->leaves_n; k++) rows = rows || d->leaves[k].kind == NRG_LEAF_ROWS;
-    m.tile = total < NRG_TILE ? total : NRG_TILE;
-    numbers(&m);
-    // Threads share a step in whole tiles, or runs of a sum. Tiles end with the rows where rows are long enough.
-    int64_t inner = d->rank ? d->dim[d->rank - 1] : 1, unit = d->sums_n ? NRG_RUN : NRG_TILE, units = (total + unit - 1) / unit;
-    if (!rows || inner < NRG_TILE / 4) inner = total;
+    const nrg_plan *p = t->run->p;
+    machine m;
+    m.t = t, m.d = d, m.real = p->real, m.regs = t->scratch;
+    m.fn = p->type == NRG_F64 ? t->k->tile_f64 : t->k->tile_f32;
+    bool rows = false, row = false;
+    for (int k = 0; k < d->leaves_n; k++) rows |= d->leaves[k].kind == NRG_LEAF_ROWS, row |= d->leaves[k].kind == NRG_LEAF_ROW;
+    int64_t total = d->count * (d->sample ? t->rows : 1), inner = d->rank ? d->dim[d->rank - 1] : 1;
+    // Operands that are strided lie in place where tiles end with rows; the one row that repeats, where tiles are whole rows.
+    bool by_rows = (rows || row) && inner >= NRG_TILE / 4;
+    m.repeats = row && !d->sums_n && (by_rows && rows ? inner <= NRG_TILE : inner > 0 && inner <= NRG_TILE);
+    m.tile = NRG_TILE;
+    if (m.repeats && !rows) m.tile = NRG_TILE / inner * inner, by_rows = false;
+    else if (m.repeats && by_rows) m.tile = inner;
+    else if (m.repeats) m.repeats = false;
+    if (total < m.tile) m.tile = total;
+    // Threads share a step in whole tiles, or runs of a sum.
+    int64_t unit = d->sums_n ? NRG_RUN : m.tile > 0 ? m.tile : 1, units = (total + unit - 1) / unit;
     int64_t from = units * t->part / t->parts * unit, to = units * (t->part + 1) / t->parts * unit;
     if (to > total) to = total;
-    while (from < to) {
-        int64_t n = inner - from % inner, left = unit - from % unit;
-        if (n > NRG_TILE) n = NRG_TILE;
-        if (n > to - from) n = to - from;
-        if (d->sums_n && n > left) n = left;
-        one(&m, from, n);
-        from += n;
-        if (d->sums_n) add_up(&m, n, from % unit == 0 || from == to ? (from - 1) / unit : -1);
-    }
+    if (from >= to) return;
+    begin(&m, from);
+    if (d->sums_n) with_sums(&m, by_rows ? inner : to, from, to);
+    else without_sums(&m, by_rows ? inner : to, from, to);
 }
