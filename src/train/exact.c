@@ -11,6 +11,7 @@ enum { COUPLED_MOST = 4096, DIRECTIONS_MOST = 64 }; // unknowns of a system; dir
 typedef struct {
     NRG_LIST(nrg_exact_block) blocks;
     double *meta; // rounds done, loss after the last round
+    nrg_moments *moments; // stand for the data, or NULL
 } exact;
 
 // ---- structure ---------------------------------------------------------------------------------------------------
@@ -264,11 +265,18 @@ static nrg_status second(nrg_trainer *t, const nrg_exact_block *b, nrg_program *
     return nrg_graph_check(g);
 }
 
-static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b, nrg_program *p, bool twice) {
+static int64_t rows_at_once(const nrg_trainer *t, const nrg_moments *m) {
+    if (m) return m->points;
+    return t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK;
+}
+
+// m: the moments whose points stand for the data, or NULL.
+static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b, const nrg_moments *m, nrg_program *p, bool twice) {
     nrg_loss l;
     nrg_node y;
     // no latents: nothing is kept in the store's type, and double costs little beside what normal equations lose
-    TRY(objective(t, p, b->pure ? NRG_F64 : t->type, &l, &y));
+    TRY(objective(t, p, b->pure || m ? NRG_F64 : t->type, &l, &y));
+    if (m && l.sample.i) TRY(nrg_moments_swap(t, m, p, &l.sample));
     if (e->blocks.n > 1 && l.sample.i) TRY(hold(t, gr, p, &l.sample));
     nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * b->params + 2);
     if (!w || !out) return NRG_E098;
@@ -279,12 +287,16 @@ static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_
         if (twice) TRY(second(t, b, p, lead, f, to));
         else TRY(nrg_grad(p->g, f, NRG_BAD, w, (int)b->params, to));
     }
-    int64_t batch = t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK;
-    return nrg_program_plan(p, out, 2 * (int)b->params, NULL, 0, batch, t->o.threads);
+    return nrg_program_plan(p, out, 2 * (int)b->params, NULL, 0, rows_at_once(t, m), t->o.threads);
 }
 
-nrg_status nrg_exact_pass(nrg_trainer *t, nrg_program *p, double *to, int64_t n) {
+nrg_status nrg_exact_pass(nrg_trainer *t, const nrg_moments *m, nrg_program *p, double *to, int64_t n) {
     double scale = 1 / ((double)t->rows_n * t->mean_weight);
+    if (m) {
+        TRY(nrg_program_go(p, t->store, m->points, t->o.seed, (uint32_t)t->total));
+        for (int64_t i = 0; i < n; i++) to[i] = p->values[i] / (double)m->points + p->values[n + i];
+        return NRG_OK;
+    }
     for (int64_t i = 0; i < n; i++) to[i] = 0;
     for (int64_t at = 0; at < t->rows_n; at += NRG_CHUNK) {
         int64_t many = t->rows_n - at < NRG_CHUNK ? t->rows_n - at : NRG_CHUNK;
@@ -339,24 +351,26 @@ void nrg_exact_numbers(nrg_trainer *t, const nrg_exact_block *b, double *w, bool
 
 // Directions a pass takes: as many as there are, within bounds of memory.
 static int64_t directions(const nrg_trainer *t, const nrg_exact_block *b) {
-    int64_t batch = t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK, room = ((int64_t)1 << 25) / (batch * b->n + 1);
+    int64_t room = ((int64_t)1 << 25) / (rows_at_once(t, b->moments) * b->n + 1);
     int64_t most = b->B < DIRECTIONS_MOST ? b->B : DIRECTIONS_MOST;
     return room < 1 || most < 1 ? 1 : room < most ? room : most;
 }
 
 static nrg_status prepare(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b) {
     if (b->first.run && b->second.run) return NRG_OK;
+    b->moments = e->moments;
     b->many = directions(t, b);
-    TRY(derivatives(t, gr, e, b, &b->first, false));
+    TRY(derivatives(t, gr, e, b, b->moments, &b->first, false));
     bool pure = !b->logs;
     for (uint32_t i = 1; i <= nrg_graph_size(b->first.g); i++)
         if (nrg_graph_node(b->first.g, (nrg_node){i})->op == NRG_OP_stop) pure = false;
     b->pure = pure;
-    if (pure && t->type != NRG_F64) {
+    if (pure && t->type != NRG_F64 && !b->moments) {
         nrg_program_free(&b->first);
-        TRY(derivatives(t, gr, e, b, &b->first, false));
+        TRY(derivatives(t, gr, e, b, NULL, &b->first, false));
     }
-    return derivatives(t, gr, e, b, &b->second, true);
+    if (pure && b->moments && b->B > 1) TRY(derivatives(t, gr, e, b, NULL, &b->data, false));
+    return derivatives(t, gr, e, b, b->moments, &b->second, true);
 }
 
 static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b) {
@@ -366,7 +380,7 @@ static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_bloc
     if (!g) return NRG_E098;
     double *w = g + b->n, *h = g + 2 * b->n, *scratch = g + 3 * b->n;
     nrg_exact_numbers(t, b, w, false);
-    nrg_status s = nrg_exact_pass(t, &b->first, g, b->n);
+    nrg_status s = nrg_exact_pass(t, b->moments, &b->first, g, b->n);
     if (s == NRG_OK && b->logs) {
         s = nrg_normal_curvature(t, b, h);
         if (s == NRG_OK) logs(&t->m->params.at[b->param[0]], g, h, w, scratch, b->n);
@@ -387,6 +401,7 @@ static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     nrg_status s = classify(t, gr, e, &p);
     nrg_program_free(&p);
     TRY(s);
+    if (e->blocks.n) TRY(nrg_moments_find(t, &e->moments));
     const char *name = nrg_arena_print(&t->arena, "opt:exact:%d", (int)gr->order);
     return name ? nrg_state_own(t, name, e->meta, 2) : NRG_E098;
 }
@@ -410,8 +425,10 @@ static nrg_status once(nrg_trainer *t, nrg_team *gr) {
     exact *e = gr->own;
     double loss;
     TRY(remember(t, gr));
+    if (e->moments) TRY(nrg_moments_make(t, e->moments));
     for (uint32_t i = 0; i < e->blocks.n; i++) TRY(improve(t, gr, e, &e->blocks.at[i]));
-    TRY(nrg_pass_loss(t, &t->value, t->bound, t->rows, t->rows_n, &loss));
+    if (e->moments) TRY(nrg_moments_loss(t, e->moments, &loss));
+    else TRY(nrg_pass_loss(t, &t->value, t->bound, t->rows, t->rows_n, &loss));
     if (!isfinite(loss)) return nrg_diverged(t, &t->value, t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK);
     if (e->meta[0] > 0 && t->teams.n == 1 && e->meta[1] - loss <= gr->tol * fmax(1, fabs(loss))) gr->done = true;
     e->meta[0] += 1;
@@ -435,6 +452,9 @@ static void print(const nrg_trainer *t, const nrg_team *gr, nrg_text *out) {
         else nrg_text_put(out, ": quadratic, %lld systems of %lld", (long long)b->S, (long long)b->B);
     }
     if (e->blocks.n) nrg_text_put(out, ")");
+    if (!e->moments) return;
+    nrg_text_put(out, "   one pass over the data: mean and products of %lld numbers stand for it",
+                 (long long)e->moments->from[e->moments->atoms]);
 }
 
 static void drop(nrg_trainer *t, nrg_team *gr) {
@@ -443,7 +463,9 @@ static void drop(nrg_trainer *t, nrg_team *gr) {
     for (uint32_t i = 0; e && i < e->blocks.n; i++) {
         nrg_program_free(&e->blocks.at[i].first);
         nrg_program_free(&e->blocks.at[i].second);
+        nrg_program_free(&e->blocks.at[i].data);
     }
+    if (e) nrg_moments_free(e->moments);
 }
 
 const nrg_optim nrg_optim_exact = {"exact", true, make, NULL, NULL, once, print, drop};

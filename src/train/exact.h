@@ -2,7 +2,7 @@
 #ifndef NRG_TRAIN_EXACT_H
 #define NRG_TRAIN_EXACT_H
 
-#include "train/inside.h"
+#include "train/moments.h"
 
 typedef struct {
     uint32_t *param, params;
@@ -13,10 +13,12 @@ typedef struct {
     int64_t many;         // directions a pass over the data takes
     nrg_program first;    // gradient: over samples, then of the regularisers
     nrg_program second;   // second derivatives along `many` directions: the same two parts, [many, n] each
+    nrg_moments *moments; // whose points these two read instead of the samples, or NULL
+    nrg_program data;     // pure, with moments: the gradient over the samples themselves
 } nrg_exact_block;
 
-// exact.c: one pass over the training rows by `first` or `second`; mean over samples plus the regularisers' part.
-nrg_status nrg_exact_pass(nrg_trainer *t, nrg_program *p, double *to, int64_t n);
+// exact.c: one pass by `first` or `second`, over the training rows or the points of m; mean over samples plus the regularisers' part.
+nrg_status nrg_exact_pass(nrg_trainer *t, const nrg_moments *m, nrg_program *p, double *to, int64_t n);
 void nrg_exact_numbers(nrg_trainer *t, const nrg_exact_block *b, double *w, bool put);
 const char *nrg_exact_direction(nrg_arena *a, const nrg_param *q); // name of the input with the directions
 

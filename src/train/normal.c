@@ -45,7 +45,7 @@ static nrg_status along(nrg_trainer *t, nrg_exact_block *b, room *r) {
             }
         from += n;
     }
-    return nrg_exact_pass(t, &b->second, r->out, b->many * b->n);
+    return nrg_exact_pass(t, b->moments, &b->second, r->out, b->many * b->n);
 }
 
 // Place of number k in row c of what a pass gave: weights lie one after the other, each as [many, its numbers].
@@ -160,7 +160,7 @@ static void step(const nrg_exact_block *b, room *r, const double *g, double *w) 
 static nrg_status refine(nrg_trainer *t, nrg_exact_block *b, room *r, double *g, double *w) {
     nrg_exact_numbers(t, b, w, true);
     if (!b->pure || b->B < 2) return NRG_OK;
-    TRY(nrg_exact_pass(t, &b->first, g, b->n));
+    TRY(nrg_exact_pass(t, NULL, b->moments ? &b->data : &b->first, g, b->n));
     step(b, r, g, w);
     nrg_exact_numbers(t, b, w, true);
     return NRG_OK;

@@ -1,0 +1,28 @@
+// Moments in place of the data. Where the loss of a sample is of degree two in what it reads of the data, its mean over the samples is
+// fixed by their mean and covariance. So D + 1 points that have both take the place of the samples, and rounds cost what D + 1 rows cost.
+#ifndef NRG_TRAIN_MOMENTS_H
+#define NRG_TRAIN_MOMENTS_H
+
+#include "train/inside.h"
+
+typedef struct {
+    nrg_program found;  // the graph in which the atoms were found
+    nrg_node *atom;     // what the loss reads of a sample: nodes made of its data alone
+    uint32_t atoms;
+    int64_t *from;      // [atoms + 1] place of atom k among all numbers
+    bool fine;          // products of the data in double
+    int64_t points;     // 0: not made yet
+    double *at;         // [from[k] * points, ...]: atom k at the points
+    nrg_program value;  // the loss
+    bool seen[NRG_SEEN_COUNT];
+} nrg_moments;
+
+// NULL in *out: the loss is not of degree two, or the data have fewer rows than moments would save.
+nrg_status nrg_moments_find(nrg_trainer *t, nrg_moments **out);
+void nrg_moments_free(nrg_moments *m);
+nrg_status nrg_moments_make(nrg_trainer *t, nrg_moments *m); // the pass over the data; nothing when it is done
+// A loss of p, whose graph is of doubles, reads the points from now on.
+nrg_status nrg_moments_swap(const nrg_trainer *t, const nrg_moments *m, nrg_program *p, nrg_node *loss);
+nrg_status nrg_moments_loss(nrg_trainer *t, nrg_moments *m, double *loss);
+
+#endif
