@@ -36,19 +36,61 @@ static void conv_sizes(const nrg_node_info *v, const nrg_node_info *a, const nrg
     d->stride = v->par.conv.stride, d->pad_h = v->par.conv.pad_h, d->pad_w = v->par.conv.pad_w;
 }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // The picture that is read: the image, or for convx the answer, whose taps go backwards.
 static void conv_grid(nrg_conv_step *d) {
     int64_t s = d->stride, down = d->h > 0 ? (d->h - 1) / s : 0, right = d->w > 0 ? (d->w - 1) / s : 0; // steps of a filter
     nrg_grid *g = &d->grid;
     if (d->op == NRG_OP_convx)
-        *g = (nrg_grid){.planes = d->F, .H = d->P, .W = d->Q, .s = 1, .top = down, .left = right, .ny = 1, .nx = 1,
+        *g = (nrg_grid){.planes = d->F, .H = d->P, .W = d->Q, .top = down, .left = right,
                         .h = (d->H - 1 + d->pad_h) / s + 1 + down, .w = (d->W - 1 + d->pad_w) / s + 1 + right};
     else
-        *g = (nrg_grid){.planes = d->C, .H = d->H, .W = d->W, .s = s, .top = d->pad_h, .left = d->pad_w, .ny = least(s, d->h),
-                        .nx = least(s, d->w), .h = d->P + down, .w = d->Q + right};
-    g->plane = g->ny * g->nx * g->h * g->w, g->size = g->planes * g->plane;
+        *g = (nrg_grid){.planes = d->C, .H = d->H, .W = d->W, .top = d->pad_h, .left = d->pad_w, .h = (d->P - 1) * s + d->h,
+                        .w = (d->Q - 1) * s + d->w};
+    g->whole = !g->top && !g->left && g->h <= g->H && g->w <= g->W;
+    if (g->whole) g->h = g->H, g->w = g->W;
+    g->plane = g->h * g->w, g->size = g->planes * g->plane;
+}
+
+// Columns of the products, and what they need beside their operands.
+static void conv_room(const nrg_plan *p, nrg_conv_step *d) {
+    int64_t unit = 64 / (int64_t)p->real, s = d->stride;
+    bool back = d->op == NRG_OP_convx;
+    d->cols = back ? d->C : d->F;
+    d->wide = (d->cols + unit - 1) / unit * unit;
+    d->few = back && 2 * d->C <= unit && d->F > 0;
+    d->pictures = d->grid.whole ? 0 : most(NRG_CONV_ROOM, d->grid.size);
+    d->rows = d->op == NRG_OP_convw ? NRG_CONV_TERMS * d->wide : most(NRG_CONV_ROOM, back ? s * d->W * d->wide : d->Q * d->wide);
+    d->filters = d->op == NRG_OP_convw ? 12 * 4 * unit : d->h * d->w * (back ? d->F : d->C) * d->wide;
+    if (d->few) {
+        d->pictures = d->C * s * s * (d->P + d->grid.top) * (d->Q + d->grid.left);
+        d->rows = most(NRG_CONV_ROOM, d->C * d->h * d->w * (d->Q + unit));
+        d->filters = d->F * 4 * unit; // the last columns of the answer
+    }
+    d->pictures = (d->pictures + unit - 1) / unit * unit, d->rows = (d->rows + unit - 1) / unit * unit;
+}
+
+// Filters without samples become columns once, for all convolutions that read them in the same way.
+static nrg_status filters_once(nrg_planner *w, nrg_node n, nrg_conv_step *d) {
+    nrg_plan *p = w->p;
+    if (d->op == NRG_OP_convw || d->few || d->loop.n) return NRG_OK;
+    for (uint32_t i = 0; i < p->steps.n; i++) {
+        const nrg_filters_step *o = p->steps.at[i].detail;
+        if (p->steps.at[i].kind != NRG_STEP_filters || o->b.buf != d->b.buf || o->b.offset != d->b.offset || o->conv->op != d->op ||
+            (d->op == NRG_OP_convx && (o->conv->stride != d->stride || o->conv->pad_h != d->pad_h || o->conv->pad_w != d->pad_w ||
+                                       o->conv->H != d->H || o->conv->W != d->W)))
+            continue;
+        d->packed = o->buf;
+        return NRG_OK;
+    }
+    nrg_filters_step *o = NRG_NEW(&p->arena, nrg_filters_step);
+    if (!o) return NRG_E098;
+    nrg_plan_buf buf = {.place = NRG_AT_ONCE, .count = d->filters, .node = n, .phase = p->bufs.at[d->b.buf].phase};
+    *o = (nrg_filters_step){d->b, d, p->bufs.n};
+    TRY(NRG_PUSH(&p->arena, p->bufs, buf));
+    d->packed = o->buf, d->filters = 0;
+    return nrg_plan_step(w, NRG_STEP_filters, n, buf.phase, o, &o->b.buf, 1, &o->buf, 1, 0);
 }
 
 // Gradients to filters are made with the filters as the last axis, where the columns of the product lie side by side.
@@ -81,7 +123,9 @@ nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
         bool inner = v->op == NRG_OP_convw ? gone : ia && !ib;
         TRY(nrg_plan_put_dim(w, inner ? &d->inner : &d->loop, extent(w, i), ia ? x->lead[i] : 0, ib ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
     }
-    uint32_t reads[2] = {d->a.buf, d->b.buf};
+    conv_room(p, d);
+    TRY(filters_once(w, n, d));
+    uint32_t reads[2] = {d->a.buf, d->packed ? d->packed : d->b.buf};
     double flops = 2 * (double)(d->C * d->h * d->w) * (double)(d->F * d->P * d->Q) * count(&d->loop) * count(&d->inner);
     return nrg_plan_step(w, NRG_STEP_conv, n, (uint32_t)w->level[n.i] - (barrier ? 1 : 0), d, reads, 2, &d->buf, 1, flops);
 }

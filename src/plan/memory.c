@@ -153,7 +153,8 @@ static size_t scratch_size(const nrg_plan *p) {
     for (uint32_t i = 0; i < p->steps.n; i++) {
         const nrg_work *s = &p->steps.at[i];
         if (s->kind == NRG_STEP_conv) {
-            size_t one = (NRG_CONV_FLOATS + (size_t)((const nrg_conv_step *)s->detail)->grid.size) * p->real;
+            const nrg_conv_step *d = s->detail;
+            size_t one = (size_t)(d->pictures + d->rows + d->filters) * p->real;
             if (one > most) most = one;
         }
         if (s->kind != NRG_STEP_dense && s->kind != NRG_STEP_trisolve) continue;

@@ -1,8 +1,8 @@
 // Shows a plan: phases, steps with the operations they do, bytes, floating-point operations, lines of the model.
 #include "plan/steps.h"
 
-static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "reduce", "pack", "matmul", "conv", "take", "put",
-                                    "dense", "trisolve", "combine", "output", "update"};
+static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "reduce", "pack", "matmul", "filters", "conv", "take",
+                                    "put", "dense", "trisolve", "combine", "output", "update"};
 static const char *const places[] = {"input", "once", "slice", "batch", "lanes", "block"};
 
 const char *nrg_plan_step_name(nrg_step_kind kind) { return kinds[kind]; }

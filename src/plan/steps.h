@@ -31,7 +31,12 @@ enum {
     NRG_RUN = 16384,
 #endif
     NRG_SCRATCH_FLOATS = 200704, // numbers a thread needs beside its slice: packed tiles, registers
-    NRG_CONV_FLOATS = 81920      // those of a convolution beside the pictures that it reads
+#ifdef NRG_STRESS
+    NRG_CONV_ROOM = 96, NRG_CONV_TERMS = 5,
+#else
+    NRG_CONV_ROOM = 65536, // numbers of pictures, and of results, that a convolution has at hand, at least those of one row
+    NRG_CONV_TERMS = 256,  // summed terms that it takes at a time
+#endif
 };
 
 typedef enum { NRG_AT_INPUT, NRG_AT_ONCE, NRG_AT_SLICE, NRG_AT_BATCH, NRG_AT_LANES, NRG_AT_BLOCK } nrg_place;
@@ -77,6 +82,7 @@ typedef enum {
     NRG_STEP_reduce,
     NRG_STEP_pack,    // right side of products, in panels
     NRG_STEP_matmul,
+    NRG_STEP_filters, // of convolutions, as columns of products
     NRG_STEP_conv,    // conv, convx and convw
     NRG_STEP_take,
     NRG_STEP_put,
@@ -168,24 +174,34 @@ typedef struct {
     bool apart;
 } nrg_matmul_step;
 
-// A picture with its border of zeros, as ny x nx pictures: one of each s-th row and column that is read. In it the offset of a
-// number is the sum of one of the tap of the filter and one of the position.
+// A picture with its border of zeros: the offset of a number is the sum of one of the tap of the filter and one of the position.
 typedef struct {
     int64_t planes, H, W;             // what is copied in
-    int64_t s, top, left, ny, nx;     // zeros before; pictures
-    int64_t h, w, plane, size;        // of one picture; numbers of a channel and of all
+    int64_t top, left;                // zeros before
+    int64_t h, w, plane, size;        // with zeros; numbers of a channel and of all
+    bool whole;                       // no zeros: the picture is read where it lies
 } nrg_grid;
 
 typedef struct {
     nrg_op op;
     nrg_at a, b;
     uint32_t buf;
-    nrg_dims loop, inner; // loop: filters or targets change; inner: columns (conv, convx), summed (convw)
+    nrg_dims loop, inner; // loop: filters or targets change; inner: images of the same filters (conv, convx), summed (convw)
     int64_t C, H, W, F, h, w, P, Q; // image [C,H,W], filters [F,C,h,w] (convw: [C,h,w,F]), result of conv [F,P,Q]
     int stride, pad_h, pad_w;
-    nrg_grid grid;        // of a
+    nrg_grid grid;        // of the picture that is read
+    int64_t cols, wide;   // columns of its products; rounded up to 64 bytes
+    bool few;             // convx onto few channels: products for each tap, then added where they meet
+    uint32_t packed;      // filters as columns, made once, or 0
+    int64_t pictures, rows, filters; // numbers of scratch: pictures with zeros; results, or terms as rows; filters as columns
     bool lanes;
 } nrg_conv_step;
+
+typedef struct { // filters of a convolution as panels of columns, one part of its taps after the other
+    nrg_at b;
+    const nrg_conv_step *conv;
+    uint32_t buf;
+} nrg_filters_step;
 
 typedef struct { // rows of a by indices b; dims: leading axes, then index axes
     nrg_at a, b;

@@ -30,6 +30,11 @@ typedef struct {
     const char *name;
     nrg_micro_f32 micro_f32;
     nrg_micro_f64 micro_f64;
+    // Rows of n numbers copied or added to others; n rows of m numbers turned into columns. Steps from row to row.
+    void (*lines_f32)(int64_t rows, int64_t n, const float *from, int64_t from_step, float *to, int64_t to_step, bool add);
+    void (*lines_f64)(int64_t rows, int64_t n, const double *from, int64_t from_step, double *to, int64_t to_step, bool add);
+    void (*turn_f32)(int64_t n, int64_t m, const float *from, int64_t from_step, float *to, int64_t to_step);
+    void (*turn_f64)(int64_t n, int64_t m, const double *from, int64_t from_step, double *to, int64_t to_step);
     nrg_tile_fn tile_f32[NRG_OP_COUNT], tile_f64[NRG_OP_COUNT];
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);
@@ -114,6 +119,7 @@ double nrg_cpu_tree(double *s); // the sum of sixteen, which are used up
 void nrg_cpu_combine(nrg_task *t, const nrg_combine_step *d, int lanes);
 void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d);
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d);
+void nrg_cpu_filters(nrg_task *t, const nrg_filters_step *d);
 void nrg_cpu_conv(nrg_task *t, const nrg_conv_step *d);
 void nrg_cpu_take(nrg_task *t, const nrg_take_step *d);
 void nrg_cpu_put(nrg_task *t, const nrg_take_step *d);

@@ -12,7 +12,6 @@ enum {
     MC = 240, KC = 256, // rows (whole pairs of tiles) and summed terms of a block
     PANELS = 131072,    // numbers of packed panels kept at once; with MC * KC and a tile it fits NRG_SCRATCH_FLOATS
 #endif
-    IMAGES = 64, // of a convolution that are worked on together, at most
 };
 typedef enum { ROWS, TERMS, COLUMNS } side;
 
@@ -20,7 +19,6 @@ typedef enum { ROWS, TERMS, COLUMNS } side;
 #define F(name) name##_f32
 #define UNIT 16
 #include "exec/cpu/gemm.inc"
-#include "exec/cpu/conv.inc"
 #undef T
 #undef F
 #undef UNIT
@@ -28,7 +26,6 @@ typedef enum { ROWS, TERMS, COLUMNS } side;
 #define F(name) name##_f64
 #define UNIT 8
 #include "exec/cpu/gemm.inc"
-#include "exec/cpu/conv.inc"
 
 void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d) {
     if (t->run->p->type == NRG_F64) pack_all_f64(t, d);
@@ -38,9 +35,4 @@ void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d) {
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d) {
     if (t->run->p->type == NRG_F64) product_f64(t, d);
     else product_f32(t, d);
-}
-
-void nrg_cpu_conv(nrg_task *t, const nrg_conv_step *d) {
-    if (t->run->p->type == NRG_F64) conv_f64(t, d);
-    else conv_f32(t, d);
 }

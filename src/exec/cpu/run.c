@@ -188,6 +188,7 @@ static void work(nrg_task *t, const nrg_work *s) {
     case NRG_STEP_reduce: nrg_cpu_reduce(t, s->detail); break;
     case NRG_STEP_pack: nrg_cpu_pack(t, s->detail); break;
     case NRG_STEP_matmul: nrg_cpu_matmul(t, s->detail); break;
+    case NRG_STEP_filters: nrg_cpu_filters(t, s->detail); break;
     case NRG_STEP_conv: nrg_cpu_conv(t, s->detail); break;
     case NRG_STEP_take: nrg_cpu_take(t, s->detail); break;
     case NRG_STEP_put: nrg_cpu_put(t, s->detail); break;

@@ -36,6 +36,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #define WIDE 1
 #include "exec/cpu/isa/math.inc"
 #include "exec/cpu/isa/micro.inc"
+#include "exec/cpu/isa/turn.inc"
 #include "exec/cpu/isa/tile.inc"
 #undef T
 #undef F
@@ -51,6 +52,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #define UNIT 16
 #include "exec/cpu/isa/math.inc"
 #include "exec/cpu/isa/micro.inc"
+#include "exec/cpu/isa/turn.inc"
 #include "exec/cpu/isa/tile.inc"
 
 extern const nrg_kernels GLUE(nrg_cpu_, NRG_ISA);
@@ -58,6 +60,10 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .name = TEXT(NRG_ISA),
     .micro_f32 = micro_f32,
     .micro_f64 = micro_f64,
+    .lines_f32 = lines_f32,
+    .lines_f64 = lines_f64,
+    .turn_f32 = turn_rows_f32,
+    .turn_f64 = turn_rows_f64,
 #define ROW(name) .tile_f32[NRG_OP_##name] = tile_##name##_f32, .tile_f64[NRG_OP_##name] = tile_##name##_f64,
     ROW(neg) ROW(abs) ROW(sign) ROW(step) ROW(floor) ROW(exp) ROW(log) ROW(sqrt) ROW(square) ROW(recip) ROW(tanh) ROW(sigmoid)
     ROW(softplus) ROW(relu) ROW(sin) ROW(cos) ROW(add) ROW(sub) ROW(mul) ROW(div) ROW(pow) ROW(max) ROW(min) ROW(lt) ROW(le)

@@ -1,0 +1,202 @@
+// Convolutions of many shapes: as ref, and the same bits for any threads, instruction set and place in a batch.
+#include "plan/steps.h"
+#include "exec/cpu/cpu.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static nrg_ctx *C; // of the test at hand
+
+static int setup(void **state) {
+    (void)state;
+    C = nrg_ctx_new(NULL, NULL);
+    return C ? 0 : 1;
+}
+static int teardown(void **state) {
+    (void)state;
+    nrg_ctx_free(C);
+    return 0;
+}
+
+#define GO(call)                                                                                                       \
+    do {                                                                                                               \
+        nrg_status s_ = (call);                                                                                        \
+        if (s_ == NRG_OK) break;                                                                                       \
+        for (int i_ = 0; i_ < nrg_diag_count(C); i_++) print_message("%s\n", nrg_diag_get(C, i_)->message);           \
+        fail_msg("%s: %s", #call, nrg_status_name(s_));                                                                \
+    } while (0)
+
+static double *numbers(int64_t n, uint32_t seed) { // in [-1, 1), exact in float
+    double *x = malloc(((size_t)n + 1) * sizeof *x);
+    for (int64_t i = 0; i < n; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        x[i] = (double)(seed >> 8) * 0x1p-23 - 1;
+    }
+    return x;
+}
+
+enum { MOST = 4 };
+
+typedef struct { // a graph whose inputs all are in slot order, and what it gives
+    nrg_graph *g;
+    nrg_dtype type;
+    nrg_node out[MOST];
+    int ins, outs;
+    bool sample[MOST];    // of inputs
+    int64_t each[MOST];   // numbers of an input, of one sample where it has them
+    double *in[MOST];
+} work;
+
+typedef struct {
+    int64_t slice;
+    int threads;
+    nrg_cpu_level level;
+} how;
+
+static int64_t size_of(const work *w, int i, int64_t n) {
+    return nrg_node_count(w->g, w->out[i]) * (nrg_graph_node(w->g, w->out[i])->leads & NRG_SAMPLE ? n : 1);
+}
+
+// The outputs for samples first .. first + n, as bytes.
+static void run(const work *w, int64_t first, int64_t n, how h, void **out) {
+    nrg_plan_spec spec = {.graph = w->g, .outputs = w->out, .outputs_n = w->outs, .batch = n, .slice = h.slice};
+    size_t real = w->type == NRG_F64 ? 8 : 4;
+    nrg_plan *p;
+    nrg_run *r;
+    void *in[MOST];
+    GO(nrg_plan_make(C, &spec, &p));
+    GO(nrg_run_new(C, p, h.threads ? h.threads : 1, &r));
+    nrg_run_level(r, h.level);
+    for (int i = 0; i < w->ins; i++) {
+        int64_t count = w->each[i] * (w->sample[i] ? n : 1), from = w->sample[i] ? first * w->each[i] : 0;
+        in[i] = malloc(((size_t)count + 1) * real);
+        for (int64_t k = 0; k < count; k++)
+            if (w->type == NRG_F64) ((double *)in[i])[k] = w->in[i][from + k];
+            else ((float *)in[i])[k] = (float)w->in[i][from + k];
+        nrg_run_bind(r, nrg_input_at(w->g, (uint32_t)i), (nrg_buffer){in[i], w->type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+    }
+    for (int i = 0; i < w->outs; i++) {
+        out[i] = malloc(((size_t)size_of(w, i, n) + 1) * real);
+        nrg_run_output(r, i, out[i]);
+    }
+    GO(nrg_run_go(r, n, 1, 7, 3));
+    for (int i = 0; i < w->ins; i++) free(in[i]);
+    nrg_run_free(r);
+    nrg_plan_free(p);
+}
+
+static void free_all(const work *w, void **x) {
+    for (int i = 0; i < w->outs; i++) free(x[i]);
+}
+
+static void as_ref(const work *w, int64_t n, void **got, double tol, const char *what) {
+    double *want[MOST];
+    for (int i = 0; i < w->outs; i++) want[i] = malloc(((size_t)size_of(w, i, n) + 1) * sizeof(double));
+    GO(nrg_ref_eval(C, w->g, n, (const double *const *)w->in, 7, 3, w->out, w->outs, want));
+    for (int i = 0; i < w->outs; i++) {
+        for (int64_t k = 0; k < size_of(w, i, n); k++) {
+            double x = w->type == NRG_F64 ? ((double *)got[i])[k] : (double)((float *)got[i])[k], y = want[i][k];
+            bool same = isnan(y) ? isnan(x) : isinf(y) ? x == y : fabs(x - y) <= tol * (1 + fabs(y));
+            if (!same) fail_msg("%s, output %d, number %d: %.9g, ref has %.9g", what, i, (int)k, x, y);
+        }
+        free(want[i]);
+    }
+}
+
+// As ref; then the same bits with other threads and kernels, and for a sample alone where the output is one of samples.
+static void judge(const work *w, int64_t n, double tol, const char *what) {
+    static const int threads[] = {1, 2, 8};
+    size_t real = w->type == NRG_F64 ? 8 : 4;
+    void *all[MOST], *got[MOST];
+    run(w, 0, n, (how){.slice = 4}, all);
+    as_ref(w, n, all, tol, what);
+    for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_AVX512; level++) {
+        if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
+        run(w, 0, n, (how){.slice = 4, .threads = threads[level % 3], .level = (nrg_cpu_level)level}, got);
+        for (int i = 0; i < w->outs; i++)
+            if (memcmp(all[i], got[i], (size_t)size_of(w, i, n) * real))
+                fail_msg("%s, output %d: other bits with %s", what, i, nrg_cpu_kernels((nrg_cpu_level)level)->name);
+        free_all(w, got);
+    }
+    run(w, n - 1, 1, (how){.slice = 0}, got);
+    for (int i = 0; i < w->outs; i++)
+        if (nrg_graph_node(w->g, w->out[i])->leads & NRG_SAMPLE) {
+            size_t bytes = (size_t)size_of(w, i, 1) * real;
+            if (memcmp((char *)all[i] + (size_t)(n - 1) * bytes, got[i], bytes)) fail_msg("%s, output %d: other bits alone", what, i);
+        }
+    free_all(w, got);
+    free_all(w, all);
+}
+
+static void add_input(work *w, const char *name, nrg_leads leads, nrg_shape s, int64_t n, nrg_node *to) {
+    *to = nrg_input(w->g, name, leads, s);
+    w->sample[w->ins] = leads & NRG_SAMPLE;
+    w->each[w->ins] = nrg_shape_count(&s);
+    w->in[w->ins] = numbers(w->each[w->ins] * (leads & NRG_SAMPLE ? n : 1), 3u + (uint32_t)w->ins);
+    w->ins++;
+}
+
+static void done(work *w) {
+    for (int i = 0; i < w->ins; i++) free(w->in[i]);
+    nrg_graph_free(w->g);
+}
+
+typedef struct {
+    const char *what;
+    int64_t c, H, W, f, h, w;
+    int stride, ph, pw;
+    int64_t n;
+} geometry;
+
+static const geometry geometries[] = {
+    {"3 x 3, borders", 8, 9, 7, 24, 3, 3, 1, 1, 1, 9},
+    {"one tap", 17, 6, 5, 33, 1, 1, 1, 0, 0, 9},
+    {"one tap, every second", 5, 7, 6, 16, 1, 1, 2, 0, 0, 5},
+    {"stride 3, gaps between filters", 9, 11, 12, 6, 2, 2, 3, 0, 1, 5},
+    {"stride 3, 5 x 4, wide borders", 10, 10, 13, 20, 5, 4, 3, 4, 3, 5},
+    {"a filter as large as the picture", 12, 6, 5, 40, 6, 5, 1, 0, 0, 20},
+    {"a filter larger than the picture", 3, 4, 3, 7, 7, 6, 1, 3, 3, 5},
+    {"few channels", 1, 13, 14, 32, 5, 5, 2, 2, 2, 9},
+    {"few channels, stride 3, what no filter reaches", 3, 11, 13, 18, 2, 3, 3, 1, 0, 5},
+    {"few channels, more filters than terms at a time", 2, 5, 6, 300, 3, 3, 1, 1, 1, 4},
+    {"few channels, more positions than room", 3, 75, 61, 8, 7, 7, 1, 3, 3, 1},
+    {"more terms than at a time", 70, 5, 4, 130, 3, 3, 2, 1, 1, 6},
+    {"a picture in bands", 10, 70, 66, 20, 3, 3, 2, 1, 1, 2},
+    {"one row", 16, 1, 40, 12, 1, 5, 1, 0, 2, 5},
+};
+
+static void convolution(const geometry *q, nrg_dtype type, double tol) {
+    work w = {.type = type, .outs = 3};
+    nrg_node x, a, d;
+    GO(nrg_graph_new(C, type, &w.g));
+    int64_t p = (q->H + 2 * q->ph - q->h) / q->stride + 1, r = (q->W + 2 * q->pw - q->w) / q->stride + 1;
+    add_input(&w, "x", NRG_SAMPLE, nrg_shape_of(3, (int64_t[]){q->c, q->H, q->W}), q->n, &x);
+    add_input(&w, "a", 0, nrg_shape_of(4, (int64_t[]){q->f, q->c, q->h, q->w}), q->n, &a);
+    add_input(&w, "d", NRG_SAMPLE, nrg_shape_of(3, (int64_t[]){q->f, p, r}), q->n, &d);
+    w.out[0] = nrg_conv(w.g, x, a, q->stride, q->ph, q->pw);
+    w.out[1] = nrg_convx(w.g, d, a, q->stride, q->ph, q->pw, q->H, q->W);
+    w.out[2] = nrg_convw(w.g, x, d, q->stride, q->ph, q->pw, q->h, q->w, NRG_SAMPLE);
+    GO(nrg_graph_check(w.g));
+    judge(&w, q->n, tol, q->what);
+    done(&w);
+}
+
+// Errors grow with the number of terms: at most 70 * 9, or 8 * 70 * 66 positions.
+static void convolutions(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof geometries / sizeof *geometries; i++) {
+        convolution(&geometries[i], NRG_F64, 1e-11);
+        convolution(&geometries[i], NRG_F32, 5e-4);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(convolutions, setup, teardown),
+    };
+    return cmocka_run_group_tests_name("exec_pictures", tests, NULL, NULL);
+}
