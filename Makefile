@@ -27,11 +27,11 @@ stress: setup
 
 test-all: test stress
 
-# Speeds of the executor's kernels, then start-up, memory and MNIST by the command, then nrg beside its rivals (fetched once into
+# Speeds of the executor's kernels, then start-up, memory and MNIST by the command, how time grows with sizes, then nrg beside its rivals (fetched once into
 # ~/.cache/nrg-bench). `make bench ROWS=rbm,mnist`: these rows beside the rivals and nothing else. Make sure the machine is quiet.
 bench: all
 	@cmake --build build --target bench_exec bench_langevin bench_side bench_peak -j $(JOBS)
-	@$(if $(ROWS),,build/test/bench_exec && build/test/bench_langevin && python3 bench/spine)
+	@$(if $(ROWS),,build/test/bench_exec && build/test/bench_langevin && python3 bench/spine && bench/growth -o build/growth.png)
 	@bench/rivals/run $(if $(ROWS),--row $(ROWS)) $(if $(THREADS),--threads $(THREADS)) $(if $(REPS),--reps $(REPS))
 
 # Every parser and reader, FUZZ_SECONDS each (clang's libFuzzer with ASan and UBSan).

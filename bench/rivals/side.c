@@ -1,6 +1,6 @@
 // One side of a comparison: work by nrg, through nrg.h as any program has it, done once for each line "go" on stdin.
 //
-//     bench_side sample|train|ask MODEL.nrg THREADS [data=SPEC] [normal=NAME:100x13] [start=W:v] [steps=60] [times=1] [ask=y]
+//     bench_side sample|train|ask MODEL.nrg THREADS [data=SPEC] [normal=NAME:100x13] [start=W:v] [chains=128] [steps=60] [times=1] [ask=y]
 //
 // Prints "ready", then a line of JSON for each "go": seconds, processor seconds, and the mean energy of the data after training.
 #include "nrg.h"
@@ -17,7 +17,7 @@ typedef struct {
     nrg_ebm *m;
     nrg_table *data;
     const char *job, *start, *ask;
-    int64_t steps, times;
+    int64_t chains, steps, times;
     bool energy; // is the mean energy wanted?
 } side;
 
@@ -88,7 +88,7 @@ static void start_at_rows(side *s) {
 // ---- work ----
 
 static void chains(side *s, int64_t warmup) {
-    nrg_sample_options o = {.n = 128, .chains = 128, .warmup = warmup};
+    nrg_sample_options o = {.n = s->chains, .chains = s->chains, .warmup = warmup};
     nrg_samples *r;
     try(s, nrg_ebm_sample(s->m, NULL, &o, &r));
     nrg_samples_free(r);
@@ -142,6 +142,7 @@ static void read_words(side *s, int argc, char **argv, const char **spec, int *s
     for (int i = 4; i < argc; i++) {
         if (!strncmp(argv[i], "data=", 5) && *specs < SPECS) spec[(*specs)++] = argv[i] + 5;
         else if (!strncmp(argv[i], "start=", 6)) s->start = argv[i] + 6;
+        else if (!strncmp(argv[i], "chains=", 7)) s->chains = atoll(argv[i] + 7);
         else if (!strncmp(argv[i], "steps=", 6)) s->steps = atoll(argv[i] + 6);
         else if (!strncmp(argv[i], "times=", 6)) s->times = atoll(argv[i] + 6);
         else if (!strncmp(argv[i], "ask=", 4)) s->ask = argv[i] + 4;
@@ -151,7 +152,7 @@ static void read_words(side *s, int argc, char **argv, const char **spec, int *s
 }
 
 int main(int argc, char **argv) {
-    side s = {.c = nrg_ctx_new(NULL, NULL), .times = 1, .steps = 60};
+    side s = {.c = nrg_ctx_new(NULL, NULL), .times = 1, .steps = 60, .chains = 128};
     const char *spec[SPECS];
     char line[16];
     int specs = 0;
