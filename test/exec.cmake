@@ -1,4 +1,5 @@
 nrg_test(exec unit/exec.c exec plan graph base)
+nrg_test(exec_distance unit/exec_distance.c exec plan graph base)
 nrg_test(exec_run unit/exec_run.c exec plan graph base)
 nrg_test(exec_random unit/exec_random.c exec plan graph base)
 

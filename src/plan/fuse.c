@@ -252,25 +252,12 @@ static void list_members(fuser *f, uint32_t *needed) {
     }
 }
 
-// Squares and differences that only a distance reads are no steps of their own.
-static void find_distances(fuser *f, uint32_t *readers) {
-    nrg_planner *w = f->w;
-    uint32_t n = nrg_graph_size(w->p->graph);
-    for (uint32_t i = 1; i <= n; i++)
-        for (int k = 0; w->used[i] && k < nrg_plan_arity(info(w, i)->op); k++)
-            if (!k || info(w, i)->in[k].i != info(w, i)->in[0].i) readers[info(w, i)->in[k].i]++;
-    for (uint32_t i = 1; i <= n; i++) {
-        if (!w->used[i] || !nrg_plan_is_distance(w, (nrg_node){i})) continue;
-        uint32_t s = info(w, i)->in[0].i, d = info(w, s)->in[0].i;
-        if (readers[s] == 1 && readers[d] == 1 && !w->solid[s] && !w->solid[d]) w->alone[s] = w->alone[d] = true;
-    }
-    memset(readers, 0, (n + 1) * sizeof *readers);
-}
-
 static nrg_status fuse(fuser *f, uint32_t *marks) {
     nrg_planner *w = f->w;
     uint32_t n = nrg_graph_size(w->p->graph);
-    find_distances(f, marks);
+    nrg_plan_find_distances(w, marks, f->next, f->stack);
+    memset(marks, 0, (n + 1) * sizeof *marks);
+    memset(f->next, 0, (n + 1) * sizeof *f->next);
     for (uint32_t i = 1; i <= n; i++)
         if (w->used[i] && nrg_plan_elementwise(info(w, i)->op) && !w->alone[i]) place(f, i);
     TRY(save_values(f, marks));

@@ -1,8 +1,8 @@
 // Shows a plan: phases, steps with the operations they do, bytes, floating-point operations, lines of the model.
 #include "plan/steps.h"
 
-static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "reduce", "pack", "matmul", "filters", "conv", "take",
-                                    "put", "dense", "trisolve", "combine", "output", "update"};
+static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "reduce", "pack", "matmul", "filters", "conv", "distance",
+                                    "centre", "nearest", "take", "put", "dense", "trisolve", "combine", "output", "update"};
 static const char *const places[] = {"input", "once", "slice", "batch", "lanes", "block"};
 
 const char *nrg_plan_step_name(nrg_step_kind kind) { return kinds[kind]; }
@@ -29,7 +29,7 @@ static void put_step(const nrg_plan *p, const nrg_work *s, nrg_text *out) {
         nrg_text_put(out, "  (");
         for (int i = 0; i < t->ops_n; i++) nrg_text_put(out, "%s%s", i ? " " : "", nrg_op_get(t->ops[i].op)->name);
         nrg_text_put(out, "%s)", t->sums_n ? ", sum" : "");
-    } else if (s->kind == NRG_STEP_matmul && ((const nrg_matmul_step *)s->detail)->apart) nrg_text_put(out, "  (squared distances)");
+    } else if (s->kind == NRG_STEP_distance && ((const nrg_distance_step *)s->detail)->weights) nrg_text_put(out, "  (weighed)");
     else if (s->kind == NRG_STEP_reduce) nrg_text_put(out, "  (%s)", nrg_op_get(((const nrg_reduce_step *)s->detail)->op)->name);
     if (s->deferred) nrg_text_put(out, "  after the slices of a block");
     if (s->flops > 0) nrg_text_put(out, "  %.4g flop%s", s->flops, s->phase & 1 ? " a sample" : "");

@@ -44,32 +44,30 @@ static bool same_dims(const nrg_dims *x, const nrg_dims *y) {
     return true;
 }
 
-// Numbers of one packed matrix: whole panels of 256 bytes a row, the last one rounded up to 64 bytes.
-static int64_t panel_count(const nrg_plan *p, const nrg_matmul_step *d) {
-    int64_t unit = 64 / (int64_t)p->real, n = (int64_t)count(&d->cols), k = (int64_t)count(&d->red);
-    return (n + unit - 1) / unit * unit * k;
-}
-
-// Packs the right side where it is made, once for all products that read it in the same way.
-static nrg_status pack(nrg_planner *w, nrg_node n, nrg_matmul_step *d) {
+// Packs the right side where it is made, once for all products that read it in the same way; one with samples slice by slice.
+nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *loop, const nrg_dims *cols, const nrg_dims *red, uint32_t *buf,
+                         int64_t *panel) {
     nrg_plan *p = w->p;
-    d->panel = panel_count(p, d);
+    bool sample = has_sample(loop);
+    uint32_t phase = sample ? (uint32_t)w->level[n.i] : p->bufs.at[b.buf].phase;
+    int64_t unit = 64 / (int64_t)p->real, columns = (int64_t)count(cols);
+    *panel = (columns + unit - 1) / unit * unit * (int64_t)count(red); // whole panels of 256 bytes a row, the last rounded up to 64 bytes
     for (uint32_t i = 0; i < w->pack_list.n; i++) {
         nrg_pack_step *o = w->pack_list.at[i];
-        if (o->b.buf == d->b.buf && o->b.offset == d->b.offset && same_dims(&o->loop, &d->loop) && same_dims(&o->cols, &d->cols) &&
-            same_dims(&o->red, &d->red)) {
-            d->packed = o->buf;
-            return NRG_OK;
-        }
+        if (o->b.buf != b.buf || o->b.offset != b.offset || p->bufs.at[o->buf].phase != phase) continue;
+        if (!same_dims(&o->loop, loop) || !same_dims(&o->cols, cols) || !same_dims(&o->red, red)) continue;
+        *buf = o->buf;
+        return NRG_OK;
     }
     nrg_pack_step *o = NRG_NEW(&p->arena, nrg_pack_step);
     if (!o) return NRG_E098;
-    nrg_plan_buf buf = {.place = NRG_AT_ONCE, .count = d->panel * (int64_t)count(&d->loop), .node = n, .phase = p->bufs.at[d->b.buf].phase};
-    *o = (nrg_pack_step){d->b, d->loop, d->cols, d->red, p->bufs.n};
-    TRY(NRG_PUSH(&p->arena, p->bufs, buf));
+    nrg_plan_buf packed = {.place = sample ? NRG_AT_SLICE : NRG_AT_ONCE, .sample = sample, .count = *panel * (int64_t)count(loop), .node = n,
+                           .phase = phase};
+    *o = (nrg_pack_step){b, *loop, *cols, *red, p->bufs.n};
+    TRY(NRG_PUSH(&p->arena, p->bufs, packed));
     TRY(NRG_PUSH(&p->arena, w->pack_list, o));
-    d->packed = o->buf;
-    return nrg_plan_step(w, NRG_STEP_pack, n, buf.phase, o, &o->b.buf, 1, &o->buf, 1, 0);
+    *buf = o->buf;
+    return nrg_plan_step(w, NRG_STEP_pack, n, phase, o, &o->b.buf, 1, &o->buf, 1, 0);
 }
 
 static nrg_status leads_of_product(nrg_planner *w, const nrg_node_info *v, nrg_matmul_step *d, const nrg_view *x, const nrg_view *z,
@@ -98,9 +96,10 @@ static nrg_status product_step(nrg_planner *w, nrg_node n, nrg_matmul_step *d, b
     if (sampled && !left_sampled && !has_sample(&d->loop)) swap_sides(d);
     else if (!sampled && count(&d->cols) < 16 && count(&d->rows) > count(&d->cols)) swap_sides(d);
     const nrg_plan_buf *right = &p->bufs.at[d->b.buf];
-    if (sampled && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red)) TRY(pack(w, n, d));
+    if (sampled && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red))
+        TRY(nrg_plan_pack(w, n, d->b, &d->loop, &d->cols, &d->red, &d->packed, &d->panel));
     uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, 0};
-    double flops = (d->apart ? 3 : 2) * count(&d->rows) * count(&d->cols) * count(&d->red) * count(&d->loop);
+    double flops = 2 * count(&d->rows) * count(&d->cols) * count(&d->red) * count(&d->loop);
     uint32_t phase = (uint32_t)w->level[n.i] - (d->lanes || d->deferred ? 1 : 0);
     TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, 2, &d->c.buf, 1, flops));
     p->steps.at[p->steps.n - 1].deferred = d->deferred;
@@ -136,60 +135,5 @@ nrg_status nrg_plan_product(nrg_planner *w, nrg_node n) {
     TRY(nrg_plan_put_dim(w, &d->rows, M, x->event[ta], 0, y->event[0]));
     TRY(nrg_plan_put_dim(w, &d->cols, N, 0, z->event[!tb], y->event[1]));
     TRY(nrg_plan_put_dim(w, &d->red, K, x->event[!ta], z->event[tb], 0));
-    return product_step(w, n, d, a->leads & NRG_SAMPLE);
-}
-
-// ---- distances: the sum of (x - y)^2 where x and y have axes of their own is a product with another pair of operations
-
-// Axis i of the difference v: does operand o vary along it?
-static bool varies(const nrg_node_info *v, const nrg_node_info *o, int i) {
-    int j = i - v->shape.rank + o->shape.rank;
-    return j >= 0 && o->shape.dim[j] != 1;
-}
-
-static const nrg_node_info *difference(const nrg_planner *w, nrg_node n) {
-    const nrg_node_info *s = info(w, info(w, n)->in[0]);
-    if (s->op != NRG_OP_square && !(s->op == NRG_OP_mul && s->in[0].i == s->in[1].i)) return NULL;
-    const nrg_node_info *d = info(w, s->in[0]);
-    return d->op == NRG_OP_sub ? d : NULL;
-}
-
-bool nrg_plan_is_distance(const nrg_planner *w, nrg_node n) {
-    const nrg_node_info *v = info(w, n), *d;
-    if (v->op != NRG_OP_sum || nrg_plan_barrier(v, w->p->graph) || !(d = difference(w, n))) return false;
-    const nrg_node_info *x = info(w, d->in[0]), *y = info(w, d->in[1]);
-    bool rows = x->leads & ~y->leads & ~v->par.reduce.leads, cols = y->leads & ~x->leads & ~v->par.reduce.leads;
-    for (int i = 0; i < d->shape.rank; i++) {
-        if (v->par.reduce.axes >> i & 1) continue;
-        rows = rows || (varies(d, x, i) && !varies(d, y, i));
-        cols = cols || (varies(d, y, i) && !varies(d, x, i));
-    }
-    return rows && cols;
-}
-
-static nrg_dims *part_of(nrg_matmul_step *d, bool gone, bool a, bool b) { return gone ? &d->red : a && b ? &d->loop : a ? &d->rows : &d->cols; }
-
-nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n) {
-    const nrg_node_info *v = info(w, n), *s = difference(w, n), *a = info(w, s->in[0]), *b = info(w, s->in[1]);
-    nrg_matmul_step *d = NRG_NEW(&w->p->arena, nrg_matmul_step);
-    nrg_view *x, *z, *y;
-    int64_t c[NRG_MAX_RANK] = {0}, stride = 1;
-    if (!d) return NRG_E098;
-    TRY(nrg_plan_view(w, s->in[0], &x));
-    TRY(nrg_plan_view(w, s->in[1], &z));
-    TRY(nrg_plan_view(w, s->in[0], &x)); // a copy that the other side asked for serves both
-    TRY(nrg_plan_buffer(w, n, &y));
-    *d = (nrg_matmul_step){.a = at(x), .b = at(z), .c = {y->buf, 0}, .apart = true};
-    for (int i = s->shape.rank - 1; i >= 0; i--)
-        if (!(v->par.reduce.axes >> i & 1)) c[i] = stride, stride *= s->shape.dim[i];
-    for (int i = 0; i < NRG_MAX_LEADS; i++) {
-        bool gone = v->par.reduce.leads >> i & 1, ia = a->leads >> i & 1, ib = b->leads >> i & 1;
-        if (ia || ib) TRY(nrg_plan_put_dim(w, part_of(d, gone, ia, ib), extent(w, i), ia ? x->lead[i] : 0, ib ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
-    }
-    for (int i = 0; i < s->shape.rank; i++) {
-        bool gone = v->par.reduce.axes >> i & 1, ia = varies(s, a, i), ib = varies(s, b, i);
-        int64_t ea = ia ? x->event[i - s->shape.rank + a->shape.rank] : 0, eb = ib ? z->event[i - s->shape.rank + b->shape.rank] : 0;
-        TRY(nrg_plan_put_dim(w, part_of(d, gone, ia, ib), s->shape.dim[i], ea, eb, gone ? 0 : c[i]));
-    }
     return product_step(w, n, d, a->leads & NRG_SAMPLE);
 }

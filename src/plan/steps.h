@@ -24,11 +24,13 @@ enum {
     NRG_LARGE = 1,       // numbers of a weight gradient from which on it may be deferred
     NRG_CACHE = 64,      // bytes of packed right sides that stay in a cache
     NRG_RUN = 7,         // numbers that go into one partial sum of a fused step
+    NRG_NEAR_MOST = 96,  // columns among which the nearest is found by products
 #else
     NRG_BLOCK = 1024,
     NRG_LARGE = 4096,
     NRG_CACHE = 1048576,
     NRG_RUN = 16384,
+    NRG_NEAR_MOST = 8192,
 #endif
     NRG_SCRATCH_FLOATS = 200704, // numbers a thread needs beside its slice: packed tiles, registers
 #ifdef NRG_STRESS
@@ -84,6 +86,9 @@ typedef enum {
     NRG_STEP_matmul,
     NRG_STEP_filters, // of convolutions, as columns of products
     NRG_STEP_conv,    // conv, convx and convw
+    NRG_STEP_distance,
+    NRG_STEP_centre,  // the right side of `nearest`
+    NRG_STEP_nearest,
     NRG_STEP_take,
     NRG_STEP_put,
     NRG_STEP_dense,   // chol, inv, logdet
@@ -163,7 +168,7 @@ typedef struct {
     uint32_t buf;
 } nrg_pack_step;
 
-// c[loop, rows, cols] = sum over red of a * b, or (apart) of (a - b)^2, each element one chain of fused multiply-adds in the order of red.
+// c[loop, rows, cols] = sum over red of a * b, each element one chain of fused multiply-adds in the order of red.
 typedef struct {
     nrg_at a, b, c;
     nrg_dims loop, rows, cols, red;
@@ -171,8 +176,30 @@ typedef struct {
     int64_t panel;    // numbers of one packed matrix
     bool lanes;       // partial over samples
     bool deferred;    // runs over a whole block of slices, threads share it
-    bool apart;
 } nrg_matmul_step;
+
+// c[loop, rows, cols] = sum over red of w * (a - b)^2: the right side and its weights are packed like that of a product.
+typedef struct {
+    nrg_at a, c;
+    uint32_t packed, weights; // weights: 0 where all are one
+    nrg_dims loop, rows, cols, red;
+    int64_t panel;
+} nrg_distance_step;
+
+// Packed panels less their mean column: the mean, half the squared norms of the columns, the panels. Each ends on a unit of 64 bytes.
+typedef struct {
+    uint32_t from, buf;
+    int64_t n, k, loops, panel, size; // columns, terms; matrices; numbers of a packed one and of what is made of it
+} nrg_centre_step;
+#define NRG_CENTRE_ROOM(n, unit) (((n) + (unit) - 1) / (unit) * (unit))
+
+// For each row the column at the least distance, its place and that distance; the first on ties. 0: not wanted.
+typedef struct {
+    nrg_at a;
+    uint32_t packed, centred, index, value;
+    nrg_dims loop, rows, cols, red; // c: of both results
+    int64_t panel, size;
+} nrg_nearest_step;
 
 // A picture with its border of zeros: the offset of a number is the sum of one of the tap of the filter and one of the position.
 typedef struct {
@@ -286,7 +313,9 @@ typedef struct {
     uint32_t *order;  // nodes, in the order of emission (last members stand for groups)
     uint32_t order_n;
     bool *solid;      // must have a buffer of its own: read from outside its group
-    bool *alone;      // part of a distance, which is one step
+    bool *alone;      // part of a distance, which is one step, and read by nothing else
+    bool *distance;   // a sum that is such a step
+    uint32_t *nearest_index, *nearest_value; // of a distance: who reads it, if only such do
     uint32_t *sum_of; // of a fused node: a sum of all its numbers that its group makes, or 0
     struct { nrg_copy *at; uint32_t n, cap; } copies;
     nrg_view **views;
@@ -312,8 +341,13 @@ nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_lanes(nrg_planner *w, nrg_node n, nrg_op op, bool wide, uint32_t *buf);
 nrg_status nrg_plan_keep(nrg_planner *w, nrg_node n, nrg_view **out);
 nrg_status nrg_plan_product(nrg_planner *w, nrg_node n);
-bool nrg_plan_is_distance(const nrg_planner *w, nrg_node n); // a sum of squared differences whose sides have axes of their own
+// The right side of a product in panels; n: the product that asks.
+nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *loop, const nrg_dims *cols, const nrg_dims *red, uint32_t *buf,
+                         int64_t *panel);
+// distance.c
+void nrg_plan_find_distances(nrg_planner *w, uint32_t *readers, uint32_t *taken, uint32_t *child);
 nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n);
+nrg_status nrg_plan_nearest(nrg_planner *w, nrg_node n); // least distances and their places
 nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_ends(nrg_planner *w); // outputs and updates
 const char *nrg_plan_step_name(nrg_step_kind kind); // print.c

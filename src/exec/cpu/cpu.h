@@ -21,10 +21,9 @@ enum {
 // fused multiply-adds, however wide the registers are.
 typedef void (*nrg_tile_fn)(int64_t n, void *out, const void *a, const void *b, const void *c);
 // c[r][0 .. nv * 64 bytes) (+)= sum over k of a[r][ak[k]] * b[k * ldb + j]; mr <= 12 when nv <= 2, else mr <= 6.
-// apart: of the squares of their differences instead of the products
-typedef void (*nrg_micro_f32)(bool apart, int mr, int nv, int64_t kc, const float *const *a, const int64_t *ak,
+typedef void (*nrg_micro_f32)(int mr, int nv, int64_t kc, const float *const *a, const int64_t *ak,
                               const float *b, int64_t ldb, float *const *c, bool add);
-typedef void (*nrg_micro_f64)(bool apart, int mr, int nv, int64_t kc, const double *const *a, const int64_t *ak,
+typedef void (*nrg_micro_f64)(int mr, int nv, int64_t kc, const double *const *a, const int64_t *ak,
                               const double *b, int64_t ldb, double *const *c, bool add);
 typedef struct {
     const char *name;
@@ -35,6 +34,14 @@ typedef struct {
     void (*lines_f64)(int64_t rows, int64_t n, const double *from, int64_t from_step, double *to, int64_t to_step, bool add);
     void (*turn_f32)(int64_t n, int64_t m, const float *from, int64_t from_step, float *to, int64_t to_step);
     void (*turn_f64)(int64_t n, int64_t m, const double *from, int64_t from_step, double *to, int64_t to_step);
+    // c[r][0 .. nv * 64 bytes) (+)= sum over k of w[k * ldb + j] * (a[r][k] - b[k * ldb + j])^2; NULL w: of the squares
+    void (*far_f32)(int mr, int nv, int64_t kc, const float *const *a, const float *b, const float *w, int64_t ldb, float *const *c, bool add);
+    void (*far_f64)(int mr, int nv, int64_t kc, const double *const *a, const double *b, const double *w, int64_t ldb, double *const *c,
+                    bool add);
+    float (*scores_f32)(int64_t n, float *s, const float *h); // s = h - s, and the least; NaN when one is not finite
+    double (*scores_f64)(int64_t n, double *s, const double *h);
+    float (*shifted_f32)(int64_t n, float *to, const float *from, const float *less); // to = from - less, and the sum of squares
+    double (*shifted_f64)(int64_t n, double *to, const double *from, const double *less);
     nrg_tile_fn tile_f32[NRG_OP_COUNT], tile_f64[NRG_OP_COUNT];
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);
@@ -121,6 +128,9 @@ void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d);
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d);
 void nrg_cpu_filters(nrg_task *t, const nrg_filters_step *d);
 void nrg_cpu_conv(nrg_task *t, const nrg_conv_step *d);
+void nrg_cpu_distance(nrg_task *t, const nrg_distance_step *d);
+void nrg_cpu_centre(nrg_task *t, const nrg_centre_step *d);
+void nrg_cpu_nearest(nrg_task *t, const nrg_nearest_step *d);
 void nrg_cpu_take(nrg_task *t, const nrg_take_step *d);
 void nrg_cpu_put(nrg_task *t, const nrg_take_step *d);
 void nrg_cpu_dense(nrg_task *t, const nrg_dense_step *d);

@@ -27,7 +27,7 @@ static double products(const nrg_kernels *k, little *m) {
     for (int i = 0; i < ROWS; i++) a[i] = m->a + i * TERMS, c[i] = m->c + i * WIDTH;
     for (int t = 0; t < TRIES; t++) {
         double start = now();
-        for (int i = 0; i < 1000; i++) k->micro_f32(false, ROWS, UNITS, TERMS, a, m->ak, m->b, WIDTH, c, false);
+        for (int i = 0; i < 1000; i++) k->micro_f32(ROWS, UNITS, TERMS, a, m->ak, m->b, WIDTH, c, false);
         double rate = 2.0 * ROWS * WIDTH * TERMS * 1000 / (now() - start);
         if (rate > best) best = rate;
     }

@@ -190,6 +190,9 @@ static void work(nrg_task *t, const nrg_work *s) {
     case NRG_STEP_matmul: nrg_cpu_matmul(t, s->detail); break;
     case NRG_STEP_filters: nrg_cpu_filters(t, s->detail); break;
     case NRG_STEP_conv: nrg_cpu_conv(t, s->detail); break;
+    case NRG_STEP_distance: nrg_cpu_distance(t, s->detail); break;
+    case NRG_STEP_centre: nrg_cpu_centre(t, s->detail); break;
+    case NRG_STEP_nearest: nrg_cpu_nearest(t, s->detail); break;
     case NRG_STEP_take: nrg_cpu_take(t, s->detail); break;
     case NRG_STEP_put: nrg_cpu_put(t, s->detail); break;
     case NRG_STEP_dense: nrg_cpu_dense(t, s->detail); break;
@@ -330,7 +333,7 @@ static void slices(nrg_run *r, uint32_t phase, int64_t repeat) {
 // Steps worth a fork when they run once.
 static bool shared(const nrg_plan *p, const nrg_work *s) {
     if (s->kind == NRG_STEP_tile) return ((const nrg_tile *)s->detail)->count >= 32768;
-    if (s->kind == NRG_STEP_matmul) return s->flops >= 4e6;
+    if (s->kind == NRG_STEP_matmul || s->kind == NRG_STEP_distance || s->kind == NRG_STEP_nearest) return s->flops >= 4e6;
     if (s->kind == NRG_STEP_pack) return p->bufs.at[s->writes[0]].count >= 32768;
     return s->kind == NRG_STEP_combine && p->bufs.at[s->reads[0]].count >= 16384;
 }

@@ -64,6 +64,12 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .lines_f64 = lines_f64,
     .turn_f32 = turn_rows_f32,
     .turn_f64 = turn_rows_f64,
+    .far_f32 = far_f32,
+    .far_f64 = far_f64,
+    .scores_f32 = scores_f32,
+    .scores_f64 = scores_f64,
+    .shifted_f32 = shifted_f32,
+    .shifted_f64 = shifted_f64,
 #define ROW(name) .tile_f32[NRG_OP_##name] = tile_##name##_f32, .tile_f64[NRG_OP_##name] = tile_##name##_f64,
     ROW(neg) ROW(abs) ROW(sign) ROW(step) ROW(floor) ROW(exp) ROW(log) ROW(sqrt) ROW(square) ROW(recip) ROW(tanh) ROW(sigmoid)
     ROW(softplus) ROW(relu) ROW(sin) ROW(cos) ROW(add) ROW(sub) ROW(mul) ROW(div) ROW(pow) ROW(max) ROW(min) ROW(lt) ROW(le)

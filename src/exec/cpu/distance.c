@@ -1,0 +1,48 @@
+// Distances: sums of (weighed) squared differences. Each is one chain over the summed terms, so its bits do not depend on
+// what lies beside it, on threads or on the instruction set.
+//
+//   Nearest columns are found by a product, which takes half the operations: its scores, and a bound on their rounding, leave
+//   a few columns, and the differences decide between those. Rows and columns are moved by the mean of the columns first, so that
+//   what all numbers have in common does not widen the bound. What is written is what the differences say, ties included.
+#include "exec/cpu/cpu.h"
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum {
+#ifdef NRG_STRESS
+    ROWS = 12, TERMS = 5, COLUMNS = 128,
+#else
+    ROWS = 96, TERMS = 256, COLUMNS = 1024, // of a block: rows of the left side, summed terms, columns
+#endif
+};
+
+#define T float
+#define F(name) name##_f32
+#define UNIT 16
+#define EPSILON 1.2e-7
+#define LARGEST FLT_MAX
+#define SMALLEST FLT_MIN
+#include "exec/cpu/distance.inc"
+#undef T
+#undef F
+#undef UNIT
+#undef EPSILON
+#undef LARGEST
+#undef SMALLEST
+#define T double
+#define F(name) name##_f64
+#define UNIT 8
+#define EPSILON 2.3e-16
+#define LARGEST DBL_MAX
+#define SMALLEST DBL_MIN
+#include "exec/cpu/distance.inc"
+
+#define BOTH(name, detail)                                                                                             \
+    void nrg_cpu_##name(nrg_task *t, const detail *d) {                                                                \
+        if (t->run->p->type == NRG_F64) name##_f64(t, d);                                                              \
+        else name##_f32(t, d);                                                                                         \
+    }
+BOTH(distance, nrg_distance_step)
+BOTH(centre, nrg_centre_step)
+BOTH(nearest, nrg_nearest_step)

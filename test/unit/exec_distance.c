@@ -1,0 +1,277 @@
+// Distances and nearest rows: the steps that they become, against ref and against the differences themselves.
+#include "plan/steps.h"
+#include "exec/cpu/cpu.h"
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static nrg_ctx *C;
+static int setup(void **state) {
+    (void)state;
+    return (C = nrg_ctx_new(NULL, NULL)) ? 0 : 1;
+}
+static int teardown(void **state) {
+    (void)state;
+    nrg_ctx_free(C);
+    return 0;
+}
+#define GO(call) assert_int_equal(call, NRG_OK)
+
+static double noise(uint32_t *seed) { // -1 .. 1
+    *seed = *seed * 1664525u + 1013904223u;
+    return (double)(*seed >> 8) / 8388608.0 - 1;
+}
+
+enum { OUTS = 4 };
+
+typedef struct {
+    nrg_graph *g;
+    nrg_node x, w, q; // samples, rows, weights of the differences
+    nrg_node out[OUTS];
+    int outs;
+    int64_t N, D, K, G;
+} world;
+
+static int64_t numbers(const world *m, nrg_node n) {
+    return nrg_node_count(m->g, n) * (nrg_graph_node(m->g, n)->leads & NRG_SAMPLE ? m->N : 1);
+}
+
+static bool has_step(const nrg_plan *p, nrg_step_kind kind) {
+    for (uint32_t i = 0; i < p->steps.n; i++)
+        if (p->steps.at[i].kind == kind) return true;
+    return false;
+}
+
+typedef struct {
+    int64_t slice;
+    int threads;
+    nrg_cpu_level level;
+    nrg_step_kind has; // a step that the plan must have
+} how;
+
+static void *typed(const double *v, int64_t n, nrg_dtype type) {
+    void *p = malloc((size_t)(n + 1) * sizeof(double));
+    assert_non_null(p);
+    for (int64_t i = 0; i < n; i++)
+        if (type == NRG_F64) ((double *)p)[i] = v[i];
+        else ((float *)p)[i] = (float)v[i];
+    return p;
+}
+
+// Numbers of the outputs, as doubles.
+static void run(const world *m, double *const *v, how h, double **out) {
+    nrg_dtype type = nrg_graph_type(m->g);
+    nrg_plan_spec spec = {.graph = m->g, .outputs = m->out, .outputs_n = m->outs, .batch = m->N, .slice = h.slice};
+    nrg_plan *p;
+    nrg_run *r;
+    void *in[3], *to[OUTS];
+    nrg_node node[3] = {m->x, m->w, m->q};
+    GO(nrg_plan_make(C, &spec, &p));
+    if (h.has) assert_true(has_step(p, h.has));
+    GO(nrg_run_new(C, p, h.threads ? h.threads : 1, &r));
+    nrg_run_level(r, h.level);
+    for (int i = 0; i < 3; i++) {
+        in[i] = typed(v[i], numbers(m, node[i]), type);
+        nrg_run_bind(r, node[i], (nrg_buffer){in[i], type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+    }
+    for (int i = 0; i < m->outs; i++) {
+        assert_non_null(to[i] = calloc((size_t)numbers(m, m->out[i]) + 1, sizeof(double)));
+        nrg_run_output(r, i, to[i]);
+    }
+    GO(nrg_run_go(r, m->N, 1, 7, 3));
+    for (int i = 0; i < m->outs; i++) {
+        for (int64_t k = 0; k < numbers(m, m->out[i]); k++)
+            out[i][k] = type == NRG_F64 ? ((double *)to[i])[k] : (double)((float *)to[i])[k];
+        free(to[i]);
+    }
+    for (int i = 0; i < 3; i++) free(in[i]);
+    nrg_run_free(r);
+    nrg_plan_free(p);
+}
+
+static void room(const world *m, double **out) {
+    for (int i = 0; i < m->outs; i++) assert_non_null(out[i] = calloc((size_t)numbers(m, m->out[i]) + 1, sizeof(double)));
+}
+static void leave(const world *m, double **out) {
+    for (int i = 0; i < m->outs; i++) free(out[i]);
+}
+
+static void same(const world *m, double **a, double **b, const char *what) {
+    for (int i = 0; i < m->outs; i++)
+        for (int64_t k = 0; k < numbers(m, m->out[i]); k++)
+            if (!(a[i][k] == b[i][k] || (isnan(a[i][k]) && isnan(b[i][k])))) // other bits of a NaN are no other number
+                fail_msg("%s: output %d, number %d: %.17g and %.17g", what, i, (int)k, a[i][k], b[i][k]);
+}
+
+// Any threads, slices and instruction sets.
+static void same_everywhere(const world *m, double *const *v, double **want) {
+    double *got[OUTS];
+    room(m, got);
+    for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_AVX512; level++) {
+        if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
+        run(m, v, (how){.slice = level == NRG_CPU_AVX2 ? 4 : 32, .threads = 1 << level, .level = (nrg_cpu_level)level}, got);
+        same(m, want, got, nrg_cpu_kernels((nrg_cpu_level)level)->name);
+    }
+    leave(m, got);
+}
+
+// ---- nearest
+
+// Outputs: the place and the distance of the nearest; with `all` also every distance, which then decide in plain view.
+// wide: groups of rows, each with its own columns. leads: rows are along a leading axis.
+static world nearest_world(nrg_dtype type, int64_t N, int64_t D, int64_t K, int64_t G, bool leads, bool all) {
+    world m = {.N = N, .D = D, .K = K, .G = G};
+    GO(nrg_graph_new(C, type, &m.g));
+    nrg_node sum;
+    m.q = nrg_input(m.g, "q", 0, nrg_shape_of(0, NULL));
+    if (leads) {
+        nrg_leads lead = nrg_lead_new(m.g, "candidate", K);
+        m.x = nrg_input(m.g, "x", NRG_SAMPLE, nrg_shape_of(1, &D));
+        m.w = nrg_input(m.g, "w", 0, nrg_shape_of(2, (int64_t[]){K, D}));
+        sum = nrg_sum_all(m.g, nrg_square(m.g, nrg_sub(m.g, m.x, nrg_lift(m.g, m.w, 0, lead))));
+        m.out[0] = nrg_reduce(m.g, NRG_OP_argmin, sum, 0, lead, false);
+        m.out[1] = nrg_reduce(m.g, NRG_OP_rmin, sum, 0, lead, false);
+    } else {
+        m.x = nrg_input(m.g, "x", NRG_SAMPLE, nrg_shape_of(3, (int64_t[]){G, 1, D}));
+        m.w = nrg_input(m.g, "w", 0, nrg_shape_of(3, (int64_t[]){G, K, D}));
+        sum = nrg_reduce(m.g, NRG_OP_sum, nrg_square(m.g, nrg_sub(m.g, m.w, m.x)), 4, 0, false);
+        m.out[0] = nrg_reduce(m.g, NRG_OP_argmin, sum, 2, 0, false);
+        m.out[1] = nrg_reduce(m.g, NRG_OP_rmin, sum, 2, 0, false);
+    }
+    m.out[2] = sum;
+    m.outs = all ? 3 : 2;
+    return m;
+}
+
+typedef enum { PLAIN, TIES, EQUAL, FAR, STRANGE, TINY, HUGE_ONES, KINDS } data_kind;
+
+static double drawn(data_kind kind, uint32_t *seed) {
+    double x = noise(seed);
+    switch (kind) {
+    case TIES: return floor(1.5 * x + 0.5); // -1, 0, 1
+    case FAR: return 3e5 + x;
+    case TINY: return 1e-22 * x;
+    case HUGE_ONES: return 3e18 * x;
+    default: return x;
+    }
+}
+
+static void draw(const world *m, data_kind kind, double **v, uint32_t seed) {
+    int64_t n[3] = {numbers(m, m->x), numbers(m, m->w), 1};
+    for (int i = 0; i < 3; i++) {
+        assert_non_null(v[i] = malloc((size_t)(n[i] + 1) * sizeof(double)));
+        for (int64_t k = 0; k < n[i]; k++) v[i][k] = (double)(float)drawn(kind, &seed);
+    }
+    for (int64_t k = m->D; kind == EQUAL && k < n[1]; k++) v[1][k] = v[1][k % m->D]; // one row, many times
+    if (kind != STRANGE) return;
+    v[0][0] = NAN, v[0][m->D * m->G] = INFINITY; // two samples
+    if (m->K > 2) v[1][2 * m->D - 1] = INFINITY;
+}
+
+static void nearest_case(nrg_dtype type, int64_t N, int64_t D, int64_t K, int64_t G, bool leads, data_kind kind) {
+    world m = nearest_world(type, N, D, K, G, leads, false), full = nearest_world(type, N, D, K, G, leads, true);
+    double *v[3], *got[OUTS], *want[OUTS], *ref[OUTS];
+    draw(&m, kind, v, (uint32_t)(17 + N + 31 * D + 1009 * K));
+    room(&m, got), room(&full, want), room(&full, ref);
+    run(&m, v, (how){.slice = 16, .has = NRG_STEP_nearest}, got);
+    run(&full, v, (how){.slice = 16, .has = NRG_STEP_distance}, want);
+    same(&m, got, want, "the nearest by products, and by differences");
+    same_everywhere(&m, v, got);
+    if (kind == TIES) { // whole numbers: ref has the same bits
+        GO(nrg_ref_eval(C, full.g, N, (const double *const[]){v[2], v[0], v[1]}, 7, 3, full.out, 3, ref));
+        same(&full, ref, want, "ref");
+    }
+    leave(&m, got), leave(&full, want), leave(&full, ref);
+    for (int i = 0; i < 3; i++) free(v[i]);
+    nrg_graph_free(m.g), nrg_graph_free(full.g);
+}
+
+static void nearest(void **state) {
+    static const int64_t shapes[][4] = {{50, 40, 33, 1}, {20, 1, 5, 1}, {7, 3, 2, 1}, {33, 300, 70, 1}, {100, 17, 64, 1}, {9, 6, 20, 3}};
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int kind = 0; kind < KINDS; kind++)
+            for (int type = NRG_F32; type <= NRG_F64; type++) {
+                const int64_t *s = shapes[i];
+                nearest_case((nrg_dtype)type, s[0], s[1], s[2], s[3], false, (data_kind)kind);
+                if (s[3] == 1) nearest_case((nrg_dtype)type, s[0], s[1], s[2], 1, true, (data_kind)kind);
+            }
+}
+
+// Only the place is wanted: a row with one candidate takes no differences at all.
+static void only_places(void **state) {
+    (void)state;
+    for (int kind = 0; kind < KINDS; kind++) {
+        world m = nearest_world(NRG_F32, 64, 50, 90, 1, true, false), both = m;
+        double *v[3], *one[OUTS], *two[OUTS];
+        m.outs = 1;
+        draw(&m, (data_kind)kind, v, 5);
+        room(&m, one), room(&both, two);
+        run(&m, v, (how){.has = NRG_STEP_nearest}, one);
+        run(&both, v, (how){0}, two);
+        same(&m, one, two, "places alone");
+        same_everywhere(&m, v, one);
+        leave(&m, one), leave(&both, two);
+        for (int i = 0; i < 3; i++) free(v[i]);
+        nrg_graph_free(m.g);
+    }
+}
+
+// ---- weighed
+
+typedef enum { BY_ROW, BY_TERM, A_NUMBER, BY_SAMPLE, SHAPES } weights;
+
+static world weighed_world(nrg_dtype type, weights kind, int64_t N, int64_t D, int64_t K) {
+    world m = {.N = N, .D = D, .K = K, .G = 1, .outs = 1};
+    GO(nrg_graph_new(C, type, &m.g));
+    nrg_leads candidate = nrg_lead_new(m.g, "candidate", K), term = nrg_lead_new(m.g, "D", D);
+    m.x = nrg_input(m.g, "x", NRG_SAMPLE, nrg_shape_of(1, &D));
+    m.w = nrg_input(m.g, "w", 0, nrg_shape_of(2, (int64_t[]){K, D}));
+    if (kind == BY_ROW) m.q = nrg_input(m.g, "q", 0, nrg_shape_of(2, (int64_t[]){K, D}));
+    else m.q = nrg_input(m.g, "q", kind == BY_SAMPLE ? NRG_SAMPLE : 0, nrg_shape_of(kind != A_NUMBER, &D));
+    nrg_node x = nrg_lift(m.g, m.x, 0, term), w = nrg_lift(m.g, nrg_lift(m.g, m.w, 0, candidate), 0, term), q = m.q;
+    if (kind == BY_ROW) q = nrg_lift(m.g, nrg_lift(m.g, q, 0, candidate), 0, term);
+    else if (kind != A_NUMBER) q = nrg_lift(m.g, q, 0, term);
+    m.out[0] = nrg_reduce(m.g, NRG_OP_sum, nrg_mul(m.g, q, nrg_square(m.g, nrg_sub(m.g, x, w))), 0, term, false);
+    return m;
+}
+
+static void weighed(void **state) {
+    static const int64_t shapes[][3] = {{30, 40, 33}, {20, 1, 5}, {7, 300, 2}, {70, 17, 64}};
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int kind = 0; kind < SHAPES; kind++)
+            for (int type = NRG_F32; type <= NRG_F64; type++) {
+                const int64_t *s = shapes[i];
+                world m = weighed_world((nrg_dtype)type, (weights)kind, s[0], s[1], s[2]);
+                double *v[3], *got[OUTS], *want[OUTS], tol = type == NRG_F64 ? 1e-13 : 1e-5;
+                int64_t n[3] = {numbers(&m, m.x), numbers(&m, m.w), numbers(&m, m.q)};
+                uint32_t seed = 3;
+                for (int a = 0; a < 3; a++) {
+                    assert_non_null(v[a] = malloc((size_t)(n[a] + 1) * sizeof(double)));
+                    for (int64_t k = 0; k < n[a]; k++) v[a][k] = (double)(float)noise(&seed);
+                }
+                room(&m, got), room(&m, want);
+                run(&m, v, (how){.slice = 8, .has = kind == BY_SAMPLE ? NRG_STEP_tile : NRG_STEP_distance}, got);
+                GO(nrg_ref_eval(C, m.g, m.N, (const double *const *)v, 7, 3, m.out, 1, want));
+                for (int64_t k = 0; k < numbers(&m, m.out[0]); k++)
+                    if (!(fabs(got[0][k] - want[0][k]) <= tol * (double)m.D)) fail_msg("%d: %.9g, ref has %.9g", (int)k, got[0][k], want[0][k]);
+                same_everywhere(&m, v, got);
+                leave(&m, got), leave(&m, want);
+                for (int a = 0; a < 3; a++) free(v[a]);
+                nrg_graph_free(m.g);
+            }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(nearest, setup, teardown),
+        cmocka_unit_test_setup_teardown(only_places, setup, teardown),
+        cmocka_unit_test_setup_teardown(weighed, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
