@@ -331,6 +331,7 @@ typedef struct {
     double valid_loss;                  /* NaN: none */
     double acceptance, moved, age;      /* of the chains that a loss draws from: mean acceptance, share that moved in an update, mean number of
                                            steps since their start; NaN: nothing is drawn, or not known */
+    double stride, swapped;             /* of them: the step size that is learned; share of the exchanges between heats that were made */
     bool best, epoch_end;
     int64_t missed, judged;             /* approximate searches for wrong answers: when last compared with a denser one */
     double seconds, eta, samples_per_second;
@@ -473,6 +474,8 @@ typedef struct {
     double width;   /* of the interval asked for; 0: 0.1 */
     int64_t chains; /* for each row; 0: 64 */
     int64_t steps;  /* that a chain may take in all; 0: 20000 */
+    bool from_data; /* the way back starts at values of these variables in the data: draws of the model, one for each row where others are given */
+    bool base_data; /* annealing begins with a density fitted to these data instead of a first run */
     uint64_t seed;  /* 0: the model's */
 } nrg_log_z_options;
 typedef struct {

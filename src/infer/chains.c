@@ -394,6 +394,8 @@ nrg_status nrg_chains_start(nrg_chains *s, int64_t n, uint64_t seed, uint32_t st
     return nrg_run_go(s->run_start, n, 1, seed, step);
 }
 
+int64_t nrg_chains_numbers(const nrg_chains *s, int64_t steps) { return s->left ? steps * s->runs + CHUNK : steps; }
+
 // Chains whose steps are of several runs: until each has taken its steps. Numbers of runs are set aside for all that a step may
 // take, so that a chain's random numbers do not depend on how long its neighbours take.
 static nrg_status go_long(nrg_chains *s, int64_t n, int64_t steps, uint64_t seed, uint32_t *at) {
@@ -468,7 +470,7 @@ nrg_status nrg_chains_print(const nrg_chains *s, nrg_text *out) {
 static double mean_of(const nrg_sampler *s, const char *name, int64_t n) {
     const nrg_buffer *b = name ? nrg_store_get(s->store, name) : NULL;
     double sum = 0;
-    for (int64_t i = 0; b && i < n; i++) sum += nrg_store_number(nrg_store_type(s->store), b->data, i);
+    for (int64_t i = 0; b && i < n; i++) sum += nrg_store_number(nrg_store_type(s->store), b->data, b->rows ? b->rows[i] : i);
     return b && n > 0 ? sum / (double)n : NAN;
 }
 

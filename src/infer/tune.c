@@ -116,6 +116,22 @@ static nrg_node learn_step(nrg_sampler *s, const nrg_sampler_part *p, nrg_tuner 
 
 // ---- the two halves of a build
 
+// Read from the store, where they stay as they are through a run: pace.c learns them between runs.
+static nrg_status paced(nrg_sampler *s, nrg_sampler_part *p, nrg_tuner *t) {
+    nrg_graph *g = s->graph;
+    if (!(p->size = nrg_arena_print(&s->arena, "%s:%d:size", s->spec.prefix, s->at))) return NRG_E098;
+    t->size = nrg_input(g, p->size, NRG_SAMPLE, (nrg_shape){0});
+    p->target = t->how.target;
+    p->longest = longest(s, p);
+    p->scaled = t->how.scaled;
+    for (int j = p->first; p->scaled && j < p->first + p->n; j++) {
+        const char *name = nrg_arena_print(&s->arena, "%s:%d:scale:%s", s->spec.prefix, s->at, s->model->vars.at[s->var[j]].name);
+        if (!name) return NRG_E098;
+        t->scale[j] = nrg_input(g, name, NRG_SAMPLE, s->shape[j]);
+    }
+    return nrg_graph_check(g);
+}
+
 nrg_status nrg_tune_open(nrg_sampler *s, nrg_sampler_part *p, const nrg_tuning *how, nrg_tuner *t) {
     nrg_graph *g = s->graph;
     nrg_shape one = {0};
@@ -124,6 +140,7 @@ nrg_status nrg_tune_open(nrg_sampler *s, nrg_sampler_part *p, const nrg_tuning *
     t->now = nrg_add(g, t->clock, num(s, 1));
     t->warm = nrg_lt(g, t->clock, num(s, (double)(s->warmup / 2)));
     t->late = nrg_le(g, num(s, (double)s->spec.scored), t->clock);
+    if (s->spec.paced && how->step <= 0) return paced(s, p, t);
     t->size = nrg_sampler_state_new(s, "step", one, num(s, how->step > 0 ? how->step : FIRST));
     p->size = nrg_sampler_last(s);
     bool scaled = how->step <= 0 && how->scaled && cut(s->warmup / 2).n;
@@ -155,6 +172,7 @@ nrg_status nrg_tune_close(nrg_sampler *s, nrg_sampler_part *p, nrg_tuner *t, con
     if (!done.i) done = num(s, 1);
     keep_score(s, p, both(s, t->late, done), alpha, dH);
     nrg_sampler_update(s, t->clock, either(s, done, t->now, t->clock));
+    if (p->target > 0) return nrg_graph_check(g);
     if (t->how.step > 0) {
         nrg_sampler_update(s, t->size, t->size);
         return nrg_graph_check(g);

@@ -74,7 +74,9 @@ static nrg_status energies(nrg_wrong *w) {
     nrg_leads more = w->lead & ~nrg_graph_node(g, w->F)->leads;
     if (more) w->F = nrg_expand(g, w->F, (nrg_shape){0}, more); // the energy ignores the answers
     if (w->drive.i) w->F = nrg_sub(g, w->F, w->drive);
+    if (w->level.i) w->F = w->level;
     w->count = w->lead ? nrg_reduce(g, NRG_OP_sum, w->valid, 0, w->lead, false) : nrg_const(g, 1);
+    if (w->drawing) w->drawing->sum = nrg_reduce(g, NRG_OP_sum, nrg_against_mean(w, w->F), 0, NRG_SAMPLE, false);
     return nrg_graph_check(g);
 }
 

@@ -21,6 +21,8 @@ typedef struct {
     nrg_node valid;               // 1 where it is a wrong answer
     nrg_node cost;                // offender: what was minimised, at the answer found
     nrg_node drive;               // 0 with the gradient that trains a proposer, or bad
+    nrg_drawing *drawing;         // chains that the answers come from; or, in a pass that does not draw,
+    nrg_node level;               // what they had for an energy
     bool pairs;                   // each row is either a right or a wrong answer
     nrg_node F, count;            // energies; how many wrong answers a row has
 } nrg_wrong;

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STEPS = 20 }; // of a chain before each update, unless told
+enum { STEPS = 20, SWAP = 5, MOST_LEVELS = 64 }; // of a chain before each update, unless told; steps between exchanges of heats
+static const double HOTTEST = 0.05;              // of a ladder, unless told
 
 static bool summable(const nrg_model *m, nrg_vars set) {
     for (int32_t v = 0; v < (int32_t)m->vars.n; v++) {
@@ -70,6 +71,23 @@ static nrg_status number(const nrg_model *m, const nrg_expr *call, const char *n
     return e ? nrg_eval_schedule(m, e, 1, out) : NRG_OK;
 }
 
+static nrg_status read_ladder(nrg_model *m, nrg_drawing *d) {
+    double levels, hottest;
+    const nrg_expr *from = d->stmt->from;
+    TRY(number(m, from, "tempering", 3, 1, &levels));
+    TRY(number(m, from, "hottest", 4, HOTTEST, &hottest));
+    if (!(levels >= 1 && levels <= MOST_LEVELS && levels == floor(levels)))
+        return nrg_fail(m->ctx, NRG_E013, from->span, "tempering of the buffer is %.6g: 1 to %d heats are possible", levels, MOST_LEVELS);
+    if (!(hottest > 0 && hottest <= 1)) {
+        nrg_status s = nrg_fail(m->ctx, NRG_E013, from->span, "hottest of the buffer is %.6g", hottest);
+        nrg_help(m->ctx, "a heat multiplies the energy: above 0 (flat) up to 1 (as it is); 0.05 unless told");
+        return s;
+    }
+    d->ladder.levels = (int64_t)levels;
+    d->ladder.hottest = hottest;
+    return NRG_OK;
+}
+
 static nrg_status read_statement(nrg_model *m, nrg_drawing *d, int64_t batch) {
     double n, steps;
     const nrg_infer_stmt *st = d->stmt;
@@ -82,30 +100,53 @@ static nrg_status read_statement(nrg_model *m, nrg_drawing *d, int64_t batch) {
     TRY(number(m, st->from, "restart", 1, 0, &d->restart));
     if (d->restart < 0 || d->restart > 1)
         return nrg_fail(m->ctx, NRG_E013, st->from->span, "restart of the buffer is %.6g: a share from 0 to 100%% of its chains", d->restart);
-    if (n < (double)batch || n > 1e7) {
+    if (n < (double)(batch * d->many) || n > 1e7) {
         nrg_status s = nrg_fail(m->ctx, NRG_E013, st->from->span, "a buffer of %.6g chains for batches of %lld", n, (long long)batch);
-        nrg_help(m->ctx, "every sample of a batch takes a chain of its own: buffer(%lld) or more, at most 10 million", (long long)batch);
+        nrg_help(m->ctx, "every draw of a batch takes a chain of its own: buffer(%lld) or more, at most 10 million", (long long)(batch * d->many));
         return s;
     }
     d->slots = (int64_t)n;
-    return NRG_OK;
+    return read_ladder(m, d);
 }
 
-static nrg_status open_chains(nrg_program *p, const nrg_bound *b, nrg_store *store, nrg_drawing *d, int64_t batch, int threads) {
+static nrg_status open_chains(nrg_program *p, nrg_store *store, nrg_drawing *d) {
     nrg_model *m = nrg_scope_model(p->scope);
-    nrg_chains_spec spec = {.vars = d->vars, .given = d->given, .lanes = batch, .warmup = d->steps, .prefix = d->prefix,
-                            .kept = d->slots > 0, .threads = threads,
-                            .bind = bind_data, .ud = (void *)b};
+    int64_t lanes = d->batch * d->each;
+    nrg_chains_spec spec = {.vars = d->vars, .given = d->given, .lanes = lanes, .warmup = d->steps, .prefix = d->prefix,
+                            .kept = d->slots > 0, .heated = d->ladder.levels > 1, .paced = true, .threads = p->threads,
+                            .bind = bind_data, .ud = (void *)d->bound};
+    if (!(d->ladder.name = nrg_arena_print(&p->arena, "%s:heat", d->prefix))) return NRG_E098;
+    if (!(d->energy = nrg_arena_get(&p->arena, (size_t)(lanes + 1) * sizeof(double)))) return NRG_E098;
     return nrg_chains_open(m, store, &spec, &d->chains);
 }
 
-nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t batch, int threads,
-                          nrg_drawing **out) {
+// What is kept beside the chains: the buffer, the draws, what the step sizes have learned.
+static nrg_status open_rooms(nrg_program *p, nrg_store *store, nrg_drawing *d) {
+    int64_t lanes = d->batch * d->each, kept = d->slots * d->ladder.levels;
+    void *data;
+    for (int i = 0; i < nrg_chains_vars(d->chains, d->var); i++) {
+        const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
+        d->slot[i] = nrg_arena_print(&p->arena, "buffer:%s", st->name);
+        d->draw[i] = d->ladder.levels > 1 ? nrg_arena_print(&p->arena, "draw:%s", st->name) : st->name;
+        if (!d->slot[i] || !d->draw[i]) return NRG_E098;
+        if (d->slots) TRY(nrg_store_make(store, d->slot[i], st->count * kept, &data));
+        if (d->ladder.levels > 1) TRY(nrg_store_make(store, d->draw[i], st->count * d->batch * d->many, &data));
+        d->n++;
+    }
+    if (d->slots && !(d->age = NRG_NEWS(&p->arena, double, kept))) return NRG_E098;
+    d->lane = NRG_NEWS(&p->arena, int64_t, lanes + 1);
+    d->row = NRG_NEWS(&p->arena, int64_t, lanes + 1);
+    d->order = NRG_NEWS(&p->arena, int64_t, d->slots + 1);
+    if (!d->lane || !d->row || !d->order) return NRG_E098;
+    return nrg_pace_open(d->chains, &p->arena, lanes, d->ladder.levels, &d->pace);
+}
+
+nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t many, nrg_drawing **out) {
     nrg_model *m = nrg_scope_model(p->scope);
     nrg_drawing *d = NRG_NEW(&p->arena, nrg_drawing);
-    void *data;
     if (!d) return NRG_E098;
-    *d = (nrg_drawing){.vars = drawn(m, a), .over = a->over, .given = a->data & ~a->over};
+    *d = (nrg_drawing){.vars = drawn(m, a), .over = a->over, .given = a->data & ~a->over, .bound = b, .batch = p->batch, .many = many,
+                       .moved = NAN, .pass = -1, .ladder = {.levels = 1}};
     if (a->kind == NRG_POS) d->vars = d->over = only_drawn(m), d->given = a->data, d->beside = true;
     d->stmt = statement(m, d->over);
     if (!d->vars || !d->stmt) {
@@ -115,26 +156,15 @@ nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, 
     }
     d->prefix = nrg_arena_print(&p->arena, "draw%u.%u", learn, p->draws.n);
     if (!d->prefix) return NRG_E098;
-    TRY(read_statement(m, d, batch));
-    TRY(open_chains(p, b, store, d, batch, threads));
+    TRY(read_statement(m, d, p->batch));
+    d->each = d->many * d->ladder.levels;
+    TRY(open_chains(p, store, d));
     if (NRG_PUSH(&p->arena, p->draws, d) != NRG_OK) {
         nrg_chains_free(d->chains);
         return NRG_E098;
     }
-    for (int i = 0; i < nrg_chains_vars(d->chains, d->var); i++) {
-        const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
-        d->slot[i] = nrg_arena_print(&p->arena, "buffer:%s", st->name);
-        if (!d->slot[i]) return NRG_E098;
-        if (d->slots) TRY(nrg_store_make(store, d->slot[i], st->count * d->slots, &data));
-        d->n++;
-    }
-    if (d->slots && !(d->age = NRG_NEWS(&p->arena, double, d->slots))) return NRG_E098;
-    if (!(d->lane = NRG_NEWS(&p->arena, int64_t, batch + 1)) || !(d->order = NRG_NEWS(&p->arena, int64_t, d->slots + 1))) return NRG_E098;
-    d->batch = batch;
-    d->moved = NAN;
-    d->pass = -1;
     *out = d;
-    return NRG_OK;
+    return open_rooms(p, store, d);
 }
 
 void nrg_draws_close(nrg_drawing *d) { nrg_chains_free(d->chains); }
@@ -146,10 +176,17 @@ nrg_status nrg_draws_energy(nrg_program *p, nrg_drawing *d, nrg_node *F) {
         if (!(d->vars >> d->var[i] & 1)) continue;
         TRY(nrg_var_shape(nrg_scope_model(p->scope), d->var[i], &s));
         bool own = d->over >> d->var[i] & 1, summed = nrg_model_infer(nrg_scope_model(p->scope), NRG_MARGINALIZE, d->var[i]) != NULL;
-        if (own || !summed) nrg_scope_bind(p->scope, d->var[i], nrg_input(p->g, nrg_chains_state_at(d->chains, i)->name, NRG_SAMPLE, s));
+        if (own || !summed) nrg_scope_bind(p->scope, d->var[i], nrg_input(p->g, d->draw[i], NRG_SAMPLE, s));
         if (!own && !summed) d->over |= (nrg_vars)1 << d->var[i]; // a latent that is only drawn stays where it was drawn
     }
     return nrg_infer_energy(p->inf, d->given | d->over, 0, NRG_MARGINALIZE, F, NULL);
+}
+
+nrg_status nrg_draws_level(nrg_program *p, nrg_store *store, nrg_node *F) {
+    char name[64];
+    snprintf(name, sizeof name, "level:%u", p->levels++);
+    *F = nrg_input(p->g, name, 0, nrg_shape_of(0, NULL));
+    return nrg_number_set(store, name, 0);
 }
 
 // ---- before each step
@@ -187,7 +224,7 @@ static void put_back(nrg_drawing *d, nrg_store *s, int64_t n) {
     }
 }
 
-// Chains of the lanes at their starts: where they stood, or anew with the share `restart`.
+// Chains of n lanes at their starts: where they stood, or anew with the share `restart`, a ladder as a whole.
 static nrg_status start(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, double restart, uint64_t seed, int64_t step, uint32_t at) {
     char name[256];
     void *again;
@@ -196,7 +233,8 @@ static nrg_status start(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, d
     snprintf(name, sizeof name, "%s:again", d->prefix);
     TRY(nrg_store_make(s, name, n, &again));
     for (int64_t k = 0; k < n; k++) {
-        bool anew = restart >= 1 || nrg_random_uniform(seed, NRG_FOR_SPLIT + 16, (uint64_t)d->lane[k], (uint32_t)step, 0) < restart;
+        uint64_t ladder = (uint64_t)(d->lane[k] / d->ladder.levels);
+        bool anew = restart >= 1 || nrg_random_uniform(seed, NRG_FOR_SPLIT + 16, ladder, (uint32_t)step, 0) < restart;
         d->age[d->lane[k]] = (anew ? 0 : d->age[d->lane[k]]) + (double)(step < 0 ? 0 : d->steps);
         if (nrg_store_type(s) == NRG_F64) ((double *)again)[k] = anew;
         else ((float *)again)[k] = anew;
@@ -210,11 +248,18 @@ static nrg_status start(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, d
     return nrg_chains_start(d->chains, n, seed, at);
 }
 
+// The lanes of n ladders, those of the buffer that `slot` names (NULL: first, first + 1, ...).
+static int64_t take_lanes(nrg_drawing *d, const int64_t *slot, int64_t first, int64_t n) {
+    int64_t levels = d->ladder.levels;
+    for (int64_t k = 0; k < n * levels; k++) d->lane[k] = (slot ? slot[k / levels] : first + k / levels) * levels + k % levels;
+    return n * levels;
+}
+
 // Fills the buffer with chains at their starts, a batch at a time.
 nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t seed) {
-    for (int64_t at = 0; at < d->slots; at += d->batch) {
-        int64_t n = d->slots - at < d->batch ? d->slots - at : d->batch;
-        for (int64_t k = 0; k < n; k++) d->lane[k] = at + k;
+    int64_t most = d->batch * d->many;
+    for (int64_t at = 0; at < d->slots; at += most) {
+        int64_t n = take_lanes(d, NULL, at, d->slots - at < most ? d->slots - at : most);
         TRY(start(m, d, s, n, 1, seed, -1, 0));
         put_back(d, s, n);
     }
@@ -222,13 +267,13 @@ nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t s
 }
 
 // Each step takes the next block of a shuffled order, so that no chain is taken twice in a batch and all grow alike.
-static void pick_slots(nrg_drawing *d, int64_t n, uint64_t seed, int64_t step) {
-    int64_t blocks = d->slots / d->batch, pass = step / blocks, block = step % blocks;
-    bool all = d->slots == d->batch;
+static const int64_t *pick_slots(nrg_drawing *d, uint64_t seed, int64_t step) {
+    int64_t most = d->batch * d->many, blocks = d->slots / most, pass = step / blocks, block = step % blocks;
+    bool all = d->slots == most;
     if (pass != d->pass && !all) nrg_random_shuffle(seed, NRG_FOR_SHUFFLE + 16, (uint64_t)pass, d->order, d->slots);
     for (int64_t i = 0; i < d->slots && all && d->pass < 0; i++) d->order[i] = i;
     d->pass = pass;
-    for (int64_t k = 0; k < n; k++) d->lane[k] = d->order[block * d->batch + k];
+    return d->order + block * most;
 }
 
 static nrg_status lost(nrg_model *m, const nrg_drawing *d, int64_t lane, int64_t step) {
@@ -253,22 +298,61 @@ static nrg_status check(nrg_model *m, const nrg_drawing *d, const nrg_store *s, 
     return NRG_OK;
 }
 
-nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, uint64_t seed, int64_t step) {
-    uint32_t at = (uint32_t)((uint64_t)(step + 1) * (uint64_t)(d->steps + 1));
-    for (int64_t k = 0; k < n && !d->slots; k++) d->lane[k] = k;
-    if (d->slots) pick_slots(d, n, seed, step);
-    TRY(start(m, d, s, n, d->restart, seed, step, at++));
-    TRY(nrg_chains_go(d->chains, n, d->steps, seed, &at));
-    TRY(check(m, d, s, n, step));
-    if (d->slots) put_back(d, s, n);
-    nrg_chains_score_of(d->chains, n, d->steps, &d->score);
+// Steps of the chains in the lanes; on ladders neighbours may change places after every few.
+static nrg_status move(nrg_drawing *d, nrg_store *s, int64_t lanes, uint64_t seed, int64_t step, uint32_t at) {
+    int64_t every = d->ladder.levels < 2 || d->steps < SWAP ? d->steps : SWAP, times = (d->steps + every - 1) / every;
+    d->ladder.lanes = lanes;
+    d->ladder.rounds = step * times;
+    d->ladder.tried = d->ladder.taken = 0;
+    if (d->ladder.levels > 1) nrg_ladder_heats(&d->ladder, s, 1);
+    nrg_pace_set(&d->pace);
+    for (int64_t t = 0; t < d->steps; t += every) {
+        TRY(nrg_chains_go(d->chains, lanes, d->steps - t < every ? d->steps - t : every, seed, &at));
+        if (d->ladder.levels > 1) TRY(nrg_ladder_swap(&d->ladder, d->chains, s, seed, at, d->energy));
+    }
+    nrg_pace_learn(&d->pace, lanes, d->steps);
+    return NRG_OK;
+}
+
+// The draws are the places at heat 1.
+static void hand_out(const nrg_drawing *d, const nrg_store *s, int64_t n) {
+    for (int i = 0; i < d->n && d->ladder.levels > 1; i++) {
+        const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
+        for (int64_t k = 0; k < n * d->many; k++) {
+            size_t size;
+            const char *from = cell(s, st->name, k * d->ladder.levels * st->count, &size);
+            memcpy(cell(s, d->draw[i], k * st->count, &size), from, (size_t)st->count * size);
+        }
+    }
+}
+
+// Several lanes see the row of their sample; the loss sees the rows themselves again.
+static nrg_status draw_at(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t lanes, uint64_t seed, int64_t step) {
+    uint64_t used = (uint64_t)(step + 1) * (uint64_t)(nrg_chains_numbers(d->chains, d->steps) + 1);
+    uint32_t at = (uint32_t)(used & 0x7fffffff);
+    seed += used >> 31; // steps are counted in 32 bits
+    for (int64_t k = 0; k < lanes; k++) d->row[k] = rows[k / d->each];
+    if (d->each > 1) TRY(nrg_bound_rows_set(d->bound, s, d->row));
+    TRY(start(m, d, s, lanes, d->restart, seed, step, at));
+    TRY(move(d, s, lanes, seed, step, at + 1));
+    return d->each > 1 ? nrg_bound_rows_set(d->bound, s, rows) : NRG_OK;
+}
+
+nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t n, uint64_t seed, int64_t step) {
+    int64_t lanes = take_lanes(d, d->slots ? pick_slots(d, seed, step) : NULL, 0, n * d->many);
+    TRY(draw_at(m, d, s, rows, lanes, seed, step));
+    TRY(check(m, d, s, lanes, step));
+    if (d->slots) put_back(d, s, lanes);
+    hand_out(d, s, n);
+    nrg_chains_score_of(d->chains, lanes, d->steps, &d->score);
     return NRG_OK;
 }
 
 double nrg_draws_age(const nrg_drawing *d) {
     double sum = 0;
-    for (int64_t i = 0; i < d->slots; i++) sum += d->age[i];
-    return d->slots ? sum / (double)d->slots : (double)d->steps;
+    int64_t n = d->slots * d->ladder.levels;
+    for (int64_t i = 0; i < n; i++) sum += d->age[i];
+    return n ? sum / (double)n : (double)d->steps;
 }
 
 // "sample v, h by gibbs   (blocks h | v)   (draws for nll: 100 persistent chains, 1 step an update)"
@@ -283,6 +367,7 @@ nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out) {
     if (d->slots) {
         nrg_text_put(out, "   (draws for nll: %lld persistent chains, %lld step%s an update", (long long)d->slots, k, s);
         if (d->restart > 0) nrg_text_put(out, ", %.3g%% restarted", 100 * d->restart);
+        if (d->ladder.levels > 1) nrg_text_put(out, ", each on a ladder of %lld heats down to %.3g", (long long)d->ladder.levels, d->ladder.hottest);
         nrg_text_put(out, ")");
     } else if (nrg_word_is(d->stmt->from, "data"))
         nrg_text_put(out, "   (draws for nll: contrastive divergence, %lld step%s from the data, biased)", k, s);

@@ -17,24 +17,33 @@ void nrg_numbers_put(const nrg_buffer *b, const double *from, int64_t n);
 nrg_status nrg_number_set(nrg_store *s, const char *name, double value); // a single number, made at first use
 
 // ---- draws.c: chains that stand for `free` where a sum is out of reach. One source for each such atom.
+// A sample of the batch takes `many` ladders of chains, a ladder `ladder.levels` lanes: the first at heat 1, whose place is the draw.
 typedef struct {
     nrg_chains *chains;
+    const nrg_bound *bound;
     const nrg_infer_stmt *stmt;
     const char *prefix;                 // of the chains' states in the store
     nrg_vars vars, over, given;         // drawn; of them those of the atom; held at the data
-    int64_t steps, slots, batch, pass;  // slots: chains of the buffer, 0: none is kept
+    int64_t steps, slots, batch, pass;  // slots: ladders of the buffer, 0: none is kept
+    int64_t many, each;                 // ladders, lanes of a sample
     bool beside;                        // latents drawn beside the data
-    double restart;                     // share of the chains that start anew at each update
+    double restart;                     // share of the ladders that start anew at each update
     int n;
     int32_t var[NRG_MAX_VARS];
-    const char *slot[NRG_MAX_VARS];     // the buffer in the store: [slots, count]
-    double *age;                        // [slots] steps since the start
-    int64_t *lane, *order;              // slot of a lane; this pass over the slots
+    const char *slot[NRG_MAX_VARS];     // the buffer in the store: [slots, levels, count]
+    const char *draw[NRG_MAX_VARS];     // the draws in the store: [batch, many, count]
+    double *age;                        // [slots, levels] steps since the start
+    int64_t *lane, *order, *row;        // chain of a lane; this pass over the slots; row of the data of a lane
+    nrg_ladder ladder;
+    nrg_pace pace;
+    void *energy;                       // room for [lanes]
     nrg_node sum;                       // of F at the draws over the batch
     double level;                       // mean of F at the draws over the last epoch
     nrg_chains_score score;
     double moved;                       // share of the chains that moved in the last update
 } nrg_drawing;
+
+enum { NRG_SEEN_POS, NRG_SEEN_NEG, NRG_SEEN_FREE, NRG_SEEN_COUNT };
 
 // ---- program.c: a graph with what it needs to run.
 // What an atom that needs draws becomes: it is refused; energies at draws made before each run; the number `level` of before.
@@ -57,6 +66,7 @@ typedef struct {
     int threads;
     NRG_LIST(nrg_drawing *) draws;
     uint32_t levels;             // atoms of NRG_DRAWS_LEVEL so far
+    bool seen[NRG_SEEN_COUNT];   // which atoms are among the outputs
     bool judge;                  // approximate searches for wrong answers are compared with denser ones
     nrg_node missed;             // how many of them found something that costs more, over the batch; NRG_BAD: nothing is approximate
     int searches;                // a row
@@ -83,12 +93,12 @@ bool nrg_proposed(const nrg_model *m, const nrg_atom *a);
 nrg_status nrg_proposal_energy(nrg_program *p, uint32_t learn, const nrg_atom *a, nrg_node *out);
 
 bool nrg_draws_wanted(const nrg_model *m, const nrg_atom *a);
-nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t batch, int threads,
-                          nrg_drawing **out);
+nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t many, nrg_drawing **out);
+nrg_status nrg_draws_level(nrg_program *p, nrg_store *store, nrg_node *F); // NRG_DRAWS_LEVEL: in place of F at draws
 void nrg_draws_close(nrg_drawing *d);
 nrg_status nrg_draws_energy(nrg_program *p, nrg_drawing *d, nrg_node *F);
 nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t seed); // the buffer's first chains
-nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, uint64_t seed, int64_t step);
+nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t n, uint64_t seed, int64_t step);
 double nrg_draws_age(const nrg_drawing *d);                             // mean number of steps of a chain since its start
 nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out);
 
@@ -97,7 +107,6 @@ bool nrg_criteria_draw(const nrg_model *m); // some atom needs random numbers of
 nrg_status nrg_criterion(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, nrg_node *out);
 
 // ---- loss.c: the learn statements over one batch
-enum { NRG_SEEN_POS, NRG_SEEN_NEG, NRG_SEEN_FREE, NRG_SEEN_COUNT };
 typedef struct {
     nrg_node sample; // loss of a sample times its row weight (sample axis), or NRG_BAD: nothing depends on samples
     nrg_node once;   // regularisers, or NRG_BAD
@@ -168,6 +177,7 @@ typedef struct {
     double loss, seen[NRG_SEEN_COUNT], norm, weight; // sums over the epoch so far; weight: samples
     double level[NRG_SOURCES];                       // of F at the draws
     double moved, acceptance, looks;                 // of the chains, summed over updates
+    double step, paced, tried, taken;                // step sizes that are learned, how many; exchanges between heats
 } nrg_sums;
 struct nrg_trainer {
     nrg_ctx *ctx;

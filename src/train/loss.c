@@ -48,15 +48,10 @@ static nrg_status out_of_reach(nrg_model *m, const nrg_learn *l) {
 // The free energy where it cannot be summed: F at draws, or their level in a pass that does not draw.
 static nrg_status at_draws(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_store *store, uint32_t learn, const nrg_atom *a, nrg_node *out) {
     nrg_drawing *d;
-    char name[64];
     if (p->draws_mode == NRG_DRAWS_NONE) return out_of_reach(m, &m->learns.at[learn]);
     if (nrg_proposed(m, a)) return nrg_proposal_energy(p, learn, a, out);
-    if (p->draws_mode == NRG_DRAWS_LEVEL) {
-        snprintf(name, sizeof name, "level:%u", p->levels++);
-        *out = nrg_input(p->g, name, 0, nrg_shape_of(0, NULL));
-        return nrg_number_set(store, name, 0);
-    }
-    TRY(nrg_draws_open(p, b, store, learn, a, p->batch, p->threads, &d));
+    if (p->draws_mode == NRG_DRAWS_LEVEL) return nrg_draws_level(p, store, out);
+    TRY(nrg_draws_open(p, b, store, learn, a, 1, &d));
     TRY(nrg_draws_energy(p, d, out));
     d->sum = nrg_reduce(p->g, NRG_OP_sum, *out, 0, NRG_SAMPLE, false);
     return nrg_graph_check(p->g);

@@ -2,6 +2,7 @@
 // held, and E is raised there while the proposal is held (Goodfellow et al. 2014, as energies: Zhao et al. 2017).
 #include "train/against.h"
 #include "infer/sample.h"
+#include <math.h>
 
 typedef struct {
     nrg_program *p;
@@ -95,31 +96,49 @@ nrg_status nrg_proposal_energy(nrg_program *p, uint32_t learn, const nrg_atom *a
     return nrg_graph_check(p->g);
 }
 
-// against sample: the draw is the wrong answer.
+// k draws a row lie along an axis of their own.
+static nrg_status spread(nrg_wrong *w, const nrg_drawing *d, int64_t k) {
+    nrg_graph *g = w->p->g;
+    w->lead = k > 1 ? nrg_lead_new(g, "draw", k) : 0;
+    for (int i = 0; i < d->n; i++) {
+        nrg_shape s, all = {.rank = 1, .dim = {k}};
+        if (!(w->a->over >> d->var[i] & 1)) continue;
+        TRY(nrg_var_shape(w->m, d->var[i], &s));
+        for (int j = 0; j < s.rank && k > 1; j++) all.dim[all.rank++] = s.dim[j];
+        nrg_node x = nrg_input(g, d->draw[i], NRG_SAMPLE, k > 1 ? all : s);
+        w->value[d->var[i]] = k > 1 ? nrg_lift(g, x, 0, w->lead) : x;
+    }
+    if (k > 1) w->valid = nrg_expand(g, w->valid, (nrg_shape){0}, w->lead);
+    return nrg_graph_check(g);
+}
+
+// In a pass that does not draw: the energy that the draws of the last epoch had, at no answer in particular.
+static nrg_status no_draws(nrg_wrong *w) {
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++)
+        if (w->a->over >> v & 1) w->value[v] = nrg_scope_bound(w->p->scope, v);
+    return nrg_draws_level(w->p, w->store, &w->level);
+}
+
+// against sample: the draws are wrong answers.
 nrg_status nrg_point_sample(nrg_wrong *w) {
     const nrg_expr *k = w->l->against->kind == NRG_X_CALL ? nrg_call_arg(w->l->against, "k", 0) : NULL;
     double many = 1;
-    nrg_drawing *d;
     if (k) TRY(nrg_eval_number(w->m, k, &many));
-    if (many != 1) {
-        nrg_status s = nrg_fail(w->m->ctx, NRG_E071, k->span, "against sample(%.6g): several draws a row are not built yet", many);
-        nrg_help(w->m->ctx, "write sample(1), or a larger batch");
-        return s;
-    }
+    if (!(many >= 1 && many <= 4096 && many == floor(many)))
+        return nrg_fail(w->m->ctx, NRG_E013, k->span, "against sample(%.6g): 1 to 4096 draws a row are possible", many);
     w->valid = nrg_const(w->p->g, 1);
-    if (nrg_proposed(w->m, w->a)) return propose(w->p, w->learn, w->a, &w->value[asked(w->a)], &w->drive);
-    if (w->p->draws_mode != NRG_DRAWS_LIVE) {
-        nrg_status s = nrg_fail(w->m->ctx, NRG_E071, w->l->against->span, "draws by chains are made beside minibatch steps only");
-        nrg_help(w->m->ctx, "optimize by sgd or adam, and leave --valid out");
+    if (nrg_proposed(w->m, w->a)) {
+        if (many == 1) return propose(w->p, w->learn, w->a, &w->value[asked(w->a)], &w->drive);
+        nrg_status s = nrg_fail(w->m->ctx, NRG_E071, k->span, "against sample(%.6g): several proposals of a module for a row are not built", many);
+        nrg_help(w->m->ctx, "write sample(1), and a larger batch");
         return s;
     }
-    TRY(nrg_draws_open(w->p, w->b, w->store, w->learn, w->a, w->p->batch, w->p->threads, &d));
-    for (int i = 0; i < d->n; i++) {
-        nrg_shape s;
-        if (!(w->a->over >> d->var[i] & 1)) continue;
-        TRY(nrg_var_shape(w->m, d->var[i], &s));
-        w->value[d->var[i]] = nrg_input(w->p->g, nrg_chains_state_at(d->chains, i)->name, NRG_SAMPLE, s);
+    if (w->p->draws_mode == NRG_DRAWS_NONE) {
+        nrg_status s = nrg_fail(w->m->ctx, NRG_E071, w->l->against->span, "draws by chains are made beside minibatch steps only");
+        nrg_help(w->m->ctx, "optimize by sgd or adam");
+        return s;
     }
-    d->sum = nrg_const(w->p->g, 0);
-    return NRG_OK;
+    if (w->p->draws_mode == NRG_DRAWS_LEVEL) return no_draws(w);
+    TRY(nrg_draws_open(w->p, w->b, w->store, w->learn, w->a, (int64_t)many, &w->drawing));
+    return spread(w, w->drawing, (int64_t)many);
 }

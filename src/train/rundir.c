@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best,missed,acceptance,moved,age\n";
+static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best,missed,acceptance,moved,age,stride,swapped\n";
 
 // Numbers of the trainer that a resumed run continues from, in this order in "train:numbers".
 enum {
@@ -32,6 +32,10 @@ enum {
     N_MOVED,
     N_ACCEPTANCE,
     N_LOOKS,
+    N_STEP,
+    N_PACED,
+    N_TRIED,
+    N_TAKEN,
     N_SEEN,
     N_LEVEL = N_SEEN + NRG_SEEN_COUNT,
     N_COUNT = N_LEVEL + NRG_SOURCES
@@ -63,6 +67,7 @@ static void numbers(const nrg_trainer *t, double *n) {
         if (t->teams.at[i].done) n[N_DONE] += (double)((uint64_t)1 << i);
     n[N_CALM] = t->calm, n[N_SLOW] = t->slow, n[N_RESCUES] = t->rescues;
     n[N_MOVED] = t->sums.moved, n[N_ACCEPTANCE] = t->sums.acceptance, n[N_LOOKS] = t->sums.looks;
+    n[N_STEP] = t->sums.step, n[N_PACED] = t->sums.paced, n[N_TRIED] = t->sums.tried, n[N_TAKEN] = t->sums.taken;
     for (int i = 0; i < NRG_SEEN_COUNT; i++) n[N_SEEN + i] = t->sums.seen[i];
     for (int i = 0; i < NRG_SOURCES; i++) n[N_LEVEL + i] = t->sums.level[i];
 }
@@ -204,6 +209,8 @@ nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p) {
     number(f, p->acceptance);
     number(f, p->moved);
     number(f, p->age);
+    number(f, p->stride);
+    number(f, p->swapped);
     fputc('\n', f);
     bool bad = ferror(f) != 0;
     if (fclose(f) != 0 || bad) return nrg_fail(t->ctx, NRG_E092, NRG_NOWHERE, "cannot append to %s", name);
@@ -283,6 +290,7 @@ static nrg_status load_numbers(nrg_trainer *t, const nrg_tensor *x) {
     for (uint32_t i = 0; i < t->teams.n && i < 50; i++) t->teams.at[i].done = (uint64_t)n[N_DONE] >> i & 1;
     t->calm = n[N_CALM], t->slow = n[N_SLOW], t->rescues = (int)n[N_RESCUES];
     t->sums.moved = n[N_MOVED], t->sums.acceptance = n[N_ACCEPTANCE], t->sums.looks = n[N_LOOKS];
+    t->sums.step = n[N_STEP], t->sums.paced = n[N_PACED], t->sums.tried = n[N_TRIED], t->sums.taken = n[N_TAKEN];
     for (int i = 0; i < NRG_SEEN_COUNT; i++) t->sums.seen[i] = n[N_SEEN + i];
     for (int i = 0; i < NRG_SOURCES; i++) t->sums.level[i] = n[N_LEVEL + i];
     return NRG_OK;

@@ -91,13 +91,15 @@ static nrg_status updates(nrg_trainer *t, nrg_program *p, batch *b) {
     return NRG_OK;
 }
 
-static int outputs(nrg_trainer *t, const nrg_program *p, const nrg_loss *l, nrg_node *out) {
+// What a pass beside minibatch steps sees differs from what they see: draws have no energy of their own there.
+static int outputs(nrg_trainer *t, nrg_program *p, const nrg_loss *l, nrg_node *out) {
     int n = OUT_SEEN;
     out[OUT_SUM] = l->sum;
     out[OUT_ONCE] = l->once;
     for (int i = 0; i < NRG_SEEN_COUNT; i++) {
-        t->seen[i] = l->seen[i].i != 0;
-        if (t->seen[i]) out[n++] = l->seen[i];
+        p->seen[i] = l->seen[i].i != 0;
+        if (p->seen[i]) out[n++] = l->seen[i];
+        if (p == &t->step || !t->step.g) t->seen[i] = p->seen[i];
     }
     for (uint32_t i = 0; i < p->draws.n; i++) out[n++] = p->draws.at[i]->sum;
     return n;
@@ -108,11 +110,13 @@ static nrg_status keep_buffers(nrg_trainer *t, nrg_program *p) {
     if (p->draws.n > NRG_SOURCES) return nrg_fail(t->ctx, NRG_E071, NRG_NOWHERE, "more than %d losses that draw", NRG_SOURCES);
     for (uint32_t k = 0; k < p->draws.n; k++) {
         nrg_drawing *d = p->draws.at[k];
-        const char *age = nrg_arena_print(&t->arena, "age:%s", d->prefix);
-        if (!age) return NRG_E098;
+        const char *age = nrg_arena_print(&t->arena, "age:%s", d->prefix), *pace = nrg_arena_print(&t->arena, "pace:%s", d->prefix);
+        int64_t kept = d->slots * d->ladder.levels;
+        if (!age || !pace) return NRG_E098;
         for (int i = 0; i < d->n && d->slots; i++)
-            TRY(NRG_PUSH(&t->arena, t->states, ((nrg_state){d->slot[i], NULL, nrg_chains_state_at(d->chains, i)->count * d->slots})));
-        if (d->slots) TRY(nrg_state_own(t, age, d->age, d->slots));
+            TRY(NRG_PUSH(&t->arena, t->states, ((nrg_state){d->slot[i], NULL, nrg_chains_state_at(d->chains, i)->count * kept})));
+        if (d->slots) TRY(nrg_state_own(t, age, d->age, kept));
+        if (d->pace.n) TRY(nrg_state_own(t, pace, d->pace.own, d->pace.n));
     }
     return NRG_OK;
 }
@@ -142,9 +146,9 @@ nrg_status nrg_step_build(nrg_trainer *t) {
 static double mean_weight(const nrg_trainer *t, const nrg_bound *b) { return b == t->bound ? t->mean_weight : 1; }
 
 // Energy of the draws less that of the data, per sample of the batch.
-static double gap(const nrg_trainer *t, const nrg_program *p, int64_t n) {
+static double gap(const nrg_program *p, int64_t n) {
     const double *seen = p->values + OUT_SEEN;
-    if (!t->seen[NRG_SEEN_POS] || !t->seen[NRG_SEEN_NEG]) return 0;
+    if (!p->seen[NRG_SEEN_POS] || !p->seen[NRG_SEEN_NEG]) return 0;
     return (seen[1] - seen[0]) / (double)n;
 }
 
@@ -161,7 +165,7 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
         TRY(nrg_team_lr(t, gr, clock));
         TRY(gr->way->clock(t, gr, t->total));
     }
-    for (uint32_t i = 0; i < p->draws.n; i++) TRY(nrg_draws_go(t->m, p->draws.at[i], t->store, n, t->o.seed, t->total));
+    for (uint32_t i = 0; i < p->draws.n; i++) TRY(nrg_draws_go(t->m, p->draws.at[i], t->store, rows, n, t->o.seed, t->total));
     TRY(nrg_program_go(p, t->store, n, t->o.seed, (uint32_t)t->total));
     double loss = p->values[OUT_SUM] * scale + p->values[OUT_ONCE], norm = p->values[OUT_NORM];
     if (!isfinite(loss) || !isfinite(norm)) return nrg_diverged(t, p, n);
@@ -170,10 +174,10 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
     t->sums.weight += (double)n;
     int k = OUT_SEEN;
     for (int i = 0; i < NRG_SEEN_COUNT; i++)
-        if (t->seen[i]) t->sums.seen[i] += p->values[k++];
+        if (p->seen[i]) t->sums.seen[i] += p->values[k++];
     for (uint32_t i = 0; i < p->draws.n; i++) t->sums.level[i] += p->values[k++];
     nrg_watch_step(t);
-    return p->draws.n ? nrg_watch_gap(t, gap(t, p, n)) : NRG_OK;
+    return p->draws.n ? nrg_watch_gap(t, gap(p, n)) : NRG_OK;
 }
 
 // ---- passes over many rows, for validation and whole-set methods ------------------------------------------------
@@ -236,7 +240,7 @@ nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, con
     *loss = sum[OUT_SUM] * scale + sum[OUT_ONCE] / (double)chunks;
     if (b != t->bound) return NRG_OK;
     for (int i = 0, k = OUT_SEEN; i < NRG_SEEN_COUNT; i++)
-        if (t->seen[i]) t->sums.seen[i] = sum[k++] / (double)n;
+        if (p->seen[i]) t->sums.seen[i] = sum[k++] / (double)n;
     return NRG_OK;
 }
 
@@ -280,7 +284,7 @@ nrg_status nrg_pass_grad(nrg_trainer *t, nrg_team *gr, nrg_program *p, double *l
         }
         *loss = sum[OUT_SUM] * scale + sum[OUT_ONCE] / (double)chunks + half;
         for (int i = 0, k = OUT_SEEN; i < NRG_SEEN_COUNT; i++)
-            if (t->seen[i]) t->sums.seen[i] = sum[k++] / (double)t->rows_n;
+            if (p->seen[i]) t->sums.seen[i] = sum[k++] / (double)t->rows_n;
     }
     if (sum) nrg_mem(t->ctx, sum, (size_t)(width + 1) * sizeof *sum, 0);
     if (w) nrg_mem(t->ctx, w, (size_t)(gr->size + 1) * sizeof *w, 0);

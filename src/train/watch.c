@@ -16,14 +16,19 @@ void nrg_watch_step(nrg_trainer *t) {
         t->sums.moved += d->moved;
         t->sums.acceptance += d->score.acceptance;
         t->sums.looks++;
+        double step = nrg_pace_step(&d->pace);
+        if (isfinite(step)) t->sums.step += step, t->sums.paced++;
+        t->sums.tried += (double)d->ladder.tried, t->sums.taken += (double)d->ladder.taken;
     }
 }
 
 void nrg_watch_fill(const nrg_trainer *t, nrg_progress *p) {
-    p->acceptance = p->moved = p->age = NAN;
+    p->acceptance = p->moved = p->age = p->stride = p->swapped = NAN;
     if (t->step.draws.n == 0 || t->sums.looks == 0) return;
     p->acceptance = t->sums.acceptance / t->sums.looks;
     p->moved = t->sums.moved / t->sums.looks;
+    if (t->sums.paced > 0) p->stride = t->sums.step / t->sums.paced;
+    if (t->sums.tried > 0) p->swapped = t->sums.taken / t->sums.tried;
     p->age = nrg_draws_age(t->step.draws.at[0]);
 }
 
