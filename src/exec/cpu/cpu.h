@@ -46,6 +46,7 @@ typedef struct {
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);
     void (*sum_f64)(int64_t n, const double *a, double *s);
+    void (*bytes_f32)(int64_t n, const uint8_t *a, float *to); // pictures as they lie in files
     // Random numbers: counters to words, words to uniform or normal numbers.
     void (*philox)(int64_t n, uint32_t *counters, uint32_t key0, uint32_t key1);
     void (*random_f32)(int64_t n, const uint32_t *words, void *out, bool normal);

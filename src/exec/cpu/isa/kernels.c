@@ -55,6 +55,10 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #include "exec/cpu/isa/turn.inc"
 #include "exec/cpu/isa/tile.inc"
 
+static void bytes_f32(int64_t n, const uint8_t *a, float *to) {
+    APART for (int64_t i = 0; i < n; i++) to[i] = (float)a[i];
+}
+
 extern const nrg_kernels GLUE(nrg_cpu_, NRG_ISA);
 const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .name = TEXT(NRG_ISA),
@@ -76,6 +80,7 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     ROW(eq) ROW(select)
     .sum_f32 = sum_f32,
     .sum_f64 = sum_f64,
+    .bytes_f32 = bytes_f32,
     .philox = philox,
     .random_f32 = random_f32,
     .random_f64 = random_f64,
