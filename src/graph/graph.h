@@ -157,6 +157,9 @@ bool nrg_depends(const nrg_graph *g, nrg_node y, nrg_node v);
 // copy.c -- y rebuilt in graph `to` (may be g itself) with from[i] replaced by by[i].
 nrg_node nrg_graph_copy(nrg_graph *to, const nrg_graph *g, nrg_node y, const nrg_node *from, const nrg_node *by, int n);
 
+// sums.c -- y with factors that have no samples taken out of sums of products over samples; equal up to rounding.
+nrg_node nrg_sums_apart(nrg_graph *g, nrg_node y);
+
 // text.c -- one line a node; the reader gives back the same graph.
 void nrg_graph_print(const nrg_graph *g, const nrg_node *roots, int n, nrg_text *out);
 nrg_status nrg_graph_read(nrg_ctx *c, const char *text, nrg_graph **out, nrg_node *roots, int *n); // *n: room in, count out

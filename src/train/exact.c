@@ -260,7 +260,7 @@ static nrg_status second(nrg_trainer *t, const nrg_exact_block *b, nrg_program *
     for (uint32_t i = 0; i < b->params; i++) {
         int64_t n = size_of(t, b->param[i]);
         nrg_node x = nrg_graph_copy(g, g, d[i], hole, here, (int)b->params);
-        out[i] = nrg_lower(g, nrg_reshape(g, x, nrg_shape_of(1, &n)), lead, 0);
+        out[i] = nrg_lower(g, nrg_reshape(g, nrg_sums_apart(g, x), nrg_shape_of(1, &n)), lead, 0);
     }
     return nrg_graph_check(g);
 }
@@ -275,10 +275,10 @@ static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_
     nrg_loss l;
     nrg_node y;
     // no latents: nothing is kept in the store's type, and double costs little beside what normal equations lose
-    TRY(objective(t, p, b->pure || m ? NRG_F64 : t->type, &l, &y));
+    TRY(objective(t, p, m ? nrg_moments_type(t, m) : b->pure ? NRG_F64 : t->type, &l, &y));
     if (m && l.sample.i) TRY(nrg_moments_swap(t, m, p, &l.sample));
     if (e->blocks.n > 1 && l.sample.i) TRY(hold(t, gr, p, &l.sample));
-    nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * b->params + 2);
+    nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * b->params + NRG_MOMENTS_OUT);
     if (!w || !out) return NRG_E098;
     nrg_leads lead = twice ? nrg_lead_new(p->g, "direction", b->many) : 0;
     for (uint32_t i = 0; i < b->params; i++) w[i] = nrg_scope_param(p->scope, b->param[i]);
@@ -287,14 +287,20 @@ static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_
         if (twice) TRY(second(t, b, p, lead, f, to));
         else TRY(nrg_grad(p->g, f, NRG_BAD, w, (int)b->params, to));
     }
-    return nrg_program_plan(p, out, 2 * (int)b->params, NULL, 0, rows_at_once(t, m), t->o.threads);
+    int more = 0;
+    if (m && !twice && b->where) TRY(nrg_moments_outputs(t, e->moments, p, out + 2 * b->params, &more));
+    return nrg_program_plan(p, out, 2 * (int)b->params + more, NULL, 0, rows_at_once(t, m), t->o.threads);
+}
+
+static void means(const nrg_moments *m, const nrg_program *p, double *to, int64_t n) {
+    for (int64_t i = 0; i < n; i++) to[i] = p->values[i] / (double)m->points + p->values[n + i];
 }
 
 nrg_status nrg_exact_pass(nrg_trainer *t, const nrg_moments *m, nrg_program *p, double *to, int64_t n) {
     double scale = 1 / ((double)t->rows_n * t->mean_weight);
     if (m) {
         TRY(nrg_program_go(p, t->store, m->points, t->o.seed, (uint32_t)t->total));
-        for (int64_t i = 0; i < n; i++) to[i] = p->values[i] / (double)m->points + p->values[n + i];
+        means(m, p, to, n);
         return NRG_OK;
     }
     for (int64_t i = 0; i < n; i++) to[i] = 0;
@@ -349,17 +355,20 @@ void nrg_exact_numbers(nrg_trainer *t, const nrg_exact_block *b, double *w, bool
     else nrg_team_get(t, &part, w);
 }
 
-// Directions a pass takes: as many as there are, within bounds of memory.
+// Directions a pass takes: as many as there are, within bounds of memory. Where systems may share a matrix one more looks whether they do,
+// and the others serve all systems at once.
 static int64_t directions(const nrg_trainer *t, const nrg_exact_block *b) {
     int64_t room = ((int64_t)1 << 25) / (rows_at_once(t, b->moments) * b->n + 1);
-    int64_t most = b->B < DIRECTIONS_MOST ? b->B : DIRECTIONS_MOST;
-    return room < 1 || most < 1 ? 1 : room < most ? room : most;
+    int64_t want = b->S > 1 && b->B > 1 ? 1 + (b->B + b->S - 1) / b->S : b->B;
+    int64_t most = want < DIRECTIONS_MOST ? want : DIRECTIONS_MOST, least = most < 2 ? 1 : 2;
+    return room < least ? least : room < most ? room : most;
 }
 
 static nrg_status prepare(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b) {
     if (b->first.run && b->second.run) return NRG_OK;
     b->moments = e->moments;
     b->many = directions(t, b);
+    if (e->blocks.n == 1 && b->moments && !b->logs && !(b->where = NRG_NEWS(&t->arena, double, b->n))) return NRG_E098;
     TRY(derivatives(t, gr, e, b, b->moments, &b->first, false));
     bool pure = !b->logs;
     for (uint32_t i = 1; i <= nrg_graph_size(b->first.g); i++)
@@ -373,6 +382,32 @@ static nrg_status prepare(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_bloc
     return derivatives(t, gr, e, b, b->moments, &b->second, true);
 }
 
+// The gradient g at the weights w of a block; not computed again where it is known.
+static nrg_status slope(nrg_trainer *t, nrg_exact_block *b, const double *w, double *g) {
+    size_t bytes = (size_t)b->n * sizeof *w;
+    if (b->known && memcmp(w, b->where, bytes) == 0) means(b->moments, &b->first, g, b->n);
+    else TRY(nrg_exact_pass(t, b->moments, &b->first, g, b->n));
+    b->known = b->where != NULL;
+    if (b->known) memcpy(b->where, w, bytes);
+    return NRG_OK;
+}
+
+// The loss after a round. With moments its gradient, which the next round begins with, comes along.
+static nrg_status loss_now(nrg_trainer *t, exact *e, double *loss) {
+    nrg_exact_block *b = e->blocks.n == 1 ? e->blocks.at : NULL;
+    if (!e->moments) return nrg_pass_loss(t, &t->value, t->bound, t->rows, t->rows_n, loss);
+    TRY(nrg_loss_clock(t->m, t->store, t->epochs > 0 ? (double)t->epoch / (double)t->epochs : 0));
+    if (!b || !b->where) return nrg_moments_loss(t, e->moments, loss);
+    size_t bytes = (size_t)(2 * b->n + 1) * sizeof(double);
+    double *w = nrg_mem(t->ctx, NULL, 0, bytes);
+    if (!w) return NRG_E098;
+    nrg_exact_numbers(t, b, w, false);
+    nrg_status s = slope(t, b, w, w + b->n);
+    if (s == NRG_OK) *loss = nrg_moments_read(t, e->moments, b->first.values + 2 * b->n);
+    nrg_mem(t->ctx, w, bytes, 0);
+    return s;
+}
+
 static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b) {
     TRY(prepare(t, gr, e, b));
     size_t bytes = (size_t)(5 * b->n + 1) * sizeof(double);
@@ -380,7 +415,7 @@ static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_bloc
     if (!g) return NRG_E098;
     double *w = g + b->n, *h = g + 2 * b->n, *scratch = g + 3 * b->n;
     nrg_exact_numbers(t, b, w, false);
-    nrg_status s = nrg_exact_pass(t, b->moments, &b->first, g, b->n);
+    nrg_status s = slope(t, b, w, g);
     if (s == NRG_OK && b->logs) {
         s = nrg_normal_curvature(t, b, h);
         if (s == NRG_OK) logs(&t->m->params.at[b->param[0]], g, h, w, scratch, b->n);
@@ -427,8 +462,7 @@ static nrg_status once(nrg_trainer *t, nrg_team *gr) {
     TRY(remember(t, gr));
     if (e->moments) TRY(nrg_moments_make(t, e->moments));
     for (uint32_t i = 0; i < e->blocks.n; i++) TRY(improve(t, gr, e, &e->blocks.at[i]));
-    if (e->moments) TRY(nrg_moments_loss(t, e->moments, &loss));
-    else TRY(nrg_pass_loss(t, &t->value, t->bound, t->rows, t->rows_n, &loss));
+    TRY(loss_now(t, e, &loss));
     if (!isfinite(loss)) return nrg_diverged(t, &t->value, t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK);
     if (e->meta[0] > 0 && t->teams.n == 1 && e->meta[1] - loss <= gr->tol * fmax(1, fabs(loss))) gr->done = true;
     e->meta[0] += 1;

@@ -15,6 +15,8 @@ typedef struct {
     nrg_program second;   // second derivatives along `many` directions: the same two parts, [many, n] each
     nrg_moments *moments; // whose points these two read instead of the samples, or NULL
     nrg_program data;     // pure, with moments: the gradient over the samples themselves
+    double *where;        // the only block, with moments: `first` has the loss as well, and was last run at these weights
+    bool known;           // was it?
 } nrg_exact_block;
 
 // exact.c: one pass by `first` or `second`, over the training rows or the points of m; mean over samples plus the regularisers' part.

@@ -11,8 +11,8 @@ enum { WIDTH_MOST = 2048, FINE_MOST = 256, PANEL = 128, CENTRE_ROWS = 1024 };
 typedef struct {
     nrg_program *p;
     bool *sample, *other, *used; // by node: made of the data; of weights or the like; below the root
-    nrg_node *atom;
-    uint32_t n, room;
+    nrg_node *atom, *var; // var: values of the variables, which are not taken apart
+    uint32_t n, vars, room;
 } search;
 
 static const nrg_node_info *info(const nrg_program *p, uint32_t i) { return nrg_graph_node(p->g, (nrg_node){i}); }
@@ -38,6 +38,8 @@ static void below(search *s, nrg_node root) {
 // What n is a number by number affine function of, or NRG_BAD: the atoms are as few as can be.
 static nrg_node beneath(const search *s, nrg_node n) {
     const nrg_node_info *x = info(s->p, n.i);
+    for (uint32_t i = 0; i < s->vars; i++)
+        if (s->var[i].i == n.i) return NRG_BAD;
     bool moved = x->op == NRG_OP_reshape || x->op == NRG_OP_permute || x->op == NRG_OP_expand || x->op == NRG_OP_neg;
     bool scaled = x->op == NRG_OP_mul || x->op == NRG_OP_add || x->op == NRG_OP_sub || x->op == NRG_OP_div;
     if (moved) return x->in[0];
@@ -65,13 +67,17 @@ static void collect(search *s, nrg_node root) {
     }
 }
 
-static nrg_status open_search(nrg_program *p, search *s) {
+static nrg_status open_search(const nrg_trainer *t, nrg_program *p, search *s) {
     *s = (search){.p = p, .room = nrg_graph_size(p->g) + 1};
     s->sample = NRG_NEWS(&p->arena, bool, s->room);
     s->other = NRG_NEWS(&p->arena, bool, s->room);
     s->used = NRG_NEWS(&p->arena, bool, s->room);
     s->atom = NRG_NEWS(&p->arena, nrg_node, s->room);
-    return s->sample && s->other && s->used && s->atom ? NRG_OK : NRG_E098;
+    s->var = NRG_NEWS(&p->arena, nrg_node, t->m->vars.n + 1);
+    if (!s->sample || !s->other || !s->used || !s->atom || !s->var) return NRG_E098;
+    TRY(nrg_bound_nodes(t->bound, p->scope));
+    for (uint32_t v = 0; v < t->m->vars.n; v++) s->var[s->vars++] = nrg_scope_bound(p->scope, (int32_t)v);
+    return NRG_OK;
 }
 
 // y without its stops: held or not, a value is the same.
@@ -178,7 +184,7 @@ static nrg_status look(nrg_trainer *t, nrg_moments *m, bool *yes) {
     TRY(roots_of(t, p, root, &n));
     m->fine = t->type == NRG_F64 || !stops(p);
     for (int i = 0; i < n; i++) TRY(flowing(p, &root[i]));
-    TRY(open_search(p, &s));
+    TRY(open_search(t, p, &s));
     origins(&s);
     for (int i = 0; i < n; i++) collect(&s, root[i]);
     m->atom = s.atom, m->atoms = s.n;
@@ -203,7 +209,7 @@ nrg_status nrg_moments_find(nrg_trainer *t, nrg_moments **out) {
 
 void nrg_moments_free(nrg_moments *m) {
     if (!m) return;
-    if (m->at) nrg_mem(nrg_graph_ctx(m->found.g), m->at, (size_t)(m->from[m->atoms] * m->points + 1) * sizeof(double), 0);
+    if (m->at) nrg_mem(nrg_graph_ctx(m->found.g), m->at, m->bytes, 0);
     m->at = NULL;
     nrg_program_free(&m->value);
     nrg_program_free(&m->found);
@@ -290,6 +296,8 @@ static nrg_status gather(nrg_trainer *t, nrg_moments *m, sums *s) {
     return NRG_OK;
 }
 
+nrg_dtype nrg_moments_type(const nrg_trainer *t, const nrg_moments *m) { return m->fine ? NRG_F64 : t->type; }
+
 // ---- points with these moments -----------------------------------------------------------------------------------
 
 // row -= sum of four rows times their numbers, from place j on.
@@ -326,7 +334,7 @@ static int64_t triangle(double *C, double *scratch, int64_t D, double least) {
 
 // With rows r of R and orthonormal columns h that sum to zero, the points centre + sqrt(n) sum of h r have the mean and the covariance.
 // The columns are Helmert's: column k is 1 for the points up to k, -(k + 1) for the next and 0 for the rest, over its length.
-static void spread(const nrg_moments *m, sums *s) {
+static void spread(const nrg_moments *m, nrg_dtype type, sums *s) {
     int64_t D = s->D, n = m->points, k = 0;
     double *tail = s->sum, far = sqrt((double)n); // tail: sum of the columns that are 1 for this point
     for (int64_t i = 0; i < D; i++)
@@ -339,10 +347,12 @@ static void spread(const nrg_moments *m, sums *s) {
         for (int64_t j = 0; j < D; j++) tail[j] += more * on[j];
         for (uint32_t a = 0; a < m->atoms; a++) {
             int64_t wide = m->from[a + 1] - m->from[a];
-            double *to = m->at + m->from[a] * n + r * wide;
+            int64_t place = m->from[a] * n + r * wide;
             for (int64_t j = 0; j < wide; j++) {
                 int64_t from = m->from[a] + j;
-                to[j] = s->centre[from] + tail[from] - less * off[from];
+                double x = s->centre[from] + tail[from] - less * off[from];
+                if (type == NRG_F64) ((double *)m->at)[place + j] = x;
+                else ((float *)m->at)[place + j] = (float)x;
             }
         }
     }
@@ -355,12 +365,16 @@ static nrg_status put(nrg_trainer *t, nrg_moments *m, sums *s) {
     for (int64_t i = 0; i < s->D; i++)
         for (int64_t j = 0; j < i; j++) s->C[i * s->D + j] = 0;
     m->points = triangle(s->C, scratch, s->D, m->fine ? 1e-14 : 1e-7) + 1;
-    if (!(m->at = nrg_mem(t->ctx, NULL, 0, (size_t)(s->D * m->points + 1) * sizeof(double)))) return NRG_E098;
-    spread(m, s);
+    nrg_dtype type = nrg_moments_type(t, m);
+    m->bytes = (size_t)(s->D * m->points + 1) * nrg_dtype_size(type);
+    if (!(m->at = nrg_mem(t->ctx, NULL, 0, m->bytes))) return NRG_E098;
+    spread(m, type, s);
     for (uint32_t k = 0; k < m->atoms; k++) {
         const char *name = name_of(&m->found.arena, k);
         if (!name) return NRG_E098;
-        TRY(nrg_store_put(t->store, name, (nrg_buffer){.data = m->at + m->from[k] * m->points, .type = NRG_BUF_F64}));
+        nrg_buffer b = {.data = (char *)m->at + (size_t)(m->from[k] * m->points) * nrg_dtype_size(type),
+                        .type = type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32};
+        TRY(nrg_store_put(t->store, name, b));
     }
     return NRG_OK;
 }
@@ -395,33 +409,43 @@ nrg_status nrg_moments_swap(const nrg_trainer *t, const nrg_moments *m, nrg_prog
     return nrg_graph_check(p->g);
 }
 
-static nrg_status value_build(nrg_trainer *t, nrg_moments *m, nrg_program *p) {
-    nrg_infer_options o = {.threads = t->o.threads, .batch = m->points};
-    nrg_node out[ROOTS];
+nrg_status nrg_moments_outputs(nrg_trainer *t, nrg_moments *m, nrg_program *p, nrg_node *out, int *n) {
     nrg_loss l;
-    int n = 2;
-    TRY(nrg_program_new(t->m, NRG_F64, &o, p));
-    p->draws_mode = NRG_DRAWS_LEVEL;
     TRY(nrg_loss_build(p, t->bound, t->store, false, &l));
     TRY(nrg_moments_swap(t, m, p, &l.sample));
     out[0] = nrg_reduce(p->g, NRG_OP_sum, l.sample, 0, NRG_SAMPLE, false);
     out[1] = l.once;
+    *n = 2;
     for (int i = 0; i < NRG_SEEN_COUNT; i++) {
         if (!(m->seen[i] = l.seen[i].i != 0)) continue;
         nrg_node x = info(p, l.seen[i].i)->in[0];
         TRY(nrg_moments_swap(t, m, p, &x));
-        out[n++] = nrg_reduce(p->g, NRG_OP_sum, x, 0, NRG_SAMPLE, false);
+        out[(*n)++] = nrg_reduce(p->g, NRG_OP_sum, x, 0, NRG_SAMPLE, false);
     }
+    return nrg_graph_check(p->g);
+}
+
+double nrg_moments_read(nrg_trainer *t, const nrg_moments *m, const double *values) {
+    double n = (double)m->points;
+    for (int i = 0, k = 2; i < NRG_SEEN_COUNT; i++)
+        if (m->seen[i]) t->sums.seen[i] = values[k++] / n;
+    return values[0] / n + values[1];
+}
+
+static nrg_status value_build(nrg_trainer *t, nrg_moments *m, nrg_program *p) {
+    nrg_infer_options o = {.threads = t->o.threads, .batch = m->points};
+    nrg_node out[NRG_MOMENTS_OUT];
+    int n;
+    TRY(nrg_program_new(t->m, nrg_moments_type(t, m), &o, p));
+    p->draws_mode = NRG_DRAWS_LEVEL;
+    TRY(nrg_moments_outputs(t, m, p, out, &n));
     return nrg_program_plan(p, out, n, NULL, 0, m->points, t->o.threads);
 }
 
 nrg_status nrg_moments_loss(nrg_trainer *t, nrg_moments *m, double *loss) {
     nrg_program *p = &m->value;
-    double n = (double)m->points;
     if (!p->run) TRY(value_build(t, m, p));
     TRY(nrg_program_go(p, t->store, m->points, t->o.seed, (uint32_t)t->total));
-    *loss = p->values[0] / n + p->values[1];
-    for (int i = 0, k = 2; i < NRG_SEEN_COUNT; i++)
-        if (m->seen[i]) t->sums.seen[i] = p->values[k++] / n;
+    *loss = nrg_moments_read(t, m, p->values);
     return NRG_OK;
 }

@@ -12,8 +12,9 @@ typedef struct {
     int64_t *from;      // [atoms + 1] place of atom k among all numbers
     bool fine;          // products of the data in double
     int64_t points;     // 0: not made yet
-    double *at;         // [from[k] * points, ...]: atom k at the points
-    nrg_program value;  // the loss
+    void *at;           // [from[k] * points, ...]: atom k at the points, in the type of the graphs that read them
+    size_t bytes;
+    nrg_program value;  // the loss alone
     bool seen[NRG_SEEN_COUNT];
 } nrg_moments;
 
@@ -21,8 +22,12 @@ typedef struct {
 nrg_status nrg_moments_find(nrg_trainer *t, nrg_moments **out);
 void nrg_moments_free(nrg_moments *m);
 nrg_status nrg_moments_make(nrg_trainer *t, nrg_moments *m); // the pass over the data; nothing when it is done
-// A loss of p, whose graph is of doubles, reads the points from now on.
-nrg_status nrg_moments_swap(const nrg_trainer *t, const nrg_moments *m, nrg_program *p, nrg_node *loss);
-nrg_status nrg_moments_loss(nrg_trainer *t, nrg_moments *m, double *loss);
+nrg_dtype nrg_moments_type(const nrg_trainer *t, const nrg_moments *m);                                     // of graphs that read the points
+nrg_status nrg_moments_swap(const nrg_trainer *t, const nrg_moments *m, nrg_program *p, nrg_node *loss); // a loss of p reads them from now on
+// The loss as outputs of p, at most NRG_MOMENTS_OUT, and what they mean once p has run: values is where they lie.
+enum { NRG_MOMENTS_OUT = 2 + NRG_SEEN_COUNT };
+nrg_status nrg_moments_outputs(nrg_trainer *t, nrg_moments *m, nrg_program *p, nrg_node *out, int *n);
+double nrg_moments_read(nrg_trainer *t, const nrg_moments *m, const double *values);
+nrg_status nrg_moments_loss(nrg_trainer *t, nrg_moments *m, double *loss); // by a program of its own
 
 #endif

@@ -6,24 +6,28 @@
 #include <string.h>
 
 typedef struct {
-    double *H, *L, *out;        // [systems, B, B]; factor of one; what a pass gave: [many, n]
-    double *scale, *d, *r, *v;  // [B] each: scaling, step, residual; directions [many, n]
+    double *H, *L, *out; // [systems, B, B]; factor of one; what a pass gave: [many, n]
+    double *scale, *v;   // [B]; directions [many, n]
+    double *d, *r;       // [B, SIDES] each: steps, residuals
     bool shared;
-    size_t bytes;
+    size_t bytes, H_bytes;
 } room;
+
+enum { SIDES = 32 }; // systems with one matrix that are solved side by side
 
 static void leave(nrg_trainer *t, room *r) {
     if (r->out) nrg_mem(t->ctx, r->out, r->bytes, 0);
+    if (r->L) nrg_mem(t->ctx, r->L, r->H_bytes, 0);
 }
 
 static nrg_status enter(nrg_trainer *t, const nrg_exact_block *b, room *r) {
     int64_t wide = b->many * b->n;
-    r->bytes = (size_t)(2 * wide + 3 * b->B + 1) * sizeof(double);
+    r->bytes = (size_t)(2 * wide + (1 + 2 * SIDES) * b->B + 1) * sizeof(double);
     if (!(r->out = nrg_mem(t->ctx, NULL, 0, r->bytes))) return NRG_E098;
     r->v = r->out + wide;
     r->scale = r->v + wide;
     r->d = r->scale + b->B;
-    r->r = r->d + b->B;
+    r->r = r->d + SIDES * b->B;
     return NRG_OK;
 }
 
@@ -59,48 +63,65 @@ static int64_t place(const nrg_trainer *t, const nrg_exact_block *b, int64_t c, 
     return 0;
 }
 
-// Do all systems have one matrix? The same direction is sent through each, and what comes back is compared: directions
-// whose images under two different matrices agree have no volume.
-static nrg_status compare(nrg_trainer *t, nrg_exact_block *b, room *r) {
-    r->shared = false;
-    if (b->S < 2 || b->B < 2) return NRG_OK;
+// Column of row c of a pass in system s: shared systems carry different columns, others the same. Row 0 of a probing pass carries none.
+static int64_t column(const nrg_exact_block *b, const room *r, int64_t first, bool probe, int64_t c, int64_t s) {
+    if (probe && c == 0) return -1;
+    return first + (c - probe) * (r->shared ? b->S : 1) + (r->shared ? s : 0);
+}
+
+// A pass with columns from `first` on. A probe sends one random direction through every system besides.
+static nrg_status columns(nrg_trainer *t, nrg_exact_block *b, room *r, int64_t first, bool probe) {
+    int64_t B = b->B;
     memset(r->v, 0, (size_t)(b->many * b->n) * sizeof(double));
-    for (int64_t i = 0; i < b->B; i++) {
+    for (int64_t i = 0; i < B && probe; i++) {
         double x = nrg_random_normal(t->o.seed, NRG_FOR_DATA, 0, 0, (uint32_t)i);
-        for (int64_t s = 0; s < b->S; s++) r->v[b->at[s * b->B + i]] = x;
+        for (int64_t s = 0; s < b->S; s++) r->v[b->at[s * B + i]] = x;
     }
-    TRY(along(t, b, r));
+    for (int64_t c = 0; c < b->many; c++)
+        for (int64_t s = 0; s < b->S; s++) {
+            int64_t j = column(b, r, first, probe, c, s);
+            if (j >= 0 && j < B) r->v[c * b->n + b->at[s * B + j]] = 1;
+        }
+    return along(t, b, r);
+}
+
+static void store(const nrg_trainer *t, const nrg_exact_block *b, const room *r, double *H, int64_t first, bool probe) {
+    int64_t B = b->B;
+    for (int64_t c = 0; c < b->many; c++)
+        for (int64_t s = 0; s < b->S; s++) {
+            int64_t j = column(b, r, first, probe, c, s);
+            double *to = H + (r->shared ? 0 : s * B * B);
+            for (int64_t i = 0; i < B && j >= 0 && j < B; i++) to[i * B + j] = r->out[place(t, b, c, b->at[s * B + i])];
+        }
+}
+
+// Do all systems have one matrix? The same direction was sent through each, and what came back is compared: directions
+// whose images under two different matrices agree have no volume.
+static bool same(const nrg_trainer *t, const nrg_exact_block *b, const room *r) {
     double close = nrg_graph_type(b->second.g) == NRG_F64 ? 1e-12 : 1e-5, off = 0, size = 0;
     for (int64_t i = 0; i < b->B; i++) {
         double one = r->out[place(t, b, 0, b->at[i])];
         for (int64_t s = 1; s < b->S; s++) off = fmax(off, fabs(r->out[place(t, b, 0, b->at[s * b->B + i])] - one));
         size = fmax(size, fabs(one));
     }
-    r->shared = off <= close * size;
-    return NRG_OK;
-}
-
-// Column of direction c of a pass in system s: shared systems carry different columns, others the same.
-static int64_t column(const nrg_exact_block *b, const room *r, int64_t first, int64_t c, int64_t s) {
-    return r->shared ? first + c * b->S + s : first + c;
+    return off <= close * size;
 }
 
 static nrg_status matrices(nrg_trainer *t, nrg_exact_block *b, room *r) {
-    int64_t stride = b->many * (r->shared ? b->S : 1), B = b->B;
-    for (int64_t first = 0; first < B; first += stride) {
-        memset(r->v, 0, (size_t)(b->many * b->n) * sizeof(double));
-        for (int64_t c = 0; c < b->many; c++)
-            for (int64_t s = 0; s < b->S; s++) {
-                int64_t j = column(b, r, first, c, s);
-                if (j < B) r->v[c * b->n + b->at[s * B + j]] = 1;
-            }
-        TRY(along(t, b, r));
-        for (int64_t c = 0; c < b->many; c++)
-            for (int64_t s = 0; s < b->S; s++) {
-                int64_t j = column(b, r, first, c, s);
-                double *H = r->H + (r->shared ? 0 : s * B * B);
-                for (int64_t i = 0; i < B && j < B; i++) H[i * B + j] = r->out[place(t, b, c, b->at[s * B + i])];
-            }
+    int64_t B = b->B, first = 0;
+    r->shared = b->S > 1 && B > 1;
+    if (r->shared) TRY(columns(t, b, r, 0, true));
+    r->shared = r->shared && same(t, b, r);
+    r->H_bytes = (size_t)(((r->shared ? 1 : b->S) + 1) * B * B + 1) * sizeof(double);
+    if (!(r->L = nrg_mem(t->ctx, NULL, 0, r->H_bytes))) return NRG_E098;
+    r->H = r->L + B * B;
+    if (r->shared) {
+        store(t, b, r, r->H, 0, true);
+        first = (b->many - 1) * b->S;
+    }
+    for (; first < B; first += b->many * (r->shared ? b->S : 1)) {
+        TRY(columns(t, b, r, first, false));
+        store(t, b, r, r->H, first, false);
     }
     return NRG_OK;
 }
@@ -124,34 +145,48 @@ static void factor(const double *H, double *L, double *scale, int64_t B) {
     }
 }
 
-static void substitute(const double *L, const double *scale, double *g, int64_t B) {
-    for (int64_t i = 0; i < B; i++) {
-        double s = g[i] * scale[i];
-        for (int64_t k = 0; k < i; k++) s -= L[i * B + k] * g[k];
-        g[i] = L[i * B + i] > 0 ? s / L[i * B + i] : 0;
-    }
-    for (int64_t i = B - 1; i >= 0; i--) {
-        g[i] = L[i * B + i] > 0 ? g[i] / L[i * B + i] : 0;
-        for (int64_t k = 0; k < i; k++) g[k] -= L[i * B + k] * g[i];
-    }
-    for (int64_t i = 0; i < B; i++) g[i] *= scale[i];
+// Rows of n numbers, one a system.
+static void row_out(double *restrict x, const double *restrict from, double by, int64_t n) {
+    for (int64_t c = 0; c < n; c++) x[c] -= by * from[c];
 }
 
-// One step for every system, with one refinement against its own matrix.
-static void step(const nrg_exact_block *b, room *r, const double *g, double *w) {
+static void row_by(double *x, double by, int64_t n) {
+    for (int64_t c = 0; c < n; c++) x[c] *= by;
+}
+
+static void substitute(const double *L, const double *scale, double *x, int64_t B, int64_t n) {
+    for (int64_t i = 0; i < B; i++) {
+        row_by(x + i * n, scale[i], n);
+        for (int64_t k = 0; k < i; k++) row_out(x + i * n, x + k * n, L[i * B + k], n);
+        row_by(x + i * n, L[i * B + i] > 0 ? 1 / L[i * B + i] : 0, n);
+    }
+    for (int64_t i = B - 1; i >= 0; i--) {
+        row_by(x + i * n, L[i * B + i] > 0 ? 1 / L[i * B + i] : 0, n);
+        for (int64_t k = 0; k < i; k++) row_out(x + k * n, x + i * n, L[i * B + k], n);
+    }
+    for (int64_t i = 0; i < B; i++) row_by(x + i * n, scale[i], n);
+}
+
+// Systems s to s + n - 1, which share H.
+static void solve(const nrg_exact_block *b, room *r, const double *H, int64_t s, int64_t n, const double *g, double *w) {
     int64_t B = b->B;
-    for (int64_t s = 0; s < b->S; s++) {
-        const double *H = r->H + (r->shared ? 0 : s * B * B);
-        const int64_t *at = b->at + s * B;
-        if (s == 0 || !r->shared) factor(H, r->L, r->scale, B);
-        for (int64_t i = 0; i < B; i++) r->d[i] = g[at[i]];
-        substitute(r->L, r->scale, r->d, B);
-        for (int64_t i = 0; i < B; i++) {
-            r->r[i] = g[at[i]];
-            for (int64_t k = 0; k < B; k++) r->r[i] -= H[i * B + k] * r->d[k];
-        }
-        substitute(r->L, r->scale, r->r, B);
-        for (int64_t i = 0; i < B; i++) w[at[i]] -= r->d[i] + r->r[i];
+    const int64_t *at = b->at + s * B;
+    for (int64_t c = 0; c < n; c++)
+        for (int64_t i = 0; i < B; i++) r->d[i * n + c] = r->r[i * n + c] = g[at[c * B + i]];
+    substitute(r->L, r->scale, r->d, B, n);
+    for (int64_t i = 0; i < B && b->pure; i++) // one refinement against its own matrix; latents would move anyway
+        for (int64_t k = 0; k < B; k++) row_out(r->r + i * n, r->d + k * n, H[i * B + k], n);
+    if (b->pure) substitute(r->L, r->scale, r->r, B, n);
+    for (int64_t c = 0; c < n; c++)
+        for (int64_t i = 0; i < B; i++) w[at[c * B + i]] -= r->d[i * n + c] + (b->pure ? r->r[i * n + c] : 0);
+}
+
+static void step(const nrg_exact_block *b, room *r, const double *g, double *w) {
+    int64_t together = r->shared ? SIDES : 1;
+    for (int64_t s = 0; s < b->S; s += together) {
+        const double *H = r->H + (r->shared ? 0 : s * b->B * b->B);
+        if (s == 0 || !r->shared) factor(H, r->L, r->scale, b->B);
+        solve(b, r, H, s, b->S - s < together ? b->S - s : together, g, w);
     }
 }
 
@@ -168,25 +203,12 @@ static nrg_status refine(nrg_trainer *t, nrg_exact_block *b, room *r, double *g,
 
 nrg_status nrg_normal_step(nrg_trainer *t, nrg_exact_block *b, double *g, double *w) {
     room r = {0};
-    double *H = NULL;
-    size_t bytes = 0;
     nrg_status s = enter(t, b, &r);
-    if (s == NRG_OK) s = compare(t, b, &r);
-    if (s == NRG_OK) {
-        bytes = (size_t)(((r.shared ? 1 : b->S) + 1) * b->B * b->B + 1) * sizeof(double);
-        H = nrg_mem(t->ctx, NULL, 0, bytes);
-        s = H ? NRG_OK : NRG_E098;
-    }
-    if (s == NRG_OK) {
-        r.L = H;
-        r.H = H + b->B * b->B;
-        s = matrices(t, b, &r);
-    }
+    if (s == NRG_OK) s = matrices(t, b, &r);
     if (s == NRG_OK) {
         step(b, &r, g, w);
         s = refine(t, b, &r, g, w);
     }
-    if (H) nrg_mem(t->ctx, H, bytes, 0);
     leave(t, &r);
     return s;
 }
