@@ -41,7 +41,12 @@ static nrg_node orthonormal(nrg_graph *g, nrg_node w) {
     if (s.rank < 2) return w; // a bad node
     bool tall = s.dim[s.rank - 2] > s.dim[s.rank - 1];
     if (tall) w = nrg_transpose(g, w);
-    for (int i = 0; i < 2; i++) w = nrg_trisolve(g, nrg_chol(g, nrg_matmul(g, w, w, false, true, 0)), w, false);
+    int64_t k = nrg_graph_node(g, w)->shape.dim[0];
+    nrg_node eye = nrg_eq(g, nrg_iota(g, k), nrg_reshape(g, nrg_iota(g, k), nrg_shape_of(2, (int64_t[]){k, 1})));
+    for (int i = 0; i < 2; i++) { // the factor is inverted, because a product is faster than a solve for long rows
+        nrg_node L = nrg_chol(g, nrg_matmul(g, w, w, false, true, 0));
+        w = nrg_matmul(g, nrg_trisolve(g, L, eye, false), w, false, false, 0);
+    }
     return tall ? nrg_transpose(g, w) : w;
 }
 

@@ -189,14 +189,15 @@ nrg_status nrg_bind_computed(nrg_bound *b, nrg_store *store, const nrg_binding *
     nrg_status s = sheet_make(b, nrg_store_type(store), k->expr, CHUNK, &t);
     size_t cells = (size_t)(CHUNK * (s == NRG_OK ? t.width : 0) + 1), bytes = cells * 2 * sizeof(double);
     double *at = s == NRG_OK ? nrg_mem(b->ctx, NULL, 0, bytes) : NULL;
-    int64_t rows[CHUNK];
+    int64_t rows[CHUNK], most = s == NRG_OK && t.width > 64 ? CHUNK * 64 / t.width + 16 : CHUNK; // what fits a cache
     if (s == NRG_OK && !at) s = NRG_E098;
     if (s == NRG_OK && k->var >= 0) s = nrg_bind_shape(b, k->var, NULL, &t.shape, false);
     if (s == NRG_OK && k->var < 0 && t.width != 1)
         s = nrg_fail(b->ctx, NRG_E050, k->expr->span, "row weights must be one number a sample, found %lld",
                      (long long)t.width);
-    for (int64_t first = 0; first < b->rows && s == NRG_OK; first += CHUNK) {
-        int64_t n = b->rows - first < CHUNK ? b->rows - first : CHUNK;
+    if (most > CHUNK) most = CHUNK;
+    for (int64_t first = 0; first < b->rows && s == NRG_OK; first += most) {
+        int64_t n = b->rows - first < most ? b->rows - first : most;
         for (int64_t i = 0; i < n; i++) rows[i] = first + i;
         s = sheet_go(b, &t, store, rows, n, at + cells);
         nrg_buffer buf = {.data = at + cells, .type = t.type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32};
