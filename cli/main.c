@@ -23,7 +23,7 @@ static const cli_command commands[] = {
     {"energy", "energy MODEL --data FILE [--against HELD]", "F(x, y) of each sample; low = good",
      MODEL_FLAGS "data against given out overwrite json", cli_energy},
     {"logz", "logz MODEL [VAR...] [--width 0.1] [--data FILE]", "log of the normaliser of exp(-beta E), as an interval",
-     MODEL_FLAGS "data given json chains steps width", cli_logz},
+     MODEL_FLAGS "data given json chains steps width from base", cli_logz},
     {"bench", "bench MODEL --data FILE [--time 5s]", "where the time of a training step (or of the energy) goes, by lines of the model",
      MODEL_FLAGS "data time", cli_bench},
     {"selftest", "selftest [MODEL]", "every sampler against exact answers, of built-in models or of this one", MODEL_FLAGS, cli_selftest},

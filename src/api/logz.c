@@ -34,6 +34,12 @@ static nrg_status publish(result *r, const nrg_log_z_spec *k) {
     return NRG_OK;
 }
 
+static nrg_status no_examples(nrg_ebm *m) {
+    nrg_fail(m->ctx, NRG_E051, NRG_NOWHERE, "there are no data of what is summed over");
+    nrg_help(m->ctx, "--data FILE with arrays of these variables, or without starting there");
+    return NRG_E051;
+}
+
 static nrg_status measure(nrg_ebm *m, const nrg_table *data, const nrg_log_z_options *o, result *r) {
     nrg_log_z_spec k = {.chains = o->chains > 0 ? o->chains : CHAINS, .width = o->width > 0 ? o->width : WIDTH,
                         .budget = o->steps > 0 ? o->steps : STEPS, .seed = o->seed ? o->seed : m->seed, .threads = m->threads};
@@ -41,9 +47,12 @@ static nrg_status measure(nrg_ebm *m, const nrg_table *data, const nrg_log_z_opt
     if (k.chains < 2 || k.chains > 1000000 || k.budget > 1000000000)
         return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "log Z takes 2 to 1000000 chains and up to 1e9 steps");
     TRY(nrg_api_drawn(m, data, o->vars, o->vars_n, &k.vars, &k.given));
-    TRY(nrg_values_make(m, data, k.given, &v));
-    k.rows = data && v.vars ? v.rows : 1;
-    nrg_status s = nrg_log_z_of(m->model, m->store, &k, &r->z);
+    k.from_data = o->from_data, k.base_data = o->base_data;
+    nrg_vars summed = k.from_data || k.base_data ? k.vars & ~(nrg_model_role(m->model, NRG_LATENT) & ~nrg_api_found(m, data, k.vars)) : 0;
+    TRY(nrg_values_make(m, data, k.given | summed, &v));
+    k.rows = data && k.given ? v.rows : 1;
+    k.examples = v.rows;
+    nrg_status s = summed && !v.rows ? no_examples(m) : nrg_log_z_of(m->model, m->store, &k, &r->z);
     if (s == NRG_OK) s = publish(r, &k);
     nrg_values_free(&v);
     return s;

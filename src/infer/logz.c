@@ -1,7 +1,8 @@
 // Annealed importance sampling in both directions (Neal 2001; Grosse, Ghahramani and Adams 2015). From a base density with a known
 // normaliser, through exp(-heat beta E - (1 - heat) U0), to the model: the mean weight is Z / Z0, so its logarithm is a lower bound
 // on average, and above the truth by a with a chance of exp(-a) at most. From draws of the model back to the base: an upper bound,
-// as far as they are draws of the model. Methods learn their steps in a run beforehand, each chain at a heat of its own, which also
+// as far as they are draws of the model: ends of the way forward, or the data (Grosse, Ancha and Roy 2016: rows simulated from the model
+// hold an exact draw of the latent variables given the rest). Methods learn their steps in a run beforehand, each chain at a heat of its own, which also
 // says where heats must lie close; annealing borrows what was learned and changes none of it, so that its kernels are fixed ones.
 #include "infer/logz.h"
 #include "infer/ask.h"
@@ -12,6 +13,7 @@
 
 enum {
     FIRST_HEATS = 64, BOOTS = 400, LOOKS = 16, APART = 4, SEEN = 20, RELAX = 50, LEARN = 500,
+    FITTED = 20000, // rows of the data that a base density is fitted to
     NRG_FOR_BOOT = NRG_FOR_SPLIT + 2, NRG_FOR_PICK // streams of their own
 };
 static const double MOST_VALUES = 1e6; // of variables that are summed over value by value
@@ -33,6 +35,7 @@ typedef struct {
     double *weight;       // [lanes] logarithms
     double *forward, *reverse; // [rows, chains] log weights of the finest schedule
     double *boot;         // [BOOTS]
+    int64_t *example;     // [lanes] row of the data that a chain starts at
     void **learned;       // what the methods keep beside the variables, by state: [lanes, count]
     int64_t heats, room;
 } annealing;
@@ -118,9 +121,21 @@ static int method_states(const annealing *z) {
     return n;
 }
 
+static const nrg_expr at_data = {.kind = NRG_X_NAME, .text = "data"}, at_noise = {.kind = NRG_X_NAME, .text = "noise"};
+
+// A statement's own start serves, unless it needs data that are not there.
+static const nrg_expr *start_of(const annealing *z) {
+    for (uint32_t i = 0; i < z->model->infers.n; i++) {
+        const nrg_infer_stmt *s = &z->model->infers.at[i];
+        if (s->verb == NRG_SAMPLE_VERB && (s->vars & z->spec->vars) && nrg_word_is(s->from, "data")) return &at_noise;
+    }
+    return NULL;
+}
+
 static nrg_status open_chains(annealing *z, bool hot, nrg_chains **out) {
+    bool data = hot ? z->spec->from_data : z->spec->base_data;
     nrg_chains_spec c = {.vars = z->spec->vars, .given = z->spec->given, .lanes = z->lanes, .warmup = LEARN, .scored = LEARN,
-                         .prefix = hot ? "hot" : "pilot", .threads = z->spec->threads, .heated = hot};
+                         .prefix = hot ? "hot" : "pilot", .threads = z->spec->threads, .heated = hot, .from = data ? &at_data : start_of(z)};
     if (hot) c.base = nrg_base_node, c.ud = &z->base;
     TRY(nrg_chains_open(z->model, z->store, &c, out));
     const char *biased = nrg_chains_biased(*out);
@@ -130,17 +145,39 @@ static nrg_status open_chains(annealing *z, bool hot, nrg_chains **out) {
     return NRG_E026;
 }
 
-// Where the model is, roughly: its own chains give the base density.
+// Chains at rows of the data, by z->example.
+static nrg_status start_at_data(annealing *z, nrg_chains *c) {
+    for (int32_t v = 0; v < (int32_t)z->model->vars.n; v++) {
+        const nrg_buffer *b = (z->spec->vars >> v & 1) ? nrg_store_get(z->store, z->model->vars.at[v].name) : NULL;
+        if (!b) continue;
+        nrg_buffer rows = *b;
+        rows.rows = z->example;
+        TRY(nrg_store_put(z->store, z->model->vars.at[v].name, rows));
+    }
+    return nrg_chains_start(c, z->lanes, z->spec->seed, z->at++);
+}
+
+// Where the model is, roughly: its own chains, or the data, give the base density.
 static nrg_status find_base(annealing *z) {
+    int64_t C = z->spec->chains, N = z->spec->examples, blocks = (N < FITTED ? N : FITTED) / C;
     TRY(open_chains(z, false, &z->pilot));
-    TRY(nrg_base_open(&z->base, &z->arena, z->model, z->store, z->pilot, z->spec->rows, z->spec->chains));
+    TRY(nrg_base_open(&z->base, &z->arena, z->model, z->store, z->pilot, z->spec->rows, C));
+    if (z->spec->base_data) {
+        if (blocks < 1) blocks = 1;
+        for (int64_t k = 0; k < blocks; k++) {
+            for (int64_t i = 0; i < z->lanes; i++) z->example[i] = (k * C + i % C) % N;
+            TRY(start_at_data(z, z->pilot));
+            nrg_base_see(&z->base, z->pilot);
+        }
+        return nrg_base_fit(&z->base, blocks * C);
+    }
     TRY(nrg_chains_start(z->pilot, z->lanes, z->spec->seed, z->at++));
     TRY(go(z, z->pilot, LEARN));
     for (int i = 0; i < SEEN; i++) {
         TRY(go(z, z->pilot, APART));
         nrg_base_see(&z->base, z->pilot);
     }
-    return nrg_base_fit(&z->base, SEEN * z->spec->chains);
+    return nrg_base_fit(&z->base, SEEN * C);
 }
 
 static void set_heats(annealing *z, const double *heat) {
@@ -305,6 +342,23 @@ static nrg_status reverse(annealing *z) {
     return NRG_OK;
 }
 
+// Steps at heat 1 change nothing about draws of the model; they part chains that start at one place and draw what the data do not hold.
+static nrg_status relax(annealing *z) {
+    z->at++;
+    for (int i = 0; i < RELAX; i++) TRY(move(z, z->heats));
+    return NRG_OK;
+}
+
+// Each chain at a row of its own, or at that whose Z it is about.
+static nrg_status redraw_from_data(annealing *z) {
+    int64_t C = z->spec->chains, N = z->spec->examples, *order = NRG_NEWS(&z->arena, int64_t, N);
+    if (!order) return NRG_E098;
+    nrg_random_shuffle(z->spec->seed, NRG_FOR_PICK, z->at, order, N);
+    for (int64_t i = 0; i < z->lanes; i++) z->example[i] = z->spec->given ? i / C : order[i % N];
+    TRY(start_at_data(z, z->hot));
+    return relax(z);
+}
+
 // Ends of the way forward, each as often as its weight says (systematic), then some steps at heat 1: draws of the model.
 static nrg_status redraw(annealing *z) {
     nrg_dtype type = nrg_store_type(z->store);
@@ -328,9 +382,7 @@ static nrg_status redraw(annealing *z) {
         memcpy(old, x, bytes * (size_t)z->lanes);
         for (int64_t i = 0; i < z->lanes; i++) memcpy(x + (size_t)i * bytes, old + (size_t)from[i] * bytes, bytes);
     }
-    z->at++;
-    for (int i = 0; i < RELAX; i++) TRY(move(z, z->heats));
-    return NRG_OK;
+    return relax(z);
 }
 
 // ---- bounds
@@ -388,7 +440,8 @@ static nrg_status room(annealing *z, nrg_log_z_out *out) {
     z->boot = NRG_NEWS(&z->arena, double, BOOTS);
     z->energy = NRG_NEWS(&z->arena, double, n), z->u0 = NRG_NEWS(&z->arena, double, n);
     out->low = NRG_NEWS(&out->arena, double, z->spec->rows), out->high = NRG_NEWS(&out->arena, double, z->spec->rows);
-    return z->boot && z->energy && z->u0 && out->low && out->high ? NRG_OK : NRG_E098;
+    z->example = NRG_NEWS(&z->arena, int64_t, n);
+    return z->example && z->boot && z->energy && z->u0 && out->low && out->high ? NRG_OK : NRG_E098;
 }
 
 static nrg_status say(annealing *z, nrg_log_z_out *out) {
@@ -397,9 +450,10 @@ static nrg_status say(annealing *z, nrg_log_z_out *out) {
     if (!z->hot) nrg_vars_print(z->model, z->spec->vars, &who);
     if (out->exact) nrg_text_put(&t, "exact: the sum over %s in closed form or value by value", who.at ? who.at : "");
     else
-        nrg_text_put(&t, "annealed importance sampling by `%s`: %lld chains, %lld heats, %lld steps in all; the upper end holds as far as the "
-                     "chains reach equilibrium: they start where annealing ends and run %d more steps", who.at ? who.at : "",
-                     (long long)z->spec->chains, (long long)z->heats, (long long)z->taken, RELAX);
+        nrg_text_put(&t, "annealed importance sampling by `%s`: %lld chains, %lld heats, %lld steps in all; the upper end holds as far as "
+                     "%s run %d more steps", who.at ? who.at : "", (long long)z->spec->chains, (long long)z->heats, (long long)z->taken,
+                     z->spec->from_data ? "the data are draws of the model: the way back starts there, and its chains"
+                                        : "the chains reach equilibrium: they start where annealing ends, and", RELAX);
     out->how = s == NRG_OK && !t.bad ? nrg_arena_copy(&out->arena, t.at, t.n) : NULL;
     nrg_text_free(&t);
     nrg_text_free(&who);
@@ -413,8 +467,8 @@ static nrg_status anneal(annealing *z, nrg_log_z_out *out) {
     TRY(learn(z));
     for (int64_t heats = FIRST_HEATS;; heats *= 2) {
         TRY(schedule(z, heats));
-        TRY(forward(z)); // draws to go back from; the lower bound has a run of its own, or both would err in the same way
-        TRY(redraw(z));
+        if (!z->spec->from_data) TRY(forward(z)); // draws to go back from; the lower bound has a run of its own, or both would err in the same way
+        TRY(z->spec->from_data ? redraw_from_data(z) : redraw(z));
         TRY(reverse(z));
         TRY(forward(z));
         if (measure(z, out) <= z->spec->width || z->taken + 6 * heats + RELAX > z->spec->budget) break;

@@ -14,6 +14,10 @@ typedef struct {
     uint64_t seed;
     int threads;
     bool annealed;     // even where it can be had exactly
+    // The data hold what is summed over: the way back starts there, at draws of the model as far as the data are; the base density is
+    // fitted there. Where variables are given each of the `rows` starts at its own values (Grosse, Ancha and Roy 2016).
+    bool from_data, base_data;
+    int64_t examples;  // rows of these data
 } nrg_log_z_spec;
 typedef struct {
     nrg_arena arena;

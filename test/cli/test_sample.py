@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """nrg sample: draws without weights, given values, starts, health, files, and the reason why not."""
 import json
+import math
 import statistics
 import unittest
 
@@ -172,6 +173,28 @@ class Sample(kit.Case):
         self.refused("logz", "q.nrg", "--stmt", "sample x by langevin", code=3, says="biased")
         self.refused("logz", "q.nrg", "--width", 0, code=2, says="positive number")
         self.refused("logz", code=2, says="which model")
+
+    def test_log_z_from_data(self):
+        """Rows simulated by the model's own sampler: the way back starts at their z. A latent z will do; without arrays it is refused."""
+        self.write("t.nrg", "dim D = 3\npredict x : real[D]\nlatent z : real\nenergy E(x, z) = z^2 / 2 + 2 * sq(x - tanh(2 * z))\n"
+                   "sample x, z by hmc\n")
+        self.nrg("sample", "t.nrg", "x", "z", "-n", 4, "--chains", 4, "--seed", 1, "-o", "sim.npz", "--quiet")
+        got = self.nrg("logz", "t.nrg", "z", "--data", "sim.npz", "--from", "data", "--width", 0.3)
+        rows = kit.table(got.stdout)
+        self.assertEqual(len(rows), 4)
+        self.assertIn("the way back starts there", got.stderr)
+        self.assertIn("mean over 4 rows", got.stderr)
+        x = [[float(r[f"x[{i}]"]) for i in range(3)] for r in kit.table(self.nrg("sample", "t.nrg", "x", "z", "-n", 4, "--chains", 4, "--seed", 1, "--quiet").stdout)]
+        for r, at in zip(rows, x):
+            h, sum_ = 1e-3, 0
+            for k in range(-6000, 6000):
+                z = k * h
+                sum_ += h * math.exp(-z * z / 2 - 2 * sum((a - math.tanh(2 * z)) ** 2 for a in at))
+            width = float(r["high"]) - float(r["low"])
+            self.assertTrue(float(r["low"]) - width < math.log(sum_) < float(r["high"]) + width)  # about eight deviations
+        self.write("q.nrg", "predict x : real\nenergy E(x) = sq(sq(x))\n")
+        self.refused("logz", "q.nrg", "--from", "data", code=4, says="no data of what is summed over")
+        self.refused("logz", "q.nrg", "--from", "noise", code=2, says="--from takes data")
 
     def test_reasons_why_not(self):
         self.refused("sample", "g.nrg", code=4, says="no data for x")
