@@ -62,6 +62,7 @@ static void compose(char *line, size_t room, const nrg_progress *p) {
     put_value(line, room, "gap", p->gap);
     put_value(line, room, "|g|", p->norm);
     put_value(line, room, "accept", p->acceptance);
+    put_value(line, room, "R-hat", p->rhat);
     put_value(line, room, "valid", p->valid_loss);
     n = strlen(line);
     if (p->best && isfinite(p->valid_loss)) snprintf(line + n, room - n, "*");

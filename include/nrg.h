@@ -332,6 +332,8 @@ typedef struct {
     double acceptance, moved, age;      /* of the chains that a loss draws from: mean acceptance, share that moved in an update, mean number of
                                            steps since their start; NaN: nothing is drawn, or not known */
     double stride, swapped;             /* of them: the step size that is learned; share of the exchanges between heats that were made */
+    double rhat, repeats, data_repeats; /* of them, now and then at the end of an epoch: the worst R-hat of their last visits; share that
+                                           nearly repeats another, and of as many rows of the data; NaN: not looked at */
     bool best, epoch_end;
     int64_t missed, judged;             /* approximate searches for wrong answers: when last compared with a denser one */
     double seconds, eta, samples_per_second;

@@ -138,6 +138,7 @@ static nrg_status open_rooms(nrg_program *p, nrg_store *store, nrg_drawing *d) {
     d->row = NRG_NEWS(&p->arena, int64_t, lanes + 1);
     d->order = NRG_NEWS(&p->arena, int64_t, d->slots + 1);
     if (!d->lane || !d->row || !d->order) return NRG_E098;
+    TRY(nrg_mixing_open(&p->arena, d));
     return nrg_pace_open(d->chains, &p->arena, lanes, d->ladder.levels, &d->pace);
 }
 
@@ -343,6 +344,8 @@ nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_
     TRY(draw_at(m, d, s, rows, lanes, seed, step));
     TRY(check(m, d, s, lanes, step));
     if (d->slots) put_back(d, s, lanes);
+    nrg_mixing_note(d, s, lanes);
+    d->drawn = n * d->many;
     hand_out(d, s, n);
     nrg_chains_score_of(d->chains, lanes, d->steps, &d->score);
     return NRG_OK;

@@ -37,6 +37,9 @@ typedef struct {
     nrg_ladder ladder;
     nrg_pace pace;
     void *energy;                       // room for [lanes]
+    int64_t drawn;                      // draws of the last update
+    double *noted;                      // mixing.c: places of some chains at their last visits; NULL: no buffer is kept
+    int64_t noted_n;
     nrg_node sum;                       // of F at the draws over the batch
     double level;                       // mean of F at the draws over the last epoch
     nrg_chains_score score;
@@ -80,12 +83,17 @@ void nrg_program_free(nrg_program *p);
 // watch.c
 void nrg_watch_step(nrg_trainer *t);
 void nrg_watch_fill(const nrg_trainer *t, nrg_progress *p);
-void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p); // W107
+void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p); // W107, W110
 void nrg_watch_slope(const nrg_trainer *t, const nrg_progress *p); // W109
 bool nrg_watch_calm(const nrg_trainer *t, double gap);        // these weights may be kept as the best
 nrg_status nrg_watch_gap(nrg_trainer *t, double gap);         // E080
 bool nrg_rescue(nrg_trainer *t, int first_message);           // after E080: true, W108: go on
 void nrg_best_back(nrg_trainer *t);                           // the best weights are the weights
+
+// mixing.c
+nrg_status nrg_mixing_open(nrg_arena *a, nrg_drawing *d);
+void nrg_mixing_note(nrg_drawing *d, const nrg_store *s, int64_t lanes);
+nrg_status nrg_mixing_look(const nrg_trainer *t, nrg_progress *p); // at the end of an epoch
 
 // propose.c: a module that picks the draws
 bool nrg_proposers(const nrg_model *m);
@@ -211,7 +219,7 @@ struct nrg_trainer {
     double first_step;            // steps done before this session
     double calm, slow;            // mean gap of the first epoch, at least 1; factor of the learning rate
     int rescues;
-    bool stuck;                   // W107 was said
+    bool stuck, same;             // W107, W110 were said
     nrg_collapse collapse;        // as last looked at
     nrg_progress_fn fn;
     void *ud;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best,missed,acceptance,moved,age,stride,swapped\n";
+static const char head[] = "step,epoch,seconds,loss,pos,neg,free,gap,norm,lr,valid_loss,best,missed,acceptance,moved,age,stride,swapped,rhat,repeats\n";
 
 // Numbers of the trainer that a resumed run continues from, in this order in "train:numbers".
 enum {
@@ -211,6 +211,8 @@ nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p) {
     number(f, p->age);
     number(f, p->stride);
     number(f, p->swapped);
+    number(f, p->rhat);
+    number(f, p->repeats);
     fputc('\n', f);
     bool bad = ferror(f) != 0;
     if (fclose(f) != 0 || bad) return nrg_fail(t->ctx, NRG_E092, NRG_NOWHERE, "cannot append to %s", name);

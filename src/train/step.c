@@ -110,12 +110,14 @@ static nrg_status keep_buffers(nrg_trainer *t, nrg_program *p) {
     if (p->draws.n > NRG_SOURCES) return nrg_fail(t->ctx, NRG_E071, NRG_NOWHERE, "more than %d losses that draw", NRG_SOURCES);
     for (uint32_t k = 0; k < p->draws.n; k++) {
         nrg_drawing *d = p->draws.at[k];
-        const char *age = nrg_arena_print(&t->arena, "age:%s", d->prefix), *pace = nrg_arena_print(&t->arena, "pace:%s", d->prefix);
+        const char *age = nrg_arena_print(&t->arena, "age:%s", d->prefix), *pace = nrg_arena_print(&t->arena, "pace:%s", d->prefix),
+                   *noted = nrg_arena_print(&t->arena, "noted:%s", d->prefix);
         int64_t kept = d->slots * d->ladder.levels;
-        if (!age || !pace) return NRG_E098;
+        if (!age || !pace || !noted) return NRG_E098;
         for (int i = 0; i < d->n && d->slots; i++)
             TRY(NRG_PUSH(&t->arena, t->states, ((nrg_state){d->slot[i], NULL, nrg_chains_state_at(d->chains, i)->count * kept})));
         if (d->slots) TRY(nrg_state_own(t, age, d->age, kept));
+        if (d->noted) TRY(nrg_state_own(t, noted, d->noted, d->noted_n));
         if (d->pace.n) TRY(nrg_state_own(t, pace, d->pace.own, d->pace.n));
     }
     return NRG_OK;

@@ -313,6 +313,7 @@ static nrg_status end_epoch(nrg_trainer *t) {
         t->best_loss = score;
         TRY(keep_best(t));
     }
+    TRY(nrg_mixing_look(t, &p));
     nrg_watch_epoch(t, &p);
     if (minibatches(t)) nrg_watch_slope(t, &p);
     t->sums = (nrg_sums){0};

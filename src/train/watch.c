@@ -7,6 +7,7 @@
 static const double RUNAWAY = 1000;
 static const double CALM = 10;      // up to so many times larger, weights count as good
 static const double STUCK = 0.02; // share of the chains that moved in an epoch's updates
+static const double SAME = 0.9;   // share of the draws that nearly repeat others, where at most a quarter as many of them are new as of the data
 enum { RESCUES = 3 };
 
 void nrg_watch_step(nrg_trainer *t) {
@@ -23,7 +24,7 @@ void nrg_watch_step(nrg_trainer *t) {
 }
 
 void nrg_watch_fill(const nrg_trainer *t, nrg_progress *p) {
-    p->acceptance = p->moved = p->age = p->stride = p->swapped = NAN;
+    p->acceptance = p->moved = p->age = p->stride = p->swapped = p->rhat = p->repeats = p->data_repeats = NAN;
     if (t->step.draws.n == 0 || t->sums.looks == 0) return;
     p->acceptance = t->sums.acceptance / t->sums.looks;
     p->moved = t->sums.moved / t->sums.looks;
@@ -32,16 +33,30 @@ void nrg_watch_fill(const nrg_trainer *t, nrg_progress *p) {
     p->age = nrg_draws_age(t->step.draws.at[0]);
 }
 
-// At the end of an epoch, before its sums are cleared. The message comes once.
+static const nrg_drawing *first_of(const nrg_trainer *t) { return t->step.draws.at[0]; }
+static const char *drawn_name(const nrg_trainer *t) { return t->m->vars.at[first_of(t)->var[0]].name; }
+
+static void stand_still(nrg_trainer *t, const nrg_progress *p) {
+    t->stuck = true;
+    nrg_warn(t->ctx, NRG_W107, first_of(t)->stmt->span, "the chains of %s stand still: %.2g%% of them moved in an update of epoch %lld", drawn_name(t),
+             100 * p->moved, (long long)t->epoch + 1);
+    nrg_help(t->ctx, "their steps are refused: use a smaller step, or leave `step` out so that it is learned");
+}
+
+static void all_alike(nrg_trainer *t, const nrg_progress *p) {
+    t->same = true;
+    nrg_warn(t->ctx, NRG_W110, first_of(t)->stmt->span, "the draws of %s have collapsed to a few points: in epoch %lld %.0f%% of those looked at repeat others",
+             drawn_name(t), (long long)t->epoch + 1, 100 * p->repeats);
+    nrg_fact(t->ctx, "of as many rows of the data %.0f%% do", 100 * p->data_repeats);
+    nrg_help(t->ctx, "restart some (buffer(1000, restart=5%%)), more noise in langevin, or a lower learning rate: the energy has holes that all chains fall into");
+}
+
+// At the end of an epoch, before its sums are cleared. Each message comes once.
 void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p) {
     if (t->step.draws.n == 0) return;
     if (t->epoch == 0) t->calm = fmax(1, fabs(p->gap));
-    if (!(p->moved < STUCK) || t->stuck) return;
-    t->stuck = true;
-    const nrg_drawing *d = t->step.draws.at[0];
-    nrg_warn(t->ctx, NRG_W107, d->stmt->span, "the chains of %s stand still: %.2g%% of them moved in an update of epoch %lld",
-             t->m->vars.at[d->var[0]].name, 100 * p->moved, (long long)t->epoch + 1);
-    nrg_help(t->ctx, "their steps are refused: use a smaller step, or leave `step` out so that it adapts");
+    if (p->moved < STUCK && !t->stuck) stand_still(t, p);
+    if (p->repeats >= SAME && 1 - p->data_repeats >= 4 * (1 - p->repeats) && !t->same) all_alike(t, p);
 }
 
 // At the end of the first epoch: gradients that were exactly zero in every step.

@@ -78,9 +78,11 @@ optimize by adam(lr=0.1 -> 0.0005, batch=500, epochs=100)
             self.assertLess(abs(self.weight("two", "a")[0] - math.log(4)), 0.1, method)
             log = kit.table((self.folder / "two" / "log.csv").read_text())
             self.assertTrue(0.4 < float(log[-1]["swapped"]) < 0.95)
+            self.assertLess(float(log[-1]["rhat"]), 1.2)
         self.write("one.nrg", model.replace("METHOD", "hmc(steps=10, leapfrog=4)").replace("MORE", ""))
         self.nrg("train", "one.nrg", "--data", "far.csv", "--seed", 1, "-o", "one", "--quiet")
         self.assertGreater(abs(self.weight("one", "a")[0] - math.log(4)), 2)
+        self.assertGreater(float(kit.table((self.folder / "one" / "log.csv").read_text())[-1]["rhat"]), 1.4)
         for bad, says in ((", tempering=0", "tempering of the buffer is 0"), (", tempering=3, hottest=2", "hottest of the buffer is 2")):
             self.write("bad.nrg", model.replace("METHOD", "mala").replace("MORE", bad))
             self.refused("train", "bad.nrg", "--data", "far.csv", "-o", "bad", code=3, says=says)
@@ -189,6 +191,16 @@ optimize by adam(lr=0.05 -> 0.0005, batch=100, epochs=40)
                 self.write("s.nrg", slow.replace("hmc(steps=5, step=0.2, leapfrog=4) from buffer(200)", f"mala(steps=1, step={step}) from {start}"))
                 said = self.nrg("train", "s.nrg", "--data", "x.csv", "-o", "run", "--overwrite", "--quiet").stderr
                 self.assertEqual("W107" in said, still, (start, step))
+
+    # Without noise all chains fall to the lowest place, and that is said; two draws of a normal density are rarely as near.
+    def test_draws_that_collapse(self):
+        for noise, start, alike in ((1e-9, "buffer(200)", True), (1e-9, "noise", True), (0.5, "buffer(200)", False)):
+            self.write("s.nrg", GAUSS.replace("epochs=100", "epochs=2").replace(
+                "hmc(steps=5, step=0.2, leapfrog=4) from buffer(200)", f"langevin(steps=60, step=0.25, noise={noise}) from {start}"))
+            said = self.nrg("train", "s.nrg", "--data", "x.csv", "-o", "run", "--overwrite", "--quiet").stderr
+            self.assertEqual("W110" in said, alike, (noise, start))
+            share = float(kit.table((self.folder / "run" / "log.csv").read_text())[-1]["repeats"])
+            self.assertEqual(share > 0.9, alike)
 
     # 199 chains, batches of 100: which take part changes, so that the weights are not those of the first 100 chains alone.
     def test_chains_beyond_a_batch_take_part(self):
