@@ -82,20 +82,29 @@ static nrg_status unit_rows(const nrg_bound *b, int32_t var, const double *at, i
     return NRG_OK;
 }
 
-// The usual case in one pass: the least and the largest number are fine, and all are whole where they must be.
-static bool plainly_fine(const nrg_var *v, const double *at, int64_t n) {
-    double lo[4] = {INFINITY, INFINITY, INFINITY, INFINITY}, hi[4] = {-INFINITY, -INFINITY, -INFINITY, -INFINITY};
-    bool odd = false, whole = v->elem != NRG_REAL;
-    if (v->elem == NRG_SIGN || n == 0) return false;
-    for (int64_t i = 0; i < n; i++) {
-        double x = at[i], *l = &lo[i & 3], *h = &hi[i & 3];
-        *l = x < *l ? x : *l;
-        *h = x > *h ? x : *h;
-        odd |= x != x;
+typedef struct {
+    double lo[4], hi[4], odd[4];
+} extremes;
+
+static void look(extremes *e, const double *x, bool whole) {
+    const double round = 6755399441055744.0; // 1.5 * 2^52: after it is added and taken away a smaller number is whole
+    for (int k = 0; k < 4; k++) {
+        double rest = whole ? x[k] - (x[k] + round - round) : x[k] - x[k]; // NaN where x is, or is infinite
+        e->lo[k] = x[k] < e->lo[k] ? x[k] : e->lo[k];
+        e->hi[k] = x[k] > e->hi[k] ? x[k] : e->hi[k];
+        e->odd[k] += rest * rest;
     }
-    for (int64_t i = 0; whole && i < n; i++) odd |= at[i] != floor(at[i]);
-    double least = fmin(fmin(lo[0], lo[1]), fmin(lo[2], lo[3])), most = fmax(fmax(hi[0], hi[1]), fmax(hi[2], hi[3]));
-    return !odd && !wrong(v, least, 1e-5) && !wrong(v, most, 1e-5);
+}
+
+// The usual case in one pass, four at a time: the least and the largest number are fine, and all are whole where they must be.
+static bool plainly_fine(const nrg_var *v, const double *at, int64_t n) {
+    bool whole = v->elem != NRG_REAL;
+    if (v->elem == NRG_SIGN || n < 4) return false;
+    extremes e = {{at[0], at[1], at[2], at[3]}, {at[0], at[1], at[2], at[3]}, {0}};
+    for (int64_t i = 0; i + 4 <= n; i += 4) look(&e, at + i, whole);
+    look(&e, at + n - 4, whole);
+    double least = fmin(fmin(e.lo[0], e.lo[1]), fmin(e.lo[2], e.lo[3])), most = fmax(fmax(e.hi[0], e.hi[1]), fmax(e.hi[2], e.hi[3]));
+    return e.odd[0] + e.odd[1] + e.odd[2] + e.odd[3] == 0 && !wrong(v, least, 1e-5) && !wrong(v, most, 1e-5);
 }
 
 nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n,
