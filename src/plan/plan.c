@@ -110,10 +110,11 @@ int64_t nrg_plan_slice(const nrg_plan *p) { return p->slice; }
 int64_t nrg_plan_rows(int64_t n) { return (n + 15) / 16 * 16; }
 
 // Packed weights beyond the second-level cache are read from memory for every product, so as many rows as can share them:
-// until their own values take as much.
+// until their own values take as much. Small slices go together as well while a cache holds them: fewer calls for the same work.
 int64_t nrg_plan_stretch(const nrg_plan *p, int64_t samples, int threads) {
     int64_t slices = (samples + p->slice - 1) / p->slice, n = 1;
-    while (n < NRG_LANES && 2 * n * threads <= slices && 2 * (size_t)n * p->thread <= p->streamed) n *= 2;
+    size_t most = p->streamed > NRG_CACHE / 2 ? p->streamed : NRG_CACHE / 2;
+    while (n < NRG_LANES && 2 * n * threads <= slices && 2 * (size_t)n * p->thread <= most) n *= 2;
     return n;
 }
 

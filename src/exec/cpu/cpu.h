@@ -42,6 +42,11 @@ typedef struct {
     double (*scores_f64)(int64_t n, double *s, const double *h);
     float (*shifted_f32)(int64_t n, float *to, const float *from, const float *less); // to = from - less, and the sum of squares
     double (*shifted_f64)(int64_t n, double *to, const double *from, const double *less);
+    // c[r, j] (+)= sum over k of a[r, k] * b[k, j], any strides: for a few results
+    void (*narrow_f32)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_term, const float *b, int64_t b_term,
+                       int64_t b_col, float *c, int64_t c_row, int64_t c_col, bool add);
+    void (*narrow_f64)(int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_term, const double *b, int64_t b_term,
+                       int64_t b_col, double *c, int64_t c_row, int64_t c_col, bool add);
     nrg_tile_fn tile_f32[NRG_OP_COUNT], tile_f64[NRG_OP_COUNT];
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);
@@ -128,6 +133,7 @@ void nrg_cpu_combine(nrg_task *t, const nrg_combine_step *d, int lanes);
 void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d);
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d);
 void nrg_cpu_filters(nrg_task *t, const nrg_filters_step *d);
+bool nrg_cpu_plain(nrg_task *t, const nrg_matmul_step *d); // plain.c: small products; false: not one of them
 void nrg_cpu_conv(nrg_task *t, const nrg_conv_step *d);
 void nrg_cpu_distance(nrg_task *t, const nrg_distance_step *d);
 void nrg_cpu_centre(nrg_task *t, const nrg_centre_step *d);

@@ -33,6 +33,7 @@ void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d) {
 }
 
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d) {
+    if (nrg_cpu_plain(t, d)) return;
     if (t->run->p->type == NRG_F64) product_f64(t, d);
     else product_f32(t, d);
 }

@@ -35,10 +35,10 @@ static char *align64(void *p) { return (char *)(((uintptr_t)p + 63) & ~(uintptr_
 static nrg_status room(nrg_run *r, int which, size_t size, char **at) {
     size += 64;
     if (r->raw_size[which] < size) {
-        void *p = nrg_mem(r->ctx, NULL, 0, size);
-        if (!p) return NRG_E098;
-        if (r->raw[which]) nrg_mem(r->ctx, r->raw[which], r->raw_size[which], 0);
-        r->raw[which] = p;
+        if (r->raw[which]) nrg_mem(r->ctx, r->raw[which], r->raw_size[which], 0); // nothing in it is kept
+        r->raw_size[which] = 0;
+        r->raw[which] = nrg_mem(r->ctx, NULL, 0, size);
+        if (!r->raw[which]) return NRG_E098;
         r->raw_size[which] = size;
     }
     *at = align64(r->raw[which]);

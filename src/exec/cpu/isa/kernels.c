@@ -37,6 +37,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #include "exec/cpu/isa/math.inc"
 #include "exec/cpu/isa/micro.inc"
 #include "exec/cpu/isa/turn.inc"
+#include "exec/cpu/isa/narrow.inc"
 #include "exec/cpu/isa/tile.inc"
 #undef T
 #undef F
@@ -53,6 +54,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #include "exec/cpu/isa/math.inc"
 #include "exec/cpu/isa/micro.inc"
 #include "exec/cpu/isa/turn.inc"
+#include "exec/cpu/isa/narrow.inc"
 #include "exec/cpu/isa/tile.inc"
 
 static void bytes_f32(int64_t n, const uint8_t *a, float *to) {
@@ -74,6 +76,8 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .scores_f64 = scores_f64,
     .shifted_f32 = shifted_f32,
     .shifted_f64 = shifted_f64,
+    .narrow_f32 = narrow_f32,
+    .narrow_f64 = narrow_f64,
 #define ROW(name) .tile_f32[NRG_OP_##name] = tile_##name##_f32, .tile_f64[NRG_OP_##name] = tile_##name##_f64,
     ROW(neg) ROW(abs) ROW(sign) ROW(step) ROW(floor) ROW(exp) ROW(log) ROW(sqrt) ROW(square) ROW(recip) ROW(tanh) ROW(sigmoid)
     ROW(softplus) ROW(relu) ROW(sin) ROW(cos) ROW(add) ROW(sub) ROW(mul) ROW(div) ROW(pow) ROW(max) ROW(min) ROW(lt) ROW(le)
