@@ -155,9 +155,10 @@ typedef struct {
 // count: how many wrong answers neg stands for.
 // The others are read by criteria only (criteria.def), at the data and with respect to `over`: the gradient of beta F; the trace of its
 // second derivatives, and that along random directions; beta (F - F with one entry flipped) for each entry; noise less sd times the gradient
-// at data with that noise; beta F + log(k q) at the data and at k draws of a noise density q fitted to the data.
+// at data with that noise; beta F + log(k q) at the data and at k draws of a noise density q fitted to the data; beta F at data with noise, less
+// that of the data.
 typedef enum {
-    NRG_POS, NRG_NEG, NRG_LOWEST, NRG_FREE, NRG_COUNT, NRG_SLOPE, NRG_BEND, NRG_SLICE, NRG_FLIPS, NRG_BLUR, NRG_ABOVE, NRG_BELOW, NRG_ATOM_COUNT
+    NRG_POS, NRG_NEG, NRG_LOWEST, NRG_FREE, NRG_COUNT, NRG_SLOPE, NRG_BEND, NRG_SLICE, NRG_FLIPS, NRG_BLUR, NRG_ABOVE, NRG_BELOW, NRG_RISE, NRG_ATOM_COUNT
 } nrg_atom_kind;
 extern const char *const nrg_atom_names[NRG_ATOM_COUNT];
 typedef struct {

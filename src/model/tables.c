@@ -33,7 +33,7 @@ const char *const nrg_optimizer_names[] = {
 #include "model/optimizers.def"
     NULL};
 
-const char *const nrg_atom_names[NRG_ATOM_COUNT] = {"pos", "neg", "lowest", "free", "negatives", "slope", "bend", "slice", "flips", "blur", "above", "below"};
+const char *const nrg_atom_names[NRG_ATOM_COUNT] = {"pos", "neg", "lowest", "free", "negatives", "slope", "bend", "slice", "flips", "blur", "above", "below", "rise"};
 
 enum { LOSSES = sizeof losses / sizeof *losses };
 

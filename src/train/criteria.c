@@ -1,12 +1,13 @@
 // Atoms of the criteria (model/criteria.def): what a loss reads of the energy beside its values at answers. All are at the data of the
 // batch, with respect to the variables the criterion is about; latents are eliminated by their own verbs.
+#include "infer/sampler.h"
 #include "train/inside.h"
 #include <math.h>
 #include <stdio.h>
 
 enum { MOST_DIRECTIONS = 4096 };
 
-static bool random_atom(nrg_atom_kind k) { return k == NRG_SLICE || k == NRG_BLUR || k == NRG_BELOW; }
+static bool random_atom(nrg_atom_kind k) { return k == NRG_SLICE || k == NRG_BLUR || k == NRG_BELOW || k == NRG_RISE; }
 
 bool nrg_criteria_draw(const nrg_model *m) {
     for (uint32_t i = 0; i < m->learns.n; i++)
@@ -45,7 +46,7 @@ static nrg_status look(about *a) {
 static nrg_status refuse(const about *a, int j, const char *needs) {
     const nrg_var *v = &a->m->vars.at[a->var[j]];
     nrg_status s = nrg_fail(a->m->ctx, NRG_E026, a->m->learns.at[a->learn].span, "this criterion needs %s, but '%s' is not", needs, v->name);
-    nrg_help(a->m->ctx, "score_matching, sliced_score and denoising are for reals; pseudo_likelihood, ratio_matching and mpf for bits and signs; nce for both");
+    nrg_help(a->m->ctx, "score_matching, sliced_score, denoising and conditional_nce are for reals; pseudo_likelihood, ratio_matching and mpf for bits and signs; nce for both");
     return s;
 }
 
@@ -169,20 +170,38 @@ static nrg_status positive(const about *a) {
     return NRG_OK;
 }
 
-// At x + sd n the score of the noisy density points back along -n / sd.
-static nrg_status blur(about *a, nrg_node *out) {
+// The atom's argument as a node, and the data with so much normal noise.
+static nrg_status noisy(about *a, nrg_node *size, nrg_node *noise, nrg_node *x) {
     nrg_graph *g = a->p->g;
-    nrg_node x[NRG_MAX_VARS], grad[NRG_MAX_VARS], part[NRG_MAX_VARS], noise[NRG_MAX_VARS], U;
     nrg_value sd;
     TRY(need(a, true, "reals"));
     TRY(positive(a));
     TRY(nrg_eval(a->p->scope, a->atom->arg, &sd));
     if (nrg_shape_count(&nrg_graph_node(g, sd.node)->shape) != 1) return nrg_fail(a->m->ctx, NRG_E022, a->atom->arg->span, "sd must be one number");
-    nrg_node size = nrg_reshape(g, sd.node, nrg_shape_of(0, NULL));
+    *size = nrg_reshape(g, sd.node, nrg_shape_of(0, NULL));
     for (int j = 0; j < a->n; j++) {
         noise[j] = random_for(a, NRG_RANDOM_NORMAL, j, 1, a->shape[j]);
-        x[j] = nrg_stop(g, nrg_add(g, a->x[j], nrg_mul(g, noise[j], size)));
+        x[j] = nrg_stop(g, nrg_add(g, a->x[j], nrg_mul(g, noise[j], *size)));
     }
+    return nrg_graph_check(g);
+}
+
+// beta F at the noisy copies less that at the data. Mirrors at the walls keep the way back as likely as the way there.
+static nrg_status rise(about *a, nrg_node *out) {
+    nrg_node x[NRG_MAX_VARS], noise[NRG_MAX_VARS], size, here, there;
+    TRY(noisy(a, &size, noise, x));
+    for (int j = 0; j < a->n; j++) x[j] = nrg_reflect(a->p->g, &a->m->vars.at[a->var[j]].domain, x[j], NULL);
+    TRY(at(a, a->x, &here));
+    TRY(at(a, x, &there));
+    *out = nrg_sub(a->p->g, there, here);
+    return nrg_graph_check(a->p->g);
+}
+
+// At x + sd n the score of the noisy density points back along -n / sd.
+static nrg_status blur(about *a, nrg_node *out) {
+    nrg_graph *g = a->p->g;
+    nrg_node x[NRG_MAX_VARS], grad[NRG_MAX_VARS], part[NRG_MAX_VARS], noise[NRG_MAX_VARS], size, U;
+    TRY(noisy(a, &size, noise, x));
     TRY(at(a, x, &U));
     TRY(nrg_grad(g, U, NRG_BAD, x, a->n, grad));
     for (int j = 0; j < a->n; j++) part[j] = nrg_sub(g, noise[j], nrg_mul(g, grad[j], size));
@@ -316,6 +335,7 @@ nrg_status nrg_criterion(nrg_program *p, const nrg_bound *b, nrg_store *store, u
     case NRG_SLICE: TRY(slice(&a, out)); break;
     case NRG_BLUR: TRY(blur(&a, out)); break;
     case NRG_FLIPS: TRY(flips(&a, out)); break;
+    case NRG_RISE: TRY(rise(&a, out)); break;
     case NRG_ABOVE: TRY(against_noise(&a, true, out)); break;
     default: TRY(against_noise(&a, false, out)); break;
     }

@@ -2,7 +2,7 @@
 // each of their last visits up to 4 of their numbers are noted, which costs at most 256 copies an update. At the end of an epoch, at
 // most 20 times a run, R-hat is computed of the visits (of 1024 numbers at most, 4 times), and draws are compared with each other and
 // data with data (2016 distances each).
-#include "infer/ask.h"
+#include "infer/inside.h"
 #include "train/inside.h"
 #include <math.h>
 #include <stdlib.h>

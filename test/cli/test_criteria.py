@@ -123,6 +123,24 @@ class Criteria(kit.Case):
         self.assertLess(abs(math.exp(-w["a"][0] / 2) - 0.5), 0.025)
         self.assertLess(abs(w["c"][0] - (0.5 * math.log(2 * math.pi) - w["a"][0] / 2)), 0.05)
 
+    # Copies with noise: mean and precision of the sample come back, whatever constant the energy has (a tenth of the precision and of a
+    # deviation are more than 5 standard errors of these settings); between walls too, where copies are reflected: a slope of 2.
+    def test_conditional_noise_contrast(self):
+        mean, prec = self.points(2000)
+        by = "adam(lr=0.05 -> 0.0002, batch=500, epochs=300)"
+        for constant in ("", " + 1000"):
+            model = (GAUSS % ("conditional_nce(sd=1)", by)).replace("(x - m))", "(x - m))" + constant)
+            w = self.learned(model + "data x = concat(a, b)\n", "x.csv")
+            for i in (0, 1):
+                self.assertLess(abs(w["m"][i] - mean[i]), 0.1)
+                self.assertLess(abs(self.precision(w)[i][i] / prec[i][i] - 1), 0.1)
+        rng = random.Random(2)
+        rows = [-math.log(1 - rng.random() * (1 - math.exp(-2))) / 2 for _ in range(4000)]  # exp(-2 x) on 0..1
+        self.write("e.csv", "x\n" + "".join(f"{x}\n" for x in rows))
+        w = self.learned("predict  x : real in 0..1\nweight   a : real init 0\nenergy   E(x) = a * x\n"
+                         "learn    conditional_nce(sd=0.5)\noptimize by adam(lr=0.05 -> 0.0002, batch=500, epochs=100)\n", "e.csv")
+        self.assertLess(abs(w["a"][0] - 2), 0.35)
+
     def test_reasons_why_not(self):
         self.points(20)
         data = "data x = concat(a, b)\n"
