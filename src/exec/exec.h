@@ -27,6 +27,9 @@ void nrg_run_output(nrg_run *r, int i, void *data);
 // A plan of one slices phase repeats inside each slice, without a barrier.
 nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint32_t step);
 
+// cpu/bf16.c -- matrix units for bfloat16 numbers are here; without them such products are computed slowly, with the same bits
+bool nrg_run_has_bf16(void);
+
 // cpu/peak.c -- what this processor does at most on one thread: multiply-adds of the product kernel, reading memory; both a second
 nrg_status nrg_run_peak(nrg_ctx *c, double *flops, double *bytes);
 

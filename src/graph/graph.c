@@ -11,6 +11,11 @@ static const nrg_op_info rows[NRG_OP_COUNT] = {
 
 const nrg_op_info *nrg_op_get(nrg_op op) { return &rows[(unsigned)op < NRG_OP_COUNT ? op : 0]; }
 
+const char *nrg_dtype_name(nrg_dtype t) {
+    static const char *const names[NRG_DTYPES] = {"f32", "f64", "bf16x3", "bf16"};
+    return names[t];
+}
+
 nrg_status nrg_graph_new(nrg_ctx *c, nrg_dtype type, nrg_graph **out) {
     nrg_arena arena = nrg_arena_make(c);
     nrg_graph *g = NRG_NEW(&arena, nrg_graph);

@@ -17,7 +17,11 @@
 // the graph.
 #define NRG_BAD ((nrg_node){0})
 
-typedef enum { NRG_F32, NRG_F64 } nrg_dtype;
+// The last two are float32 as well, but matrix products are computed from bfloat16 numbers: of both sides, or of both and what rounding
+// them left, which is nearly as exact as float32.
+typedef enum { NRG_F32, NRG_F64, NRG_BF16X3, NRG_BF16, NRG_DTYPES } nrg_dtype;
+static inline bool nrg_dtype_bf16(nrg_dtype t) { return t == NRG_BF16X3 || t == NRG_BF16; }
+const char *nrg_dtype_name(nrg_dtype t); // f32, f64, bf16x3, bf16
 
 typedef uint32_t nrg_leads; // a set of leading axes
 #define NRG_SAMPLE 1u       // the sample axis

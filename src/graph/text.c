@@ -78,7 +78,7 @@ void nrg_graph_print(const nrg_graph *g, const nrg_node *roots, int n, nrg_text 
         if (g->nodes.at[i].op == NRG_OP_input) id[i] = 1;
         for (int k = 0; id[i] && k < 3; k++) id[g->nodes.at[i].in[k].i] = 1;
     }
-    nrg_text_put(out, "graph %s\n", g->type == NRG_F64 ? "f64" : "f32");
+    nrg_text_put(out, "graph %s\n", nrg_dtype_name(g->type));
     for (int i = 1; i < g->leads; i++) {
         nrg_text_put(out, "lead %d ", i);
         nrg_text_json(out, g->lead[i].name);
@@ -376,9 +376,11 @@ nrg_status nrg_graph_read(nrg_ctx *c, const char *text, nrg_graph **out, nrg_nod
     *out = NULL;
     *n = 0;
     bool ok = sign(&r, "graph") && word(&r, type, sizeof type) && end_of_line(&r);
-    if (ok && !nrg_same(type, "f32") && !nrg_same(type, "f64"))
-        ok = wrong(&r, "f32 or f64 in the first line");
-    if (ok && nrg_graph_new(c, nrg_same(type, "f64") ? NRG_F64 : NRG_F32, &r.g) != NRG_OK)
+    int t = 0;
+    while (t < NRG_DTYPES && !nrg_same(type, nrg_dtype_name((nrg_dtype)t))) t++;
+    if (ok && t == NRG_DTYPES)
+        ok = wrong(&r, "f32, f64, bf16x3 or bf16 in the first line");
+    if (ok && nrg_graph_new(c, (nrg_dtype)t, &r.g) != NRG_OK)
         ok = false;
     ok = ok && all_lines(&r, roots, room, n) && r.g->cause == NRG_OK;
     nrg_arena_free(&r.arena);

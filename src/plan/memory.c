@@ -150,6 +150,7 @@ static int64_t slice_size(const nrg_plan *p) {
 
 static size_t scratch_size(const nrg_plan *p) {
     size_t most = NRG_SCRATCH_FLOATS * p->real;
+    if (nrg_dtype_bf16(p->type) && most < NRG_BF16_BYTES) most = NRG_BF16_BYTES;
     for (uint32_t i = 0; i < p->steps.n; i++) {
         const nrg_work *s = &p->steps.at[i];
         if (s->kind == NRG_STEP_conv) {

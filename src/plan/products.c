@@ -51,10 +51,12 @@ nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *l
     bool sample = has_sample(loop);
     uint32_t phase = sample ? (uint32_t)w->level[n.i] : p->bufs.at[b.buf].phase;
     int64_t unit = 64 / (int64_t)p->real, columns = (int64_t)count(cols);
+    bool tiles = nrg_dtype_bf16(p->type) && info(w, n)->op == NRG_OP_matmul;
     *panel = (columns + unit - 1) / unit * unit * (int64_t)count(red); // whole panels of 256 bytes a row, the last rounded up to 64 bytes
+    if (tiles) *panel = (columns + 15) / 16 * (((int64_t)count(red) + 31) / 32) * (p->type == NRG_BF16X3 ? 512 : 256);
     for (uint32_t i = 0; i < w->pack_list.n; i++) {
         nrg_pack_step *o = w->pack_list.at[i];
-        if (o->b.buf != b.buf || o->b.offset != b.offset || p->bufs.at[o->buf].phase != phase) continue;
+        if (o->tiles != tiles || o->b.buf != b.buf || o->b.offset != b.offset || p->bufs.at[o->buf].phase != phase) continue;
         if (!same_dims(&o->loop, loop) || !same_dims(&o->cols, cols) || !same_dims(&o->red, red)) continue;
         *buf = o->buf;
         return NRG_OK;
@@ -63,7 +65,7 @@ nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *l
     if (!o) return NRG_E098;
     nrg_plan_buf packed = {.place = sample ? NRG_AT_SLICE : NRG_AT_ONCE, .sample = sample, .count = *panel * (int64_t)count(loop), .node = n,
                            .phase = phase};
-    *o = (nrg_pack_step){b, *loop, *cols, *red, p->bufs.n};
+    *o = (nrg_pack_step){b, *loop, *cols, *red, p->bufs.n, tiles};
     TRY(NRG_PUSH(&p->arena, p->bufs, packed));
     TRY(NRG_PUSH(&p->arena, w->pack_list, o));
     *buf = o->buf;

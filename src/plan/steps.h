@@ -32,6 +32,7 @@ enum {
     NRG_RUN = 16384,
     NRG_NEAR_MOST = 8192,
 #endif
+    NRG_BF16_BYTES = 1703936,    // those of products of bfloat16 numbers
     NRG_SCRATCH_FLOATS = 200704, // numbers a thread needs beside its slice: packed tiles, registers
 #ifdef NRG_STRESS
     NRG_CONV_ROOM = 96, NRG_CONV_TERMS = 5,
@@ -166,6 +167,7 @@ typedef struct {
     nrg_at b;
     nrg_dims loop, cols, red; // of the product it serves
     uint32_t buf;
+    bool tiles; // of bfloat16 numbers
 } nrg_pack_step;
 
 // c[loop, rows, cols] = sum over red of a * b, each element one chain of fused multiply-adds in the order of red.

@@ -6,7 +6,7 @@
 enum { MOST = 1 << 25 }; // doubles that the search may take: 256 MiB
 
 static bool gone(const nrg_program *p, double x) {
-    return !isfinite(x) || (nrg_graph_type(p->g) == NRG_F32 && fabs(x) > (double)FLT_MAX);
+    return !isfinite(x) || (nrg_graph_type(p->g) != NRG_F64 && fabs(x) > (double)FLT_MAX);
 }
 
 static int64_t cells(const nrg_graph *g, nrg_node n, int64_t samples) {

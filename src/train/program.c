@@ -42,7 +42,7 @@ nrg_status nrg_program_go(nrg_program *p, nrg_store *s, int64_t n, uint64_t seed
     TRY(nrg_inference_go(p->inf, s, n, seed, step));
     TRY(nrg_store_bind(s, p->g, p->run));
     TRY(nrg_run_go(p->run, n, 1, seed, step));
-    if (nrg_graph_type(p->g) == NRG_F32)
+    if (nrg_graph_type(p->g) != NRG_F64)
         for (int64_t i = 0; i < p->offset[p->outputs_n]; i++) p->values[i] = (double)((float *)p->raw)[i];
     return NRG_OK;
 }

@@ -25,8 +25,24 @@ typedef void (*nrg_micro_f32)(int mr, int nv, int64_t kc, const float *const *a,
                               const float *b, int64_t ldb, float *const *c, bool add);
 typedef void (*nrg_micro_f64)(int mr, int nv, int64_t kc, const double *const *a, const int64_t *ak,
                               const double *b, int64_t ldb, double *const *c, bool add);
+// A product of bfloat16 numbers in tiles of 16 rows of 64 bytes. For results c[m][n] and each 32 summed terms, in order:
+//   e = sum of a[m][2i] b[2i][n], o = sum of a[m][2i+1] b[2i+1][n], i = 0 .. 15, each one chain of fused multiply-adds from 0; c += e + o.
+// three: that for the remainders of b, then for both sides, then for the remainders of a. Numbers are rounded to nearest, ties to even;
+// denormal ones are zeros. That is what the instruction TDPBF16PS does.
+enum { NRG_TILE_TERMS = 512 }; // bfloat16 numbers of a tile
+typedef struct {
+    int64_t rows, cols, terms; // in tiles
+    bool three, add;
+    const uint16_t *a, *b;     // strips of 16 rows, of 16 columns (in pairs of terms): see bf16.c
+    int64_t b_strip;           // numbers of a strip of columns
+    float *c;
+    int64_t c_row;             // numbers from row to row
+} nrg_tiles;
+typedef void (*nrg_tiles_fn)(const nrg_tiles *j);
 typedef struct {
     const char *name;
+    nrg_tiles_fn tiles;
+    void (*bf16)(bool pairs, const float *x, uint16_t *hi, uint16_t *lo); // a tile of numbers; pairs: of a right side
     nrg_micro_f32 micro_f32;
     nrg_micro_f64 micro_f64;
     // Rows of n numbers copied or added to others; n rows of m numbers turned into columns. Steps from row to row.
@@ -57,9 +73,10 @@ typedef struct {
     void (*random_f32)(int64_t n, const uint32_t *words, void *out, bool normal);
     void (*random_f64)(int64_t n, const uint32_t *words, void *out, bool normal);
 } nrg_kernels;
-typedef enum { NRG_CPU_BEST, NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512 } nrg_cpu_level;
+typedef enum { NRG_CPU_BEST, NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512, NRG_CPU_AMX } nrg_cpu_level;
 // The kernels of a level; NULL when this processor or build lacks it.
 const nrg_kernels *nrg_cpu_kernels(nrg_cpu_level level);
+nrg_tiles_fn nrg_cpu_tiles(const nrg_kernels *k, nrg_cpu_level level); // matrix units where the level has them; NULL: not here
 
 // ---- a run and its threads
 typedef struct {
@@ -89,6 +106,7 @@ struct nrg_run {
     nrg_ctx *ctx;
     const nrg_plan *p;
     const nrg_kernels *k;
+    nrg_tiles_fn tiles;
     int threads;
     nrg_team *team;     // for the life of the run
     nrg_bound *in;      // by slot
@@ -132,6 +150,8 @@ double nrg_cpu_tree(double *s); // the sum of sixteen, which are used up
 void nrg_cpu_combine(nrg_task *t, const nrg_combine_step *d, int lanes);
 void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d);
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d);
+void nrg_cpu_pack_bf16(nrg_task *t, const nrg_pack_step *d);
+void nrg_cpu_matmul_bf16(nrg_task *t, const nrg_matmul_step *d);
 void nrg_cpu_filters(nrg_task *t, const nrg_filters_step *d);
 bool nrg_cpu_plain(nrg_task *t, const nrg_matmul_step *d); // plain.c: small products; false: not one of them
 void nrg_cpu_conv(nrg_task *t, const nrg_conv_step *d);

@@ -28,6 +28,6 @@ static const nrg_kernels *avx512(void) {
 const nrg_kernels *nrg_cpu_kernels(nrg_cpu_level level) {
     if (level == NRG_CPU_PORTABLE) return &nrg_cpu_portable;
     if (level == NRG_CPU_AVX2) return avx2();
-    if (level == NRG_CPU_AVX512) return avx512();
+    if (level == NRG_CPU_AVX512 || level == NRG_CPU_AMX) return avx512();
     return avx512() ? avx512() : avx2() ? avx2() : &nrg_cpu_portable;
 }

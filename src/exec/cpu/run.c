@@ -117,6 +117,7 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     memset(r, 0, sizeof *r);
     r->ctx = c, r->p = p, r->threads = threads < 1 ? 1 : threads > NRG_LANES ? NRG_LANES : threads;
     r->k = nrg_cpu_kernels(NRG_CPU_BEST);
+    if (nrg_dtype_bf16(p->type)) r->tiles = nrg_cpu_tiles(r->k, NRG_CPU_BEST);
     nrg_status s = listen(r);
     if (s == NRG_OK) s = tables(r);
     if (s == NRG_OK) s = nrg_team_new(c, r->threads, &r->team);
@@ -149,6 +150,7 @@ void nrg_run_free(nrg_run *r) {
 
 void nrg_run_level(nrg_run *r, nrg_cpu_level level) {
     if (nrg_cpu_kernels(level)) r->k = nrg_cpu_kernels(level);
+    if (nrg_cpu_tiles(r->k, level)) r->tiles = nrg_cpu_tiles(r->k, level);
 }
 
 // Where each buffer lies for the samples at hand. A deferred step sees the whole block: its first sample is the block's.

@@ -61,11 +61,15 @@ static void bytes_f32(int64_t n, const uint8_t *a, float *to) {
     APART for (int64_t i = 0; i < n; i++) to[i] = (float)a[i];
 }
 
+#include "exec/cpu/isa/bf16.inc"
+
 extern const nrg_kernels GLUE(nrg_cpu_, NRG_ISA);
 const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .name = TEXT(NRG_ISA),
     .micro_f32 = micro_f32,
     .micro_f64 = micro_f64,
+    .tiles = tiles_all,
+    .bf16 = bf16,
     .lines_f32 = lines_f32,
     .lines_f64 = lines_f64,
     .turn_f32 = turn_rows_f32,
