@@ -60,7 +60,7 @@ static const flag flags[] = {
     ONE("hottest", hottest, "H", "heat of the last of a ladder: exp(-H beta E) (0.05)"),
     ONE("anneal", anneal, "H", "heat at the start of the warm-up, 1 after its first quarter"),
     ON("autocorrelation", autocorrelation, "a table of autocorrelations instead of the draws, the slowest number first (--top N)"),
-    ONE("from", from, "data", "where the way back starts: values of what is summed over, from the data"),
+    ONE("from", from, "data|buffer", "logz: the way back starts at the data; sample: at the chains that training kept"),
     ONE("base", base, "data", "what annealing begins with: a density fitted to the data"),
     ONE("width", width, "W", "width of the interval asked for (0.1)"),
     ON("shapes", shapes, "types and sizes of everything declared"),

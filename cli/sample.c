@@ -1,6 +1,7 @@
 // nrg sample: draws from a model, with what their chains say about themselves.
 #include "cli.h"
 #include <stdlib.h>
+#include <string.h>
 
 static nrg_status heat(cli *c, const char *flag, const char *text, double *out) {
     char *end;
@@ -50,6 +51,9 @@ nrg_status cli_sample(cli *c) {
     nrg_status s = cli_sample_options(c, &o);
     o.vars = c->words.at + 1;
     o.vars_n = c->words.n - 1;
+    if (s == NRG_OK && c->from && (strcmp(c->from, "buffer") != 0 || !cli_folder(c->words.at[0])))
+        s = cli_usage(c, "nrg sample RUN --from buffer", "--from takes buffer, of a run folder");
+    if (s == NRG_OK && c->from) o.buffer = c->words.at[0];
     if (s == NRG_OK && c->out) s = cli_may_write(c, c->out);
     if (s == NRG_OK) s = cli_model(c, c->words.at[0], &m);
     if (s == NRG_OK) s = cli_data(c, m, &data);

@@ -424,6 +424,7 @@ typedef struct {
     int64_t first;  /* number of the first chain: a chain's draws depend on its number and the seed, not on the others */
     int64_t tempering; /* every chain is the first of a ladder of so many, the others hotter, which trade places; 0: 1 */
     double hottest; /* exp(-hottest beta E) is what the last of a ladder draws from; 0: 0.05 */
+    const char *buffer; /* a run folder: chains start where its training left those that it kept (`from buffer`); NULL: as the statements say */
     double anneal;  /* the warm-up begins with exp(-anneal beta E) and reaches 1 after a quarter; 0: it begins with 1 */
     uint64_t seed;  /* 0: the model's */
 } nrg_sample_options;

@@ -55,6 +55,9 @@ nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t); // sizes known, weight
 // sample.c -- what is drawn: those named; else those of the sample statements; else the predicted ones that are not in the data.
 nrg_status nrg_api_drawn(nrg_ebm *m, const nrg_table *data, const char *const *vars, int n, nrg_vars *drawn, nrg_vars *held);
 
+// buffer.c -- where the chains stand that training kept in folder `run`: [chains, width] by variable, in the arena. E051: none are kept.
+nrg_status nrg_api_buffer(nrg_ebm *m, const char *run, nrg_vars vars, int64_t chains, nrg_arena *a, const double **kept);
+
 // picture_chains.c -- autocorrelations of every number, the slowest first: a table of `rows` rows of the data, `each` draws a chain.
 nrg_status nrg_api_autocorrelation(nrg_ctx *c, const nrg_table *draws, int64_t rows, int64_t each, int64_t top, bool json, nrg_text *out);
 

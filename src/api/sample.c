@@ -201,6 +201,14 @@ static nrg_status warn_of_growth(nrg_ebm *m, const nrg_sample_spec *spec) {
     return s;
 }
 
+// Chains go on from where training left them.
+static nrg_status keep_on(nrg_ebm *m, const char *run, nrg_sample_spec *spec, nrg_arena *a) {
+    if (!spec->given) return nrg_api_buffer(m, run, spec->vars, spec->chains, a, spec->kept);
+    nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "the chains that were kept belong to the training data: nothing can be given");
+    nrg_help(m->ctx, "leave --from buffer out");
+    return NRG_E090;
+}
+
 static nrg_status sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, samples *r) {
     nrg_sample_spec spec = {.first = o->first, .seed = o->seed ? o->seed : m->seed, .threads = m->threads};
     nrg_values v;
@@ -210,6 +218,7 @@ static nrg_status sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_opt
     TRY(nrg_values_make(m, data, spec.given | nrg_api_found(m, data, spec.vars), &v));
     spec.rows = data && v.vars ? v.rows : 1;
     nrg_status s = warn_of_growth(m, &spec);
+    if (s == NRG_OK && o->buffer) s = keep_on(m, o->buffer, &spec, &r->arena);
     if (s == NRG_OK) s = nrg_sample(m->model, m->store, &spec, &r->draws);
     if (s == NRG_OK) s = publish(m, r, &spec, n);
     if (s == NRG_OK) s = put_health(r);

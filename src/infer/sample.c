@@ -6,6 +6,7 @@
 
 enum { STEPS = 1000, EVERY = 10, SWAP = 5, PACES = 50, LOOKED_AT = 64 }; // warm-up and thinning unless told; numbers of a variable whose health is told
 static const double HOTTEST = 0.05; // of a ladder, unless told
+static const nrg_expr at_buffer = {.kind = NRG_X_NAME, .text = "buffer"};
 
 typedef struct {
     nrg_model *model;
@@ -64,6 +65,34 @@ static int64_t steps_of(const drawing *s) {
     return (int64_t)steps;
 }
 
+static bool continues(const nrg_sample_spec *p) {
+    bool any = false;
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++) any = any || p->kept[v];
+    return any;
+}
+
+// The chains' places as chains.c reads them; every chain of a ladder starts at the one that is told.
+static nrg_status put_kept(drawing *s) {
+    char name[256];
+    void *to;
+    for (int32_t v = 0; v < (int32_t)s->model->vars.n; v++) {
+        nrg_shape shape;
+        if (!s->spec->kept[v]) continue;
+        TRY(nrg_var_shape(s->model, v, &shape));
+        int64_t width = nrg_shape_count(&shape);
+        snprintf(name, sizeof name, "chain:kept:%s", s->model->vars.at[v].name);
+        TRY(nrg_store_make(s->store, name, s->lanes * width, &to));
+        for (int64_t i = 0; i < s->lanes * width; i++) {
+            double x = s->spec->kept[v][i / width / s->levels * width + i % width];
+            if (nrg_store_type(s->store) == NRG_F64) ((double *)to)[i] = x;
+            else ((float *)to)[i] = (float)x;
+        }
+    }
+    TRY(nrg_store_make(s->store, "chain:again", s->lanes, &to));
+    nrg_store_fill(s->store, to, s->lanes, 0);
+    return NRG_OK;
+}
+
 static nrg_status drawing_open(drawing *s, nrg_model *m, const nrg_store *from, const nrg_sample_spec *spec) {
     *s = (drawing){.model = m, .spec = spec, .arena = nrg_arena_make(m->ctx), .levels = spec->levels > 1 ? spec->levels : 1};
     s->lanes = spec->rows * spec->chains * s->levels;
@@ -73,6 +102,10 @@ static nrg_status drawing_open(drawing *s, nrg_model *m, const nrg_store *from, 
     TRY(nrg_lanes_store(m, &s->arena, from, spec->rows, spec->chains * s->levels, &s->store));
     nrg_chains_spec c = {.vars = spec->vars, .given = spec->given, .lanes = s->lanes, .warmup = s->warmup, .scored = s->scored, .threads = spec->threads};
     c.heated = s->levels > 1 || spec->anneal > 0;
+    if (continues(spec)) {
+        c.from = &at_buffer, c.kept = true;
+        TRY(put_kept(s));
+    }
     TRY(nrg_chains_open(m, s->store, &c, &s->chains));
     return nrg_chains_ids(s->chains, NULL, spec->first * s->levels, s->lanes);
 }

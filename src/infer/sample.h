@@ -100,6 +100,7 @@ typedef struct {
     int64_t levels, swap;   // tempering: chains of a ladder for each chain that is told (0: 1), steps between swaps (0: 5)
     double hottest;         // heat of the last of a ladder; 0: 0.05
     double anneal;          // heat at the start of the warm-up, growing to 1 by its end; 0: 1
+    const double *kept[NRG_MAX_VARS]; // [chains, width] by variable: where chains stood when training ended; all NULL: their statements' starts
     int64_t first;          // number of the first chain: random numbers depend on it, not on the batch
     uint64_t seed;
     int threads;

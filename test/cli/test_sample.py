@@ -3,6 +3,7 @@
 import json
 import math
 import statistics
+import struct
 import unittest
 
 import kit
@@ -195,6 +196,36 @@ class Sample(kit.Case):
         self.write("q.nrg", "predict x : real\nenergy E(x) = sq(sq(x))\n")
         self.refused("logz", "q.nrg", "--from", "data", code=4, says="no data of what is summed over")
         self.refused("logz", "q.nrg", "--from", "noise", code=2, says="--from takes data")
+
+    def test_from_buffer(self):
+        """Draws go on where training left its chains: the first are the buffer's own numbers; the same bits by any threads."""
+        for name, kind, energy, by in (("bits", "bit[V]", "-dot(v, v @ W) - sum(v @ W)", "gibbs(steps=2) from buffer(20)"),
+                                       ("reals", "real[V]", "sq(v) - dot(v, tanh(v @ W))", "langevin(steps=3, step=0.1) from buffer(12, tempering=3)")):
+            self.write("b.nrg", f"dim V = 24\npredict v : {kind}\nweight W : real[V, V] init normal(0.1)\nenergy E(v) = {energy}\n"
+                       f"sample v by {by}\nlearn nll\noptimize by sgd(lr=0.01, batch=10, epochs=3)\n")
+            self.write("v.csv", ",".join(f"v{i}" for i in range(24)) + "\n" + (",".join("1011" * 6) + "\n" + ",".join("0001" * 6) + "\n") * 30)
+            self.nrg("train", "b.nrg", "--data", "v=v.csv:v0..v23", "--seed", 1, "--quiet", "-o", name)
+            raw = (self.folder / name / "state.safetensors").read_bytes()
+            size, = struct.unpack("<Q", raw[:8])
+            head = json.loads(raw[8:8 + size])
+            key, = (k for k in head if k.startswith("buffer:") and k.endswith(":at:v"))
+            begin, end = head[key]["data_offsets"]
+            kept = struct.unpack(f"<{(end - begin) // 4}f", raw[8 + size + begin:8 + size + end])
+            slots, levels = (20, 1) if name == "bits" else (12, 3)
+            self.assertEqual(len(kept), slots * levels * 24)
+            run = ("sample", name, "--last", "--from", "buffer", "--json", "--quiet")
+            got = [json.loads(line) for line in self.nrg(*run, "-n", slots, "--chains", slots, "--warmup", 0).stdout.splitlines()]
+            for i, draw in enumerate(got):
+                for x, y in zip(draw["v"], kept[i * levels * 24:]):
+                    self.assertAlmostEqual(x, y, delta=1e-6 * (1 + abs(y)))
+            go = (*run, "-n", 40, "--chains", 4, "--warmup", 0, "--every", 3)
+            one = self.nrg(*go, "--threads", 1).stdout
+            self.assertEqual(self.nrg(*go, "--threads", 8).stdout, one)
+            self.assertNotEqual(self.nrg(*[a for a in go if a not in ("--from", "buffer")]).stdout, one)
+            self.refused(*run, "-n", 99, "--chains", 99, code=2, says=f"keeps {slots} of v")
+        self.refused("sample", "b.nrg", "--from", "buffer", code=2, says="of a run folder")
+        self.trained()
+        self.refused("sample", "run", "x", "--given", "y=left", "--from", "buffer", code=2, says="belong to the training data")
 
     def test_reasons_why_not(self):
         self.refused("sample", "g.nrg", code=4, says="no data for x")
