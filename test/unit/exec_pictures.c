@@ -1,10 +1,11 @@
-// Convolutions of many shapes: as ref, and the same bits for any threads, instruction set and place in a batch.
+// Convolutions and pooling of many shapes: as ref, and the same bits for any threads, instruction set and place in a batch.
 #include "plan/steps.h"
 #include "exec/cpu/cpu.h"
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -194,9 +195,53 @@ static void convolutions(void **state) {
     }
 }
 
+// ---- windows of k x k, and of k in a run: the largest, the smallest, their places, the sum; gradients give ties to the first
+
+static nrg_node blocks(nrg_graph *g, nrg_node x, int axis, int64_t k) {
+    nrg_shape h = nrg_graph_node(g, x)->shape;
+    int64_t n = h.dim[axis] / k;
+    x = nrg_slice(g, x, axis, 0, n * k, 1);
+    for (int i = h.rank++; i > axis; i--) h.dim[i] = h.dim[i - 1];
+    h.dim[axis] = n, h.dim[axis + 1] = k;
+    return nrg_reshape(g, x, h);
+}
+
+static void windows(int64_t H, int64_t W, int64_t k, bool run_of, nrg_op op, nrg_dtype type) {
+    enum { N = 5 };
+    work w = {.type = type, .outs = 2};
+    nrg_node x, d, y;
+    char what[96];
+    GO(nrg_graph_new(C, type, &w.g));
+    add_input(&w, "x", NRG_SAMPLE, nrg_shape_of(3, (int64_t[]){3, H, W}), N, &x);
+    for (int64_t i = 0; i < N * 3 * H * W; i++) { // ties, and what is no number in the last sample but one
+        w.in[0][i] = floor(4 * w.in[0][i]);
+        if (i / (3 * H * W) == N - 2 && i % 7 == 0) w.in[0][i] = i % 3 ? (double)NAN : i % 2 ? INFINITY : -INFINITY;
+    }
+    y = run_of ? nrg_reduce(w.g, op, blocks(w.g, x, 1, k), 4, 0, false) : nrg_reduce(w.g, op, blocks(w.g, blocks(w.g, x, 2, k), 1, k), 4 | 16, 0, false);
+    w.out[0] = y;
+    add_input(&w, "d", NRG_SAMPLE, nrg_graph_node(w.g, y)->shape, N, &d);
+    w.out[1] = d;
+    if (op != NRG_OP_argmax && op != NRG_OP_argmin) GO(nrg_grad(w.g, y, d, &x, 1, &w.out[1]));
+    GO(nrg_graph_check(w.g));
+    snprintf(what, sizeof what, "%s, windows of %d in %d x %d%s", nrg_op_get(op)->name, (int)k, (int)H, (int)W, run_of ? ", runs" : "");
+    judge(&w, N, type == NRG_F64 ? 1e-13 : 1e-6, what);
+    done(&w);
+}
+
+static void pooling(void **state) {
+    (void)state;
+    static const nrg_op ops[] = {NRG_OP_rmax, NRG_OP_rmin, NRG_OP_argmax, NRG_OP_argmin, NRG_OP_sum, NRG_OP_lse};
+    static const int64_t sizes[][3] = {{4, 6, 2}, {7, 29, 2}, {9, 33, 3}, {8, 20, 4}, {13, 13, 6}, {28, 28, 2}, {2, 2, 2}, {5, 45, 5}};
+    for (int type = NRG_F32; type <= NRG_F64; type++)
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
+                for (int r = 0; r < 2; r++) windows(sizes[i][0], sizes[i][1], sizes[i][2], r, ops[k], (nrg_dtype)type);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(convolutions, setup, teardown),
+        cmocka_unit_test_setup_teardown(pooling, setup, teardown),
     };
     return cmocka_run_group_tests_name("exec_pictures", tests, NULL, NULL);
 }

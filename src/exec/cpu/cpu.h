@@ -50,6 +50,9 @@ typedef struct {
     void (*lines_f64)(int64_t rows, int64_t n, const double *from, int64_t from_step, double *to, int64_t to_step, bool add);
     void (*turn_f32)(int64_t n, int64_t m, const float *from, int64_t from_step, float *to, int64_t to_step);
     void (*turn_f64)(int64_t n, int64_t m, const double *from, int64_t from_step, double *to, int64_t to_step);
+    // to[at[i] + j] += from[i][j] for j < len, i by i; to has n numbers
+    void (*gather_f32)(int64_t n, float *to, int64_t terms, const float *const *from, const int64_t *at, int64_t len);
+    void (*gather_f64)(int64_t n, double *to, int64_t terms, const double *const *from, const int64_t *at, int64_t len);
     // c[r][0 .. nv * 64 bytes) (+)= sum over k of w[k * ldb + j] * (a[r][k] - b[k * ldb + j])^2; NULL w: of the squares
     void (*far_f32)(int mr, int nv, int64_t kc, const float *const *a, const float *b, const float *w, int64_t ldb, float *const *c, bool add);
     void (*far_f64)(int mr, int nv, int64_t kc, const double *const *a, const double *b, const double *w, int64_t ldb, double *const *c,
@@ -63,6 +66,11 @@ typedef struct {
                        int64_t b_col, float *c, int64_t c_row, int64_t c_col, bool add);
     void (*narrow_f64)(int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_term, const double *b, int64_t b_term,
                        int64_t b_col, double *c, int64_t c_row, int64_t c_col, bool add);
+    // Reductions of lines of n small windows: result j is that of the terms x[at[t] + j * step]. sum, rmax, rmin, argmax, argmin.
+    void (*windows_f32)(nrg_op op, int64_t lines, int64_t line_step, int64_t n, int64_t step, int64_t terms, const int64_t *at,
+                        const float *x, float *out, int64_t out_step);
+    void (*windows_f64)(nrg_op op, int64_t lines, int64_t line_step, int64_t n, int64_t step, int64_t terms, const int64_t *at,
+                        const double *x, double *out, int64_t out_step);
     nrg_tile_fn tile_f32[NRG_OP_COUNT], tile_f64[NRG_OP_COUNT];
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);

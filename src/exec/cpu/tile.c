@@ -3,6 +3,8 @@
 #include "exec/cpu/cpu.h"
 #include <string.h>
 
+enum { SHORT = 8 }; // rows of fewer numbers are copied many at a time
+
 typedef struct {
     nrg_task *t;
     const nrg_tile *d;
@@ -30,6 +32,26 @@ static void copy_run(size_t real, char *to, const char *from, int64_t n, int64_t
     }
 }
 
+// Many rows of few numbers, as of windows.
+#define SHORT_ROWS(type, n)                                                                                            \
+    for (int64_t i = 0; i < rows; i++)                                                                                 \
+        for (int64_t j = 0; j < (n); j++) ((type *)to)[i * (n) + j] = ((const type *)from)[i * row_step + j * step];
+#define CASES(type)                                                                                                    \
+    if (n == 2 && row_step == 1 && step == 0)                                                                          \
+        for (int64_t i = 0; i < rows; i++) ((type *)to)[2 * i] = ((type *)to)[2 * i + 1] = ((const type *)from)[i];    \
+    else if (n == 2) SHORT_ROWS(type, 2)                                                                               \
+    else if (n == 3) SHORT_ROWS(type, 3)                                                                               \
+    else SHORT_ROWS(type, n)
+static void copy_rows(size_t real, char *to, const char *from, int64_t rows, int64_t row_step, int64_t n, int64_t step) {
+    if (real == sizeof(float)) {
+        CASES(float)
+    } else {
+        CASES(double)
+    }
+}
+#undef CASES
+#undef SHORT_ROWS
+
 static int64_t place(const nrg_tile *d, const nrg_tile_leaf *l, int64_t index, int64_t *i) { // offset of a number of the space
     int64_t at = 0;
     for (int k = d->rank - 1; k >= 0; k--) {
@@ -53,11 +75,22 @@ static char *load(machine *m, int k, int64_t from, int64_t n) {
         return reg;
     }
     for (int64_t done = 0, left; done < n; done += left) {
-        left = d->dim[last] - i[last] < n - done ? d->dim[last] - i[last] : n - done;
-        if (l->stride[last] == 1 && left == n) return (char *)base + at * (int64_t)m->real;
-        copy_run(m->real, reg + done * (int64_t)m->real, base + at * (int64_t)m->real, left, l->stride[last]);
-        i[last] += left, at += left * l->stride[last];
-        for (int64_t r = last; r >= 0 && i[r] == d->dim[r]; r--) { // to the next row
+        int64_t inner = last, rows = 0;
+        if (d->dim[last] < SHORT && last > 0 && i[last] == 0) { // as many whole rows as there are
+            rows = d->dim[last - 1] - i[last - 1];
+            if (rows > (n - done) / d->dim[last]) rows = (n - done) / d->dim[last];
+        }
+        if (rows > 0) {
+            left = rows * d->dim[last], inner = last - 1;
+            copy_rows(m->real, reg + done * (int64_t)m->real, base + at * (int64_t)m->real, rows, l->stride[inner], d->dim[last], l->stride[last]);
+            i[inner] += rows, at += rows * l->stride[inner];
+        } else {
+            left = d->dim[last] - i[last] < n - done ? d->dim[last] - i[last] : n - done;
+            if (l->stride[last] == 1 && left == n) return (char *)base + at * (int64_t)m->real;
+            copy_run(m->real, reg + done * (int64_t)m->real, base + at * (int64_t)m->real, left, l->stride[last]);
+            i[last] += left, at += left * l->stride[last];
+        }
+        for (int64_t r = inner; r >= 0 && i[r] == d->dim[r]; r--) { // to the next row
             at += (r ? l->stride[r - 1] : l->sample) - i[r] * l->stride[r];
             i[r] = 0;
             if (r) i[r - 1]++;

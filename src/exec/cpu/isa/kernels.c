@@ -38,6 +38,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #include "exec/cpu/isa/micro.inc"
 #include "exec/cpu/isa/turn.inc"
 #include "exec/cpu/isa/narrow.inc"
+#include "exec/cpu/isa/window.inc"
 #include "exec/cpu/isa/tile.inc"
 #undef T
 #undef F
@@ -55,6 +56,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #include "exec/cpu/isa/micro.inc"
 #include "exec/cpu/isa/turn.inc"
 #include "exec/cpu/isa/narrow.inc"
+#include "exec/cpu/isa/window.inc"
 #include "exec/cpu/isa/tile.inc"
 
 static void bytes_f32(int64_t n, const uint8_t *a, float *to) {
@@ -72,6 +74,8 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .bf16 = bf16,
     .lines_f32 = lines_f32,
     .lines_f64 = lines_f64,
+    .gather_f32 = gather_f32,
+    .gather_f64 = gather_f64,
     .turn_f32 = turn_rows_f32,
     .turn_f64 = turn_rows_f64,
     .far_f32 = far_f32,
@@ -82,6 +86,8 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .shifted_f64 = shifted_f64,
     .narrow_f32 = narrow_f32,
     .narrow_f64 = narrow_f64,
+    .windows_f32 = windows_f32,
+    .windows_f64 = windows_f64,
 #define ROW(name) .tile_f32[NRG_OP_##name] = tile_##name##_f32, .tile_f64[NRG_OP_##name] = tile_##name##_f64,
     ROW(neg) ROW(abs) ROW(sign) ROW(step) ROW(floor) ROW(exp) ROW(log) ROW(sqrt) ROW(square) ROW(recip) ROW(tanh) ROW(sigmoid)
     ROW(softplus) ROW(relu) ROW(sin) ROW(cos) ROW(add) ROW(sub) ROW(mul) ROW(div) ROW(pow) ROW(max) ROW(min) ROW(lt) ROW(le)
