@@ -10,9 +10,13 @@ enum { COUPLED_MOST = 4096, DIRECTIONS_MOST = 64 }; // unknowns of a system; dir
 
 typedef struct {
     NRG_LIST(nrg_exact_block) blocks;
-    double *meta; // rounds done, loss after the last round
+    double *meta; // by META_ below
     nrg_moments *moments; // stand for the data, or NULL
+    nrg_ahead ahead;      // n 0: rounds are not looked ahead of
+    double *from, *to;    // [n] weights before and after a round
 } exact;
+
+enum { META_ROUNDS, META_LOSS, META_CALM, META_PUSHED, META_KEPT, META_COUNT }; // loss: after the last round; calm: rounds that changed nothing
 
 // ---- structure ---------------------------------------------------------------------------------------------------
 
@@ -428,17 +432,37 @@ static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_bloc
 
 // ---- the five words ----------------------------------------------------------------------------------------------
 
+// Rounds follow each other smoothly where latents have closed forms and nothing else moves the weights.
+static nrg_status prepare_ahead(nrg_trainer *t, nrg_team *gr, exact *e) {
+    const nrg_exact_block *b = e->blocks.at;
+    if (!e->moments || e->moments->still || e->blocks.n != 1 || b->logs || t->teams.n != 1) return NRG_OK;
+    int64_t kept = NRG_AHEAD_KEPT * b->n;
+    nrg_ahead a = {.n = b->n, .rounds = e->meta + META_PUSHED, .kept = e->meta + META_KEPT};
+    const char *g = nrg_arena_print(&t->arena, "opt:exact:%d:ends", (int)gr->order);
+    const char *step = nrg_arena_print(&t->arena, "opt:exact:%d:steps", (int)gr->order);
+    a.g = NRG_NEWS(&t->arena, double, kept);
+    a.step = NRG_NEWS(&t->arena, double, kept);
+    e->from = NRG_NEWS(&t->arena, double, b->n);
+    e->to = NRG_NEWS(&t->arena, double, b->n);
+    if (!g || !step || !a.g || !a.step || !e->from || !e->to) return NRG_E098;
+    e->ahead = a;
+    TRY(nrg_state_own(t, g, a.g, kept));
+    return nrg_state_own(t, step, a.step, kept);
+}
+
 static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     exact *e = NRG_NEW(&t->arena, exact);
     nrg_program p = {0};
-    if (!e || !(e->meta = NRG_NEWS(&t->arena, double, 2))) return NRG_E098;
+    if (!e || !(e->meta = NRG_NEWS(&t->arena, double, META_COUNT))) return NRG_E098;
     gr->own = e;
     nrg_status s = classify(t, gr, e, &p);
     nrg_program_free(&p);
     TRY(s);
     if (e->blocks.n) TRY(nrg_moments_find(t, &e->moments));
     const char *name = nrg_arena_print(&t->arena, "opt:exact:%d", (int)gr->order);
-    return name ? nrg_state_own(t, name, e->meta, 2) : NRG_E098;
+    if (!name) return NRG_E098;
+    TRY(nrg_state_own(t, name, e->meta, META_COUNT));
+    return prepare_ahead(t, gr, e);
 }
 
 static nrg_status remember(nrg_trainer *t, const nrg_team *gr) {
@@ -455,18 +479,49 @@ static nrg_status remember(nrg_trainer *t, const nrg_team *gr) {
     return NRG_OK;
 }
 
-// meta: {rounds done, loss after the last one}
+static nrg_status put_projected(nrg_trainer *t, nrg_team *gr, const nrg_exact_block *b, double *w) {
+    nrg_exact_numbers(t, b, w, true);
+    return nrg_team_project(t, gr);
+}
+
+// One round, and a look ahead where it lowers the loss.
+static nrg_status ahead(nrg_trainer *t, nrg_team *gr, exact *e, double *loss) {
+    nrg_exact_block *b = e->blocks.at;
+    double before = e->meta[META_LOSS];
+    nrg_exact_numbers(t, b, e->from, false);
+    TRY(improve(t, gr, e, b));
+    nrg_exact_numbers(t, b, e->to, false);
+    nrg_ahead_push(&e->ahead, e->from, e->to);
+    if (e->meta[META_ROUNDS] > 0 && nrg_ahead_guess(&e->ahead, e->from)) {
+        TRY(put_projected(t, gr, b, e->from));
+        TRY(loss_now(t, e, loss));
+        if (*loss < before) return NRG_OK;
+        nrg_ahead_forget(&e->ahead);
+        nrg_exact_numbers(t, b, e->to, true);
+    }
+    return loss_now(t, e, loss);
+}
+
+// A round that changes nothing ends the rounds; looking ahead, one of them may be bad luck.
+static bool ended(const nrg_trainer *t, const nrg_team *gr, exact *e, double loss) {
+    double fall = e->meta[META_LOSS] - loss;
+    bool calm = e->meta[META_ROUNDS] > 0 && t->teams.n == 1 && fall <= gr->tol * fabs(loss);
+    e->meta[META_CALM] = calm ? e->meta[META_CALM] + 1 : 0;
+    return e->meta[META_CALM] > (e->ahead.n > 0);
+}
+
 static nrg_status once(nrg_trainer *t, nrg_team *gr) {
     exact *e = gr->own;
     double loss;
     TRY(remember(t, gr));
     if (e->moments) TRY(nrg_moments_make(t, e->moments));
-    for (uint32_t i = 0; i < e->blocks.n; i++) TRY(improve(t, gr, e, &e->blocks.at[i]));
-    TRY(loss_now(t, e, &loss));
+    if (e->ahead.n) TRY(ahead(t, gr, e, &loss));
+    for (uint32_t i = 0; i < e->blocks.n && !e->ahead.n; i++) TRY(improve(t, gr, e, &e->blocks.at[i]));
+    if (!e->ahead.n) TRY(loss_now(t, e, &loss));
     if (!isfinite(loss)) return nrg_diverged(t, &t->value, t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK);
-    if (e->meta[0] > 0 && t->teams.n == 1 && e->meta[1] - loss <= gr->tol * fmax(1, fabs(loss))) gr->done = true;
-    e->meta[0] += 1;
-    e->meta[1] = loss;
+    gr->done = ended(t, gr, e, loss);
+    e->meta[META_ROUNDS] += 1;
+    e->meta[META_LOSS] = loss;
     t->sums.loss = loss;
     t->sums.norm = 0;
     return NRG_OK;

@@ -29,4 +29,14 @@ nrg_status nrg_normal_step(nrg_trainer *t, nrg_exact_block *b, double *g, double
 // h[i]: second derivative along number i, for blocks of systems of one unknown.
 nrg_status nrg_normal_curvature(nrg_trainer *t, nrg_exact_block *b, double *h);
 
+// ahead.c: rounds that are nearly linear, looked ahead of. What is kept belongs to the state of a run.
+enum { NRG_AHEAD_KEPT = 4 };
+typedef struct {
+    int64_t n;
+    double *g, *step;      // [NRG_AHEAD_KEPT, n]: where the last rounds ended, and how far they went
+    double *rounds, *kept; // pushed so far; of them still there
+} nrg_ahead;
+void nrg_ahead_push(nrg_ahead *a, const double *x, const double *g); // a round led from x to g
+bool nrg_ahead_guess(const nrg_ahead *a, double *to);                // false: too few rounds
+void nrg_ahead_forget(nrg_ahead *a);                                 // all but the last
 #endif

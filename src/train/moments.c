@@ -21,6 +21,7 @@ static void origins(search *s) {
     for (uint32_t i = 1; i < s->room; i++) {
         const nrg_node_info *x = info(s->p, i);
         if (x->op == NRG_OP_input) *(x->leads & NRG_SAMPLE ? &s->sample[i] : &s->other[i]) = true;
+        if (x->op == NRG_OP_random) s->other[i] = true; // drawn anew in every round
         for (int k = 0; k < 3; k++) {
             s->sample[i] = s->sample[i] || s->sample[x->in[k].i];
             s->other[i] = s->other[i] || s->other[x->in[k].i];
@@ -40,7 +41,8 @@ static nrg_node beneath(const search *s, nrg_node n) {
     const nrg_node_info *x = info(s->p, n.i);
     for (uint32_t i = 0; i < s->vars; i++)
         if (s->var[i].i == n.i) return NRG_BAD;
-    bool moved = x->op == NRG_OP_reshape || x->op == NRG_OP_permute || x->op == NRG_OP_expand || x->op == NRG_OP_neg;
+    bool moved = x->op == NRG_OP_reshape || x->op == NRG_OP_permute || x->op == NRG_OP_expand || x->op == NRG_OP_lift ||
+                 x->op == NRG_OP_lower || x->op == NRG_OP_neg;
     bool scaled = x->op == NRG_OP_mul || x->op == NRG_OP_add || x->op == NRG_OP_sub || x->op == NRG_OP_div;
     if (moved) return x->in[0];
     if (scaled && !s->sample[x->in[1].i]) return x->in[0];
@@ -116,7 +118,7 @@ static bool reads_only(nrg_program *p, nrg_node y, nrg_node u, bool *sample, boo
         for (int k = 0; k < 3; k++) sample[i] = sample[i] || sample[x->in[k].i];
         if (!used[i] || i == u.i) continue;
         if (leaf && x->leads & NRG_SAMPLE) return false;
-        if (sample[i] != ((x->leads & NRG_SAMPLE) != 0)) return false;
+        if (sample[i] && !(x->leads & NRG_SAMPLE)) return false;
     }
     return true;
 }
@@ -182,7 +184,8 @@ static nrg_status look(nrg_trainer *t, nrg_moments *m, bool *yes) {
     TRY(nrg_program_new(t->m, NRG_F64, &o, p));
     p->draws_mode = NRG_DRAWS_LEVEL;
     TRY(roots_of(t, p, root, &n));
-    m->fine = t->type == NRG_F64 || !stops(p);
+    m->still = !stops(p);
+    m->fine = t->type == NRG_F64 || m->still;
     for (int i = 0; i < n; i++) TRY(flowing(p, &root[i]));
     TRY(open_search(t, p, &s));
     origins(&s);

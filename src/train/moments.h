@@ -10,6 +10,7 @@ typedef struct {
     nrg_node *atom;     // what the loss reads of a sample: nodes made of its data alone
     uint32_t atoms;
     int64_t *from;      // [atoms + 1] place of atom k among all numbers
+    bool still;         // no latents: what the loss is does not move with the weights
     bool fine;          // products of the data in double
     int64_t points;     // 0: not made yet
     void *at;           // [from[k] * points, ...]: atom k at the points, in the type of the graphs that read them
