@@ -29,7 +29,7 @@ static nrg_status unbuilt(const nrg_model *m, const nrg_learn *l) {
     nrg_status s = nrg_fail(m->ctx, NRG_E071, l->against ? l->against->span : l->span, "against %s is not supported yet",
                             t.bad || !t.at ? "this" : t.at);
     nrg_text_free(&t);
-    nrg_help(m->ctx, "built are offender, batch, noise, data(y=column) and rows(condition)");
+    nrg_help(m->ctx, "built are offender, batch, noise, sample, queue(n), data(y=column) and rows(condition)");
     return s;
 }
 
@@ -47,7 +47,7 @@ bool nrg_against_batch(const nrg_model *m) { return batched(m); }
 
 bool nrg_against_noise(const nrg_model *m) {
     for (uint32_t i = 0; i < m->learns.n; i++)
-        if (nrg_same(source(&m->learns.at[i]), "noise")) return true;
+        if (nrg_same(source(&m->learns.at[i]), "noise") || nrg_same(source(&m->learns.at[i]), "queue")) return true;
     return false;
 }
 

@@ -32,6 +32,8 @@ typedef nrg_status (*nrg_point_fn)(nrg_wrong *w);
 #define NRG_POINT(name, args, built, doc) nrg_status nrg_point_##name(nrg_wrong *w);
 #include "model/points.def"
 
+nrg_node nrg_against_differs(const nrg_wrong *w);                // 1 where not all discrete answers agree with the data; reals count as different
+nrg_status nrg_against_minibatch(const nrg_wrong *w, const char *what); // E026 where an optimiser has no minibatches
 bool nrg_against_needs(const nrg_learn *l, const nrg_atom *a); // does the atom need wrong answers?
 nrg_status nrg_against_make(nrg_wrong *w);                     // source, then energies
 nrg_status nrg_against_free(nrg_wrong *w, nrg_node *out);      // free energy of the right answer and the set

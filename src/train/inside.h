@@ -48,6 +48,17 @@ typedef struct {
 
 enum { NRG_SEEN_POS, NRG_SEEN_NEG, NRG_SEEN_FREE, NRG_SEEN_COUNT };
 
+// ---- queue.c: answers of earlier rows as wrong ones. All of it lies in the store.
+typedef struct {
+    int64_t size;                   // rows that are kept
+    const char *rows;               // their numbers plus one, 0: none yet; behind them the place that is written next
+    int n;
+    nrg_node truth[NRG_MAX_VARS];   // answers of the batch
+    const char *last[NRG_MAX_VARS]; // where the step leaves them: [batch, count]
+    const char *ring[NRG_MAX_VARS]; // [size, count]
+    int64_t count[NRG_MAX_VARS];
+} nrg_queue;
+
 // ---- program.c: a graph with what it needs to run.
 // What an atom that needs draws becomes: it is refused; energies at draws made before each run; the number `level` of before.
 typedef enum { NRG_DRAWS_NONE, NRG_DRAWS_LIVE, NRG_DRAWS_LEVEL } nrg_draws_mode;
@@ -68,6 +79,7 @@ typedef struct {
     int64_t batch;
     int threads;
     NRG_LIST(nrg_drawing *) draws;
+    NRG_LIST(nrg_queue *) queues;
     uint32_t levels;             // atoms of NRG_DRAWS_LEVEL so far
     bool seen[NRG_SEEN_COUNT];   // which atoms are among the outputs
     bool judge;                  // approximate searches for wrong answers are compared with denser ones
@@ -94,6 +106,10 @@ void nrg_best_back(nrg_trainer *t);                           // the best weight
 nrg_status nrg_mixing_open(nrg_arena *a, nrg_drawing *d);
 void nrg_mixing_note(nrg_drawing *d, const nrg_store *s, int64_t lanes);
 nrg_status nrg_mixing_look(const nrg_trainer *t, nrg_progress *p); // at the end of an epoch
+
+// queue.c
+nrg_status nrg_queues_open(nrg_trainer *t, nrg_program *p); // what the step must leave behind, what a resumed run needs
+void nrg_queues_push(nrg_trainer *t, const nrg_program *p, const int64_t *rows, int64_t n); // after a step
 
 // propose.c: a module that picks the draws
 bool nrg_proposers(const nrg_model *m);
@@ -129,7 +145,7 @@ nrg_status nrg_loss_clock(const nrg_model *m, nrg_store *store, double t);
 
 // ---- against.c: wrong answers, the atom `neg`
 bool nrg_against_batch(const nrg_model *m); // is a row compared with the others of its minibatch?
-bool nrg_against_noise(const nrg_model *m); // are wrong answers drawn?
+bool nrg_against_noise(const nrg_model *m); // do wrong answers ask for the numbers of rows: are they drawn, or earlier rows?
 nrg_status nrg_missed_watch(nrg_trainer *t); // missed.c: after an epoch; how many offenders were missed
 nrg_status nrg_against_clock(const nrg_model *m, nrg_store *store, double t);
 

@@ -13,8 +13,7 @@ static nrg_status number(const nrg_wrong *w, const char *name, int place, double
 static bool asked(const nrg_wrong *w, int32_t v) { return w->a->over >> v & 1; }
 static nrg_node truth(const nrg_wrong *w, int32_t v) { return nrg_scope_bound(w->p->scope, v); }
 
-// 1 where not all discrete answers agree with the data; reals count as different.
-static nrg_node differs(const nrg_wrong *w) {
+nrg_node nrg_against_differs(const nrg_wrong *w) {
     nrg_graph *g = w->p->g;
     nrg_node gap = nrg_const(g, 0);
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
@@ -27,11 +26,11 @@ static nrg_node differs(const nrg_wrong *w) {
 
 // ---- batch --------------------------------------------------------------------------------------------------
 
-static nrg_status whole_set(const nrg_wrong *w) {
+nrg_status nrg_against_minibatch(const nrg_wrong *w, const char *what) {
     for (uint32_t i = 0; i < w->m->optimizes.n; i++) {
         nrg_optimizer o = w->m->optimizes.at[i].method;
         if (o != NRG_OPT_lbfgs && o != NRG_OPT_exact) continue;
-        nrg_status s = nrg_fail(w->m->ctx, NRG_E026, w->l->against->span, "against batch compares the rows of a minibatch, and %s has none",
+        nrg_status s = nrg_fail(w->m->ctx, NRG_E026, w->l->against->span, "against %s compares the rows of minibatches, and %s has none", what,
                                 o == NRG_OPT_exact ? "exact" : "lbfgs");
         nrg_help(w->m->ctx, "optimize by sgd or adam");
         return s;
@@ -42,14 +41,14 @@ static nrg_status whole_set(const nrg_wrong *w) {
 nrg_status nrg_point_batch(nrg_wrong *w) {
     nrg_node own[NRG_MAX_VARS], other[NRG_MAX_VARS];
     int n = 0;
-    TRY(whole_set(w));
+    TRY(nrg_against_minibatch(w, "batch"));
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
         if (asked(w, v)) own[n++] = truth(w, v);
     TRY(nrg_infer_batch(w->p->inf, own, n, other, &w->lead, &w->valid));
     n = 0;
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
         if (asked(w, v)) w->value[v] = other[n++];
-    w->valid = nrg_mul(w->p->g, w->valid, differs(w));
+    w->valid = nrg_mul(w->p->g, w->valid, nrg_against_differs(w));
     return nrg_infer_say(w->p->inf, "wrong answers: the other rows of the batch");
 }
 
@@ -186,7 +185,7 @@ nrg_status nrg_point_noise(nrg_wrong *w) {
     w->lead = nrg_lead_new(w->p->g, "noise", (int64_t)k);
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
         if (asked(w, v)) TRY(real ? noisy(w, v, sd, (int64_t)k) : frequent(w, v, power, (int64_t)k));
-    w->valid = differs(w);
+    w->valid = nrg_against_differs(w);
     if (real) w->valid = nrg_expand(w->p->g, w->valid, nrg_shape_of(0, NULL), w->lead);
     return real ? nrg_infer_say(w->p->inf, "wrong answers: %.0f with noise %.3g", k, sd)
                 : nrg_infer_say(w->p->inf, "wrong answers: %.0f by frequency to the %.3g", k, power);
@@ -212,7 +211,7 @@ nrg_status nrg_point_data(nrg_wrong *w) {
             return nrg_fail(w->m->ctx, NRG_E050, e->span, "the array after %s= does not have the shape of %s", w->m->vars.at[v].name, w->m->vars.at[v].name);
         w->value[v] = nrg_reshape(w->p->g, w->value[v], s);
     }
-    w->valid = differs(w);
+    w->valid = nrg_against_differs(w);
     return nrg_infer_say(w->p->inf, "wrong answers: from the data");
 }
 

@@ -139,6 +139,7 @@ nrg_status nrg_step_build(nrg_trainer *t) {
     TRY(gradients(p, &l, &b));
     measure(p, &b);
     t->updates.n = 0;
+    TRY(nrg_queues_open(t, p));
     TRY(updates(t, p, &b));
     int n = outputs(t, p, &l, out);
     out[OUT_NORM] = b.norm;
@@ -179,6 +180,7 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
         if (p->seen[i]) t->sums.seen[i] += p->values[k++];
     for (uint32_t i = 0; i < p->draws.n; i++) t->sums.level[i] += p->values[k++];
     nrg_watch_step(t);
+    nrg_queues_push(t, p, rows, n);
     return p->draws.n ? nrg_watch_gap(t, gap(p, n)) : NRG_OK;
 }
 

@@ -141,6 +141,37 @@ class Criteria(kit.Case):
                          "learn    conditional_nce(sd=0.5)\noptimize by adam(lr=0.05 -> 0.0002, batch=500, epochs=100)\n", "e.csv")
         self.assertLess(abs(w["a"][0] - 2), 0.35)
 
+    # Weights that stand still show what a queue holds: nothing before the first step; all six rows after it, so that the loss is that against
+    # the other rows of the batch; of three rows the last three of some order.
+    def test_a_queue_of_earlier_rows(self):
+        rng = random.Random(11)
+        rows = [(rng.gauss(0, 1), rng.gauss(0, 1)) for _ in range(6)]
+        self.write("xy.csv", "x,y\n" + "".join(f"{x!r},{y!r}\n" for x, y in rows))
+        model = """given    x : real
+predict  y : real
+weight   w : real init 1.3
+energy   E(x, y) = sq(y - w * x)
+minimize y by lbfgs
+learn    nll against %s
+optimize by sgd(lr=1e-30, batch=6, epochs=3)
+"""
+        def losses(against):
+            self.write("q.nrg", model % against)
+            self.nrg("train", "q.nrg", "--data", "xy.csv", "-o", "q", "--overwrite", "--quiet", "--seed", 4, "--f64")
+            return [float(r["loss"]) for r in kit.table((self.folder / "q" / "log.csv").read_text())]
+        F = lambda i, j: (rows[j][1] - 1.3 * rows[i][0]) ** 2
+        def loss(held):
+            return sum(F(i, i) + math.log(math.exp(-F(i, i)) + sum(math.exp(-F(i, j)) for j in held if j != i)) for i in range(6)) / 6
+        batch, six, three = losses("batch"), losses("queue(6)"), losses("queue(3)")
+        self.assertAlmostEqual(six[0], 0, delta=1e-7)
+        for got, want in ((batch[0], loss(range(6))), (six[1], loss(range(6))), (six[2], loss(range(6)))):
+            self.assertAlmostEqual(got, want, delta=1e-7)
+        for got in three[1:]:
+            self.assertLess(min(abs(got - loss(s)) for s in itertools.combinations(range(6), 3)), 1e-7)
+        for bad, says in (("queue", "does not say how many"), ("queue(0)", "queue(0)")):
+            self.write("bad.nrg", model % bad)
+            self.refused("train", "bad.nrg", "--data", "xy.csv", "-o", "bad", code=3, says=says)
+
     def test_reasons_why_not(self):
         self.points(20)
         data = "data x = concat(a, b)\n"

@@ -131,7 +131,8 @@ optimize by adam(lr=0.05 -> 0.0005, batch=100, epochs=40)
 
     def test_same_bits_for_any_threads_and_after_a_kill(self):
         ladder = GAUSS.replace("step=0.2, ", "").replace("buffer(200)", "buffer(300, restart=5%, tempering=3)")
-        for model, epochs in ((GAUSS.replace("buffer(200)", "buffer(300, restart=5%)"), 1500), (ladder, 500)):
+        for model, epochs in ((GAUSS.replace("buffer(200)", "buffer(300, restart=5%)"), 1500), (ladder, 500),
+                              (GAUSS.replace("learn    nll", "learn    nll against queue(150)"), 1501)):
             with self.subTest(epochs):
                 self.same_bits(model, epochs)
 
