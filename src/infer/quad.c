@@ -142,7 +142,10 @@ static nrg_leads leaf_leads(nrg_inference *i, nrg_node y, nrg_node hole, nrg_nod
     int room = *leaves;
     uint8_t *seen = nrg_mem(i->ctx, NULL, 0, y.i + 1u);
     *leaves = 0;
-    if (!seen) return ~(nrg_leads)0;
+    if (!seen) {
+        nrg_graph_bad(i->graph, NRG_E098, "out of memory");
+        return ~(nrg_leads)0;
+    }
     memset(seen, 0, y.i + 1u);
     seen[y.i] = 1;
     for (uint32_t n = y.i; n > 0; n--) {
