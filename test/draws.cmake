@@ -1,6 +1,6 @@
 if(TARGET nrg_api AND TARGET nrg)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)
-  foreach(name draws criteria)
+  foreach(name draws criteria spectral)
     add_test(NAME cli_${name} COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_${name}.py)
     set_tests_properties(cli_${name} PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
   endforeach()

@@ -187,6 +187,7 @@ static const struct {
                {"unit_columns", NRG_DOM_UNIT_COLUMNS},
                {"orthonormal", NRG_DOM_ORTHONORMAL},
                {"symmetric", NRG_DOM_SYMMETRIC},
+               {"spectral", NRG_DOM_SPECTRAL},
                {"segments", NRG_DOM_SEGMENTS},
                {"monotone", NRG_DOM_MONOTONE},
                {"tree", NRG_DOM_TREE},
@@ -200,9 +201,17 @@ static nrg_status unknown_domain(checker *k, const stmt *s) {
     for (int i = 0; i < DOMAINS; i++) list[i] = domains[i].name;
     nrg_status st = nrg_fail(k->c, NRG_E011, s->domain_span, "unknown domain '%s'", s->domain);
     const char *near = nrg_nearest(s->domain, list, DOMAINS);
-    nrg_fact(k->c, "domains: a..b simplex sphere unit_columns orthonormal symmetric segments "
+    nrg_fact(k->c, "domains: a..b simplex sphere unit_columns orthonormal symmetric spectral segments "
                    "monotone tree projective permutation path");
     if (near) nrg_help(k->c, "did you mean '%s'?", near);
+    return st;
+}
+
+static nrg_status spectral(checker *k, const stmt *s, nrg_var *v) {
+    if (!s->range) v->domain.hi = 1;
+    if (v->role == NRG_WEIGHT && v->elem == NRG_REAL && v->rank >= 2 && isinf(v->domain.lo) && v->domain.hi > 0 && isfinite(v->domain.hi)) return NRG_OK;
+    nrg_status st = nrg_fail(k->c, NRG_E017, s->domain_span, "spectral bounds the largest singular value of a weight, and '%s' is not such an array", v->name);
+    nrg_help(k->c, "weight W : real[A, B] in spectral(1): two axes at least, a number above 0");
     return st;
 }
 
@@ -218,6 +227,7 @@ static nrg_status domain(checker *k, const stmt *s, nrg_var *v) {
     for (uint32_t j = 0; j < s->givens; j++)
         if (nrg_model_var(k->m, s->given[j]) < 0)
             return nrg_names_unknown(k, "variable", s->given[j], s->given_spans[j], 1u << N_VAR);
+    if (v->domain.kind == NRG_DOM_SPECTRAL) return spectral(k, s, v);
     if (v->domain.kind < NRG_DOM_SEGMENTS || (v->elem == NRG_CATEGORY && v->rank > 0))
         return NRG_OK;
     nrg_status st = nrg_fail(k->c, NRG_E017, s->domain_span,

@@ -437,13 +437,12 @@ static bool starts_operand(const parser *p) {
            nrg_p_at(p, "(") || nrg_p_at(p, "-");
 }
 
-nrg_expr *nrg_p_range(parser *p) {
-    nrg_span start = nrg_p_now(p)->span;
-    nrg_expr *lo = NULL, *hi = NULL;
-    if (!nrg_p_at(p, "..") && !(lo = nrg_p_additive(p))) return NULL;
+static nrg_expr *range_after(parser *p, nrg_span start, nrg_expr *lo, bool bound) {
+    nrg_expr *hi = NULL;
     nrg_span at = nrg_p_now(p)->span;
-    if (!nrg_p_need(p, "..", "'..' of a range")) return NULL;
-    if (starts_operand(p) && !(hi = nrg_p_additive(p))) return NULL;
+    if (bound && lo && !nrg_p_at(p, "..")) hi = lo, lo = NULL;
+    else if (!nrg_p_need(p, "..", "'..' of a range")) return NULL;
+    else if (starts_operand(p) && !(hi = nrg_p_additive(p))) return NULL;
     nrg_expr *e = node(p, NRG_X_RANGE, 2, nrg_p_join(start, hi ? hi->span : at));
     if (!e) return NULL;
     e->at = at;
@@ -451,3 +450,13 @@ nrg_expr *nrg_p_range(parser *p) {
     e->kid[1] = hi;
     return made(p, e);
 }
+
+static nrg_expr *range(parser *p, bool bound) {
+    nrg_span start = nrg_p_now(p)->span;
+    nrg_expr *lo = NULL;
+    if (!nrg_p_at(p, "..") && !(lo = nrg_p_additive(p))) return NULL;
+    return range_after(p, start, lo, bound);
+}
+
+nrg_expr *nrg_p_range(parser *p) { return range(p, false); }
+nrg_expr *nrg_p_bound(parser *p) { return range(p, true); }

@@ -197,7 +197,7 @@ static bool domain(parser *p, stmt *s) {
     bool names = nrg_p_now(p)->kind == T_NAME && next->kind == T_MARK &&
                  (nrg_same(next->text, ",") || nrg_same(next->text, ")"));
     if (names ? !nrg_p_names(p, "a name", &s->given, &s->given_spans, &s->givens)
-              : !(s->range = nrg_p_range(p)))
+              : !(s->range = nrg_p_bound(p)))
         return false;
     s->domain_span = nrg_p_join(start, nrg_p_now(p)->span);
     return nrg_p_need(p, ")", "')'");

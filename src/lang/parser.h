@@ -37,5 +37,6 @@ nrg_expr *nrg_p_expr(parser *p);
 nrg_expr *nrg_p_schedule(parser *p);
 nrg_expr *nrg_p_additive(parser *p);
 nrg_expr *nrg_p_range(parser *p); // [additive] .. [additive]
+nrg_expr *nrg_p_bound(parser *p); // the same, or one number: the upper end
 bool nrg_p_no_arrow(parser *p);   // reports E007 at a ->
 #endif

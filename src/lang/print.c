@@ -78,7 +78,7 @@ static void hyper(const nrg_model *m, const nrg_hyper *h, nrg_text *out) {
 static void domain(const nrg_model *m, const nrg_domain *d, nrg_text *out) {
     static const char *const words[] = {
         "",         "",         "simplex", "sphere",     "unit_columns", "orthonormal", "symmetric",
-        "segments", "monotone", "tree",    "projective", "permutation",  "path"};
+        "spectral", "segments", "monotone", "tree",    "projective", "permutation",  "path"};
     if (d->kind == NRG_DOM_ALL) return;
     nrg_text_put(out, " in %s", words[d->kind]);
     bool bounds = isfinite(d->lo) || isfinite(d->hi);
@@ -88,6 +88,8 @@ static void domain(const nrg_model *m, const nrg_domain *d, nrg_text *out) {
         nrg_text_put(out, "(");
         if (d->n)
             names(d->args, d->n, out);
+        else if (d->kind == NRG_DOM_SPECTRAL)
+            number(m, d->hi, out);
         else
             range(m, d->lo, d->hi, out);
         nrg_text_put(out, ")");

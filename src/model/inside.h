@@ -149,7 +149,9 @@ typedef struct {
     int init;
     double scale;
     bool bias;
+    double spectral; // bound of its largest singular value; 0: none
 } nrg_weights;
+nrg_status nrg_call_spectral(nrg_call *c, double *out); // the argument `spectral` of a layer
 nrg_status nrg_weights_make(nrg_call *c, const nrg_weights *w, nrg_node *out);
 // All training rows of a variable, in their order and never trained; var is read when they are made first.
 nrg_status nrg_weights_rows(nrg_call *c, const nrg_weights *w, int32_t var, nrg_node *out);

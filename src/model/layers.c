@@ -16,6 +16,14 @@ static double near_zero(int64_t fan_in) {
     return 1 / sqrt((double)(fan_in > 0 ? fan_in : 1));
 }
 
+nrg_status nrg_call_spectral(nrg_call *c, double *out) {
+    TRY(nrg_call_number(c, "spectral", 0, out));
+    if (!nrg_call_find(c, "spectral") || (*out > 0 && *out < INFINITY)) return NRG_OK;
+    nrg_status st = nrg_fail(c->s->c, NRG_E013, c->at->span, "spectral of %s is %.6g", c->row->name, *out);
+    nrg_help(c->s->c, "it bounds the largest singular value of the weight: a number above 0, such as 1");
+    return st;
+}
+
 CALLED(linear) {
     nrg_scope *s = c->s;
     nrg_graph *g = s->g;
@@ -33,13 +41,15 @@ CALLED(linear) {
     nrg_axis from = x.type.axis[r - 1];
     TRY(nrg_size_known(s, c->at->span, &from, &in));
     nrg_node w, b;
+    double bound;
+    TRY(nrg_call_spectral(c, &bound));
     x.node = nrg_value_masked(s, &x, 1u << (r - 1), 0);
     TRY(nrg_weights_make(c,
                          &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, (nrg_axis[]){from, to}), NRG_INIT_UNIFORM,
-                                        near_zero(in), false},
+                                        near_zero(in), false, bound},
                          &w));
     TRY(nrg_weights_make(
-        c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &to), NRG_INIT_UNIFORM, near_zero(in), true}, &b));
+        c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &to), NRG_INIT_UNIFORM, near_zero(in), true, 0}, &b));
     nrg_shape h = nrg_graph_node(g, x.node)->shape;
     nrg_node y = nrg_matmul(g, nrg_rows(g, x.node), w, false, false, 0);
     *out = nrg_value_real(x.type, NRG_BAD);
@@ -72,7 +82,7 @@ CALLED(embed) {
     nrg_axis rows = nrg_axis_dim(s->m, y.type.dim);
     nrg_node w;
     TRY(nrg_weights_make(
-        c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, (nrg_axis[]){rows, to}), NRG_INIT_NORMAL, 1, false}, &w));
+        c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, (nrg_axis[]){rows, to}), NRG_INIT_NORMAL, 1, false, 0}, &w));
     *out = nrg_value_real(y.type, nrg_take(s->g, w, y.node));
     out->type.axis[out->type.rank++] = to;
     return NRG_OK;
@@ -116,9 +126,11 @@ static nrg_status filter_weights(nrg_call *c, const filter *f, const nrg_axis *c
     TRY(nrg_size_known(c->s, c->at->span, channels, &fan));
     for (int i = 0; i < axes && fan < INT64_C(1) << 40; i++) fan *= f->size; // size is at most 2^20
     nrg_type t = nrg_type_of(NRG_REAL, 2 + axes, (nrg_axis[]){f->filters, *channels, k, k});
-    TRY(nrg_weights_make(c, &(nrg_weights){"weight", t, NRG_INIT_UNIFORM, near_zero(fan), false}, w));
+    double bound;
+    TRY(nrg_call_spectral(c, &bound));
+    TRY(nrg_weights_make(c, &(nrg_weights){"weight", t, NRG_INIT_UNIFORM, near_zero(fan), false, bound}, w));
     return nrg_weights_make(
-        c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &f->filters), NRG_INIT_UNIFORM, near_zero(fan), true}, b);
+        c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &f->filters), NRG_INIT_UNIFORM, near_zero(fan), true, 0}, b);
 }
 
 static nrg_node with_zeros(nrg_graph *g, nrg_node x, int axis, int64_t before, int64_t after) {
@@ -196,8 +208,8 @@ CALLED(layernorm) {
     nrg_axis a = x.type.axis[last];
     int64_t n;
     TRY(nrg_size_known(c->s, c->at->span, &a, &n));
-    TRY(nrg_weights_make(c, &(nrg_weights){"gain", nrg_type_of(NRG_REAL, 1, &a), NRG_INIT_CONSTANT, 1, true}, &gain));
-    TRY(nrg_weights_make(c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &a), NRG_INIT_ZERO, 0, true}, &bias));
+    TRY(nrg_weights_make(c, &(nrg_weights){"gain", nrg_type_of(NRG_REAL, 1, &a), NRG_INIT_CONSTANT, 1, true, 0}, &gain));
+    TRY(nrg_weights_make(c, &(nrg_weights){"bias", nrg_type_of(NRG_REAL, 1, &a), NRG_INIT_ZERO, 0, true, 0}, &bias));
     nrg_node part = nrg_const(g, 1 / (double)n);
     nrg_node mean = nrg_mul(g, nrg_reduce(g, NRG_OP_sum, x.node, bit, 0, true), part), d = nrg_sub(g, x.node, mean);
     nrg_node var = nrg_mul(g, nrg_reduce(g, NRG_OP_sum, nrg_square(g, d), bit, 0, true), part);
@@ -212,7 +224,7 @@ CALLED(position) {
     TRY(nrg_call_input(c, 0, &x));
     if (x.type.rank != 2) return nrg_call_layer_axes(c, "a sequence [place, channel]", &x);
     TRY(nrg_weights_make(
-        c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, x.type.axis), NRG_INIT_NORMAL, 0.02, false}, &w));
+        c, &(nrg_weights){"weight", nrg_type_of(NRG_REAL, 2, x.type.axis), NRG_INIT_NORMAL, 0.02, false, 0}, &w));
     *out = nrg_value_real(x.type, nrg_add(c->s->g, x.node, w));
     return NRG_OK;
 }

@@ -66,6 +66,7 @@ typedef struct {
 
 typedef enum {
     NRG_DOM_ALL, NRG_DOM_RANGE, NRG_DOM_SIMPLEX, NRG_DOM_SPHERE, NRG_DOM_UNIT_COLUMNS, NRG_DOM_ORTHONORMAL, NRG_DOM_SYMMETRIC,
+    NRG_DOM_SPECTRAL, // hi: bound of the largest singular value of the matrix [first axis, the rest]
     NRG_DOM_SEGMENTS, NRG_DOM_MONOTONE, NRG_DOM_TREE, NRG_DOM_PROJECTIVE, NRG_DOM_PERMUTATION, NRG_DOM_PATH
 } nrg_domain_kind;
 typedef struct {

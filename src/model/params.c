@@ -97,6 +97,7 @@ static nrg_status make(nrg_call *c, const nrg_weights *w, int32_t rows_of, nrg_n
     p.rows_of = rows_of;
     p.span = c->at->span;
     p.domain = (nrg_domain){.lo = -INFINITY, .hi = INFINITY};
+    if (w->spectral > 0) p.domain.kind = NRG_DOM_SPECTRAL, p.domain.hi = w->spectral;
     int32_t at;
     if (source) {
         nrg_param first = p;

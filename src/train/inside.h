@@ -195,6 +195,10 @@ nrg_node nrg_weight_project(nrg_graph *g, const nrg_param *p, nrg_node w);
 nrg_status nrg_weights_project(nrg_model *m, nrg_store *s);
 nrg_status nrg_team_project(nrg_trainer *t, const nrg_team *gr);
 
+// ---- spectral.c: a bounded largest singular value
+nrg_node nrg_spectral_project(nrg_graph *g, const nrg_domain *d, nrg_node w); // to the digits of its type, whatever w was
+nrg_status nrg_spectral_step(nrg_trainer *t, nrg_program *p, uint32_t param, nrg_node w, nrg_node *out); // from step to step, cheaply
+
 // ---- the trainer
 enum { NRG_SOURCES = 8 };
 typedef struct {

@@ -1,4 +1,5 @@
-// Weights back into their domain after each step: a range, the simplex, unit columns, orthonormal rows, the sphere, symmetric.
+// Weights back into their domain after each step: a range, the simplex, unit columns, orthonormal rows, the sphere, symmetric;
+// a bounded largest singular value is in spectral.c.
 #include "train/inside.h"
 #include <math.h>
 
@@ -58,6 +59,7 @@ nrg_node nrg_weight_project(nrg_graph *g, const nrg_param *p, nrg_node w) {
     case NRG_DOM_SPHERE: return rank ? unit(g, w, rank - 1) : w;
     case NRG_DOM_UNIT_COLUMNS: return rank ? unit(g, w, rank > 1 ? rank - 2 : 0) : w;
     case NRG_DOM_ORTHONORMAL: return rank == 2 ? orthonormal(g, w) : w;
+    case NRG_DOM_SPECTRAL: return nrg_spectral_project(g, &p->domain, w);
     case NRG_DOM_SYMMETRIC: return rank == 2 ? nrg_mul(g, nrg_const(g, 0.5), nrg_add(g, w, nrg_transpose(g, w))) : w;
     default: return w;
     }

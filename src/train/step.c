@@ -72,7 +72,8 @@ static nrg_status updates(nrg_trainer *t, nrg_program *p, batch *b) {
     if (!next) return NRG_E098;
     for (uint32_t i = 0; i < b->n; i++) {
         TRY(b->team[i]->way->step(t, b->team[i], p->g, b->param[i], b->w[i], clipped(p, b, i), &next[i]));
-        next[i] = nrg_weight_project(p->g, &t->m->params.at[b->param[i]], next[i]);
+        if (t->m->params.at[b->param[i]].domain.kind == NRG_DOM_SPECTRAL) TRY(nrg_spectral_step(t, p, b->param[i], next[i], &next[i]));
+        else next[i] = nrg_weight_project(p->g, &t->m->params.at[b->param[i]], next[i]);
         TRY(nrg_update_put(t, b->w[i], next[i]));
     }
     for (uint32_t i = 0; i < t->m->params.n; i++) {
