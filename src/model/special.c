@@ -201,6 +201,20 @@ CALLED(standardise) {
     return NRG_OK;
 }
 
+// While types are checked and weights resolved nothing is drawn.
+CALLED(bernoulli) {
+    nrg_scope *s = c->s;
+    nrg_value p;
+    TRY(nrg_call_input(c, 0, &p));
+    nrg_shape h = nrg_graph_node(s->g, p.node)->shape;
+    *out = nrg_value_real(p.type, p.node);
+    if (s->check || s->noise) return NRG_OK;
+    if (s->noise_fn) return out->node = nrg_lt(s->g, s->noise_fn(s->noise_ud, false, h), p.node), NRG_OK;
+    nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "bernoulli draws data, and this is no data statement");
+    nrg_help(s->c, "write it there: data y = bernoulli(images / 255)");
+    return st;
+}
+
 // ---- not built yet: their types, for checks
 
 CALLED(augment) {

@@ -296,8 +296,22 @@ static nrg_status bind_vars(nrg_bound *b, nrg_store *store) {
     return first;
 }
 
+static bool draws(const nrg_expr *e) {
+    if (!e) return false;
+    if (e->kind == NRG_X_CALL && e->kid[0]->kind == NRG_X_NAME && nrg_same(e->kid[0]->text, "bernoulli")) return true;
+    for (uint32_t i = 0; i < e->n; i++)
+        if (draws(e->kid[i])) return true;
+    return false;
+}
+
+static bool data_draw(const nrg_model *m) {
+    for (uint32_t i = 0; i < m->datas.n; i++)
+        if (draws(m->datas.at[i].expr)) return true;
+    return false;
+}
+
 static nrg_status number_rows(nrg_bound *b) {
-    if (b->m->hides.n == 0 && !nrg_against_noise(b->m) && !nrg_criteria_draw(b->m) && !nrg_proposers(b->m)) return NRG_OK;
+    if (b->m->hides.n == 0 && !data_draw(b->m) && !nrg_against_noise(b->m) && !nrg_criteria_draw(b->m) && !nrg_proposers(b->m)) return NRG_OK;
     if (!(b->ids = NRG_NEWS(&b->arena, int64_t, b->rows + 1))) return NRG_E098;
     for (int64_t i = 0; i < b->rows; i++) b->ids[i] = i;
     return NRG_OK;

@@ -33,10 +33,31 @@ static nrg_status name_sources(const nrg_bound *b, nrg_scope *s) {
     return NRG_OK;
 }
 
+// What a data statement draws: by row, seed and step, so that it is drawn anew at each step of training. Passes that do not train run at
+// seed 0 and step 0: one fixed draw.
+typedef struct {
+    nrg_graph *g;
+    uint32_t use; // keeps statements, and the calls in one, apart
+} drawer;
+
+static nrg_node drawn(void *ud, bool normal, nrg_shape shape) {
+    drawer *d = ud;
+    nrg_node ids = nrg_input(d->g, "train:id", NRG_SAMPLE, nrg_shape_of(0, NULL));
+    return nrg_random(d->g, ids, normal ? NRG_RANDOM_NORMAL : NRG_RANDOM_UNIFORM, NRG_FOR_DATA + 16u * ++d->use + (1u << 26), shape);
+}
+
+static uint32_t place_of(const nrg_bound *b, const nrg_expr *e) {
+    uint32_t i = 0;
+    while (i < b->bindings.n && b->bindings.at[i].expr != e) i++;
+    return i < b->bindings.n ? (uint32_t)(b->bindings.at[i].var + 2) : 0;
+}
+
 // Evaluates a data statement in a scope of its own, where arrays have names and variables have none.
 nrg_status nrg_bound_eval(const nrg_bound *b, nrg_scope *s, const nrg_expr *e, nrg_node *out) {
     nrg_scope *own;
     TRY(nrg_scope_new(nrg_scope_model(s), nrg_scope_graph(s), &own));
+    drawer d = {nrg_scope_graph(s), 1024 * place_of(b, e)};
+    if (b->ids) nrg_scope_noise(own, drawn, &d);
     nrg_value v;
     nrg_status st = name_sources(b, own);
     if (st == NRG_OK) st = nrg_eval(own, e, &v);
