@@ -34,8 +34,8 @@ void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d) {
 }
 
 void nrg_cpu_matmul(nrg_task *t, const nrg_matmul_step *d) {
-    if (nrg_cpu_plain(t, d)) return;
-    if (t->run->p->type == NRG_F64) product_f64(t, d);
-    else if (nrg_dtype_bf16(t->run->p->type)) nrg_cpu_matmul_bf16(t, d);
+    if (nrg_dtype_bf16(t->run->p->type)) nrg_cpu_matmul_bf16(t, d);
+    else if (nrg_cpu_plain(t, d)) return;
+    else if (t->run->p->type == NRG_F64) product_f64(t, d);
     else product_f32(t, d);
 }
