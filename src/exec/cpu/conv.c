@@ -7,7 +7,7 @@ enum {
     IMAGES = 64, // worked on together, at most
     TAPS = 64,   // that are added to a row at once, at most
     ROWS = 192,  // rows of products whose addresses are at hand: whole tiles of 6 or 12
-    UNITS = 2,   // of 64 bytes, that a panel of filters is wide
+    UNITS = 4,   // of 64 bytes, that a panel of filters is wide
 };
 
 static int64_t steps_from(int64_t n, int64_t from, int64_t s) { return from < n ? (n - from + s - 1) / s : 0; }

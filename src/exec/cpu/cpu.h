@@ -45,9 +45,12 @@ typedef struct {
     void (*bf16)(bool pairs, const float *x, uint16_t *hi, uint16_t *lo); // a tile of numbers; pairs: of a right side
     nrg_micro_f32 micro_f32;
     nrg_micro_f64 micro_f64;
-    // Rows of n numbers copied or added to others; n rows of m numbers turned into columns. Steps from row to row.
-    void (*lines_f32)(int64_t rows, int64_t n, const float *from, int64_t from_step, float *to, int64_t to_step, bool add);
-    void (*lines_f64)(int64_t rows, int64_t n, const double *from, int64_t from_step, double *to, int64_t to_step, bool add);
+    // Planes of rows of n numbers copied.
+    void (*planes_f32)(int64_t planes, int64_t rows, int64_t n, const float *from, int64_t from_plane, int64_t from_row, float *to,
+                       int64_t to_plane, int64_t to_row);
+    void (*planes_f64)(int64_t planes, int64_t rows, int64_t n, const double *from, int64_t from_plane, int64_t from_row, double *to,
+                       int64_t to_plane, int64_t to_row);
+    // n rows of m numbers turned into columns. Steps from row to row.
     void (*turn_f32)(int64_t n, int64_t m, const float *from, int64_t from_step, float *to, int64_t to_step);
     void (*turn_f64)(int64_t n, int64_t m, const double *from, int64_t from_step, double *to, int64_t to_step);
     // to[at[i] + j] += from[i][j] for j < len, i by i; to has n numbers

@@ -3,7 +3,7 @@
 #include "exec/cpu/cpu.h"
 #include <string.h>
 
-enum { SHORT = 8 }; // rows of fewer numbers are copied many at a time
+enum { SHORT = 64 }; // rows of fewer numbers are copied many at a time
 
 typedef struct {
     nrg_task *t;
@@ -41,6 +41,9 @@ static void copy_run(size_t real, char *to, const char *from, int64_t n, int64_t
         for (int64_t i = 0; i < rows; i++) ((type *)to)[2 * i] = ((type *)to)[2 * i + 1] = ((const type *)from)[i];    \
     else if (n == 2) SHORT_ROWS(type, 2)                                                                               \
     else if (n == 3) SHORT_ROWS(type, 3)                                                                               \
+    else if (step == 0)                                                                                                \
+        for (int64_t i = 0; i < rows; i++)                                                                             \
+            for (int64_t j = 0; j < n; j++) ((type *)to)[i * n + j] = ((const type *)from)[i * row_step];              \
     else SHORT_ROWS(type, n)
 static void copy_rows(size_t real, char *to, const char *from, int64_t rows, int64_t row_step, int64_t n, int64_t step) {
     if (real == sizeof(float)) {
