@@ -218,6 +218,49 @@ static nrg_status told_apart(const probe *p, nrg_collapse *out, bool *apart) {
     return NRG_OK;
 }
 
+// Is the energy of degree two in an answer, with a second derivative that is not zero and that no weight changes, as in
+// sq(y - G(x))? Then it cannot be flat, however much steeper it was where fresh weights were far from the answers.
+static nrg_status curved(probe *p, nrg_store *store, const nrg_bound *b, int32_t v, bool *yes) {
+    const nrg_model *m = p->m;
+    nrg_infer_options o = {.threads = 1, .batch = p->rows};
+    nrg_program g = {0};
+    nrg_node F, slope, bend, out;
+    nrg_attr a = {0};
+    nrg_status s = nrg_program_new(p->m, nrg_store_type(store), &o, &g);
+    if (s == NRG_OK) s = nrg_bound_nodes(b, g.scope);
+    if (s == NRG_OK) s = nrg_infer_energy(g.inf, p->data, 0, NRG_MINIMIZE, &F, NULL);
+    nrg_node y = s == NRG_OK ? nrg_scope_bound(g.scope, v) : NRG_BAD;
+    if (s == NRG_OK) s = nrg_attr_of(g.g, F, y, &a);
+    bool may = s == NRG_OK && a.degree == 2;
+    if (may) s = nrg_grad(g.g, F, NRG_BAD, &y, 1, &slope);
+    if (may && s == NRG_OK) s = nrg_grad(g.g, nrg_sum_all(g.g, slope), NRG_BAD, &y, 1, &bend);
+    for (uint32_t i = 0; may && i < m->params.n && s == NRG_OK; i++) {
+        s = nrg_attr_of(g.g, bend, nrg_scope_param(g.scope, i), &a);
+        may = a.degree == 0;
+    }
+    if (may && s == NRG_OK) {
+        out = nrg_reduce(g.g, NRG_OP_sum, nrg_sum_all(g.g, bend), 0, NRG_SAMPLE, false);
+        s = nrg_program_plan(&g, &out, 1, NULL, 0, p->rows, 1);
+        if (s == NRG_OK) s = nrg_bound_rows_set(b, store, p->row);
+        if (s == NRG_OK) s = nrg_program_go(&g, store, p->rows, 0, 0);
+        *yes = s == NRG_OK && g.values[0] > 0;
+    }
+    nrg_program_free(&g);
+    return s;
+}
+
+static nrg_status anchored(probe *p, const nrg_store *store, const nrg_bound *b, bool *yes) {
+    nrg_store *view;
+    *yes = false;
+    if (nrg_model_role(p->m, NRG_LATENT) & p->m->energy.vars) return NRG_OK;
+    TRY(nrg_store_new(p->m->ctx, nrg_store_type(store), &view));
+    nrg_status s = nrg_store_share(store, view);
+    for (int32_t v = 0; v < NRG_MAX_VARS && s == NRG_OK && !*yes; v++)
+        if (has(p->asked, v) && p->m->vars.at[v].elem == NRG_REAL) s = curved(p, view, b, v, yes);
+    nrg_store_free(view);
+    return s;
+}
+
 static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, const int64_t *rows, int64_t n, int threads,
                           nrg_collapse *out) {
     double above, level, none;
@@ -239,6 +282,10 @@ static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, 
     out->rows = p->rows, out->answers = p->answers;
     out->known = isfinite(out->spread) && isfinite(out->fresh);
     out->collapsed = out->known && !apart && out->spread <= fmax(flat * out->fresh, rounding);
+    if (!out->collapsed) return NRG_OK;
+    bool held;
+    TRY(anchored(p, store, b, &held));
+    out->collapsed = !held;
     return NRG_OK;
 }
 
