@@ -177,16 +177,19 @@ static nrg_status of_weights(nrg_call *c, const char *owner, unary f, nrg_value 
     }
     *out = (nrg_value){nrg_type_of(NRG_REAL, 0, NULL), total};
     if (any || s->check) return NRG_OK;
-    nrg_status st = nrg_fail(s->c, NRG_E037, nrg_call_span(c, 0), "module %s has no weights", owner);
-    nrg_help(s->c, "is it used by the energy?");
+    nrg_status st = nrg_fail(s->c, NRG_E037, nrg_call_span(c, 0), "%s has no weights that are trained", owner);
+    nrg_help(s->c, "is it used by the energy? a used model is trained where `optimize` names it");
     return st;
 }
 
+// Of a module, or of a used model that is trained on.
 static bool module_name(const nrg_call *c, const char **name) {
     const nrg_expr *e = nrg_call_expr(c, 0);
-    if (!e || e->kind != NRG_X_NAME || nrg_model_module(c->s->m, e->text) < 0) return false;
-    *name = e->text;
-    return true;
+    const nrg_model *m = c->s->m;
+    bool found = e && e->kind == NRG_X_NAME && nrg_model_module(m, e->text) >= 0;
+    for (uint32_t i = 0; e && e->kind == NRG_X_NAME && i < m->uses.n; i++) found = found || nrg_same(m->uses.at[i].name, e->text);
+    if (found) *name = e->text;
+    return found;
 }
 
 static nrg_status sum_of(nrg_call *c, unary f, nrg_value *out) {

@@ -172,6 +172,30 @@ optimize by sgd(lr=1e-30, batch=6, epochs=3)
             self.write("bad.nrg", model % bad)
             self.refused("train", "bad.nrg", "--data", "xy.csv", "-o", "bad", code=3, says=says)
 
+    # The weights of a used model, biases left out, where they are trained; held ones have no l2.
+    def test_l2_of_a_used_model(self):
+        self.write("x.csv", "x\n0.5\n-1\n2\n")
+        self.write("base.nrg", "predict  x : real\nmodule   G = linear(3) | tanh | linear(1)\nenergy   E(x) = sq(x - G(x))\n"
+                               "learn    energy\noptimize by sgd(lr=1e-30, batch=3, epochs=1)\n")
+        self.nrg("train", "base.nrg", "--data", "x.csv", "-o", "base", "--quiet")
+        w, losses = self.weights("base"), []
+        up = """use      "base" as young
+predict  x : real
+weight   a : real init 0
+energy   E(x) = young.E(x) + a * x
+learn    energy%s
+optimize young by sgd(lr=1e-30, batch=3, epochs=1)
+optimize by sgd(lr=1e-30, batch=3, epochs=1)
+"""
+        for more in ("", " + 0.5 * l2(young)"):
+            self.write("up.nrg", up % more)
+            self.nrg("train", "up.nrg", "--data", "x.csv", "-o", "up", "--overwrite", "--quiet")
+            losses.append(float(kit.table((self.folder / "up" / "log.csv").read_text())[0]["loss"]))
+        squares = sum(v * v for name, values in w.items() if name.endswith("weight") for v in values)
+        self.assertAlmostEqual(losses[1] - losses[0], 0.5 * squares, delta=1e-5)
+        self.write("up.nrg", (up % " + l2(young)").replace("optimize young by sgd(lr=1e-30, batch=3, epochs=1)\n", ""))
+        self.refused("train", "up.nrg", "--data", "x.csv", "-o", "held", code=3, says="young has no weights that are trained")
+
     def test_reasons_why_not(self):
         self.points(20)
         data = "data x = concat(a, b)\n"
