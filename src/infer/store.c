@@ -13,17 +13,21 @@ struct nrg_store {
     nrg_arena arena;
     nrg_dtype type;
     NRG_LIST(entry) entries;
+    uint32_t *guess; // by a sum over a name: the entry that it was last time
 };
+enum { GUESSES = 64 };
 
 nrg_status nrg_store_new(nrg_ctx *c, nrg_dtype type, nrg_store **out) {
     nrg_arena arena = nrg_arena_make(c);
     nrg_store *s = NRG_NEW(&arena, nrg_store);
+    uint32_t *guess = NRG_NEWS(&arena, uint32_t, GUESSES);
     *out = NULL;
-    if (!s) {
+    if (!s || !guess) {
         nrg_arena_free(&arena);
         return NRG_E098;
     }
     s->ctx = c;
+    s->guess = guess;
     s->arena = arena;
     s->type = type;
     *out = s;
@@ -46,8 +50,12 @@ void nrg_store_free(nrg_store *s) {
 nrg_dtype nrg_store_type(const nrg_store *s) { return s->type; }
 
 static entry *find(const nrg_store *s, const char *name) {
+    uint32_t sum = 0;
+    for (const char *p = name; *p; p++) sum = sum * 31 + (unsigned char)*p;
+    uint32_t *guess = &s->guess[sum % GUESSES];
+    if (*guess < s->entries.n && strcmp(s->entries.at[*guess].name, name) == 0) return &s->entries.at[*guess];
     for (uint32_t i = 0; i < s->entries.n; i++)
-        if (strcmp(s->entries.at[i].name, name) == 0) return &s->entries.at[i];
+        if (strcmp(s->entries.at[i].name, name) == 0) return &s->entries.at[*guess = i];
     return NULL;
 }
 

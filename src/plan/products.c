@@ -98,7 +98,8 @@ static nrg_status product_step(nrg_planner *w, nrg_node n, nrg_matmul_step *d, b
     if (sampled && !left_sampled && !has_sample(&d->loop)) swap_sides(d);
     else if (!sampled && count(&d->cols) < 16 && count(&d->rows) > count(&d->cols)) swap_sides(d);
     const nrg_plan_buf *right = &p->bufs.at[d->b.buf];
-    if (sampled && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red))
+    bool few = (double)p->batch * count(&d->rows) * count(&d->cols) <= 16; // results: they read it where it lies
+    if (sampled && !few && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red))
         TRY(nrg_plan_pack(w, n, d->b, &d->loop, &d->cols, &d->red, &d->packed, &d->panel));
     uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, 0};
     double flops = 2 * count(&d->rows) * count(&d->cols) * count(&d->red) * count(&d->loop);

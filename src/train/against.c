@@ -54,7 +54,8 @@ bool nrg_against_noise(const nrg_model *m) {
 nrg_status nrg_against_clock(const nrg_model *m, nrg_store *store, double t) {
     char name[64];
     for (uint32_t i = 0; i < m->learns.n; i++) {
-        const nrg_expr *e = m->learns.at[i].against, *r = nrg_same(source(&m->learns.at[i]), "offender") ? nrg_call_arg(e, "outside", 0) : NULL;
+        if (!nrg_same(source(&m->learns.at[i]), "offender")) continue;
+        const nrg_expr *r = nrg_call_arg(m->learns.at[i].against, "outside", 0);
         double v = 0;
         if (r) TRY(nrg_eval_schedule(m, r, t, &v));
         nrg_offender_radius(i, name, sizeof name);

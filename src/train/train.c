@@ -290,10 +290,10 @@ static nrg_status checkpoint(nrg_trainer *t) {
     return nrg_run_save(t, false);
 }
 
-static bool due(const nrg_trainer *t, bool epoch_end) {
+static bool due(const nrg_trainer *t, bool epoch_end, double now) {
     double wait = t->o.checkpoint_seconds > 0 ? t->o.checkpoint_seconds : 300;
     if (epoch_end && wait > 1) wait = 1; // short epochs do not wear out the disk
-    return nrg_clock() - t->saved >= wait;
+    return now - t->saved >= wait;
 }
 
 static nrg_status end_epoch(nrg_trainer *t) {
@@ -324,7 +324,7 @@ static nrg_status end_epoch(nrg_trainer *t) {
     p.missed = t->missed, p.judged = t->judged;
     TRY(nrg_run_log(t, &p));
     show(t, &p);
-    return due(t, true) ? checkpoint(t) : NRG_OK;
+    return due(t, true, nrg_clock()) ? checkpoint(t) : NRG_OK;
 }
 
 static nrg_status rounds(nrg_trainer *t) {
@@ -368,12 +368,13 @@ static nrg_status loop(nrg_trainer *t) {
         TRY(advance(t));
         if (t->at == t->steps) TRY(end_epoch(t));
         else {
-            if (nrg_clock() - t->shown >= 0.1) {
+            double now = nrg_clock();
+            if (now - t->shown >= 0.1) {
                 nrg_progress p;
                 fill(t, &p, false);
                 show(t, &p);
             }
-            if (due(t, false)) TRY(checkpoint(t));
+            if (due(t, false, now)) TRY(checkpoint(t));
         }
     }
     TRY(checkpoint(t));

@@ -129,6 +129,8 @@ struct nrg_run {
     char **bases;
     uint32_t *gather;   // buffers of sample inputs by phase: gather[gather_at[f]] ..
     uint32_t *gather_at;
+    uint32_t *placed;   // buffers that steps use, placed_n of them; those with rows first, moving_n
+    uint32_t moving_n, placed_n;
     bool *state;        // slot is updated
     int64_t n, block0;
     int64_t wide;       // slices that a thread takes together

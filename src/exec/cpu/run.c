@@ -51,8 +51,8 @@ static nrg_status tables(nrg_run *r) {
     size_t slots = (p->slots + 1) * sizeof *r->in, outs = ((size_t)p->outputs_n + 1) * sizeof *r->out,
            tasks = (size_t)r->threads * sizeof *r->tasks, bases = (size_t)r->threads * p->bufs.n * sizeof *r->bases,
            at = (p->phases + 1) * sizeof *r->gather_at, list = ((size_t)p->phases * p->slots + 1) * sizeof *r->gather,
-           states = p->slots + 1;
-    size_t size = slots + outs + tasks + bases + at + list + states + 64;
+           placed = p->bufs.n * sizeof *r->placed, states = p->slots + 1;
+    size_t size = slots + outs + tasks + bases + at + list + placed + states + 64;
     char *q = nrg_mem(r->ctx, NULL, 0, size);
     if (!q) return NRG_E098;
     memset(q, 0, size);
@@ -63,6 +63,7 @@ static nrg_status tables(nrg_run *r) {
     r->bases = (char **)q, q += bases;
     r->gather_at = (uint32_t *)q, q += at;
     r->gather = (uint32_t *)q, q += list;
+    r->placed = (uint32_t *)q, q += placed;
     r->state = (bool *)q;
     return NRG_OK;
 }
@@ -110,6 +111,19 @@ static nrg_status desks(nrg_run *r, int64_t wide) {
     return NRG_OK;
 }
 
+// The buffers that steps use: first those with a row for each sample.
+static void list_buffers(nrg_run *r) {
+    const nrg_plan *p = r->p;
+    for (int moving = 1; moving >= 0; moving--) {
+        for (uint32_t i = 1; i < p->bufs.n; i++) {
+            const nrg_plan_buf *b = &p->bufs.at[i];
+            bool once = b->place == NRG_AT_ONCE || b->place == NRG_AT_LANES || (b->place == NRG_AT_INPUT && !b->sample);
+            if (b->last >= 0 && once != moving) r->placed[r->placed_n++] = i;
+        }
+        if (moving) r->moving_n = r->placed_n;
+    }
+}
+
 nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out) {
     *out = NULL;
     nrg_run *r = nrg_mem(c, NULL, 0, sizeof *r);
@@ -133,6 +147,7 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     }
     for (int i = 0; i < p->updates_n; i++) r->state[nrg_graph_node(p->graph, p->updates[i].state)->par.input.slot] = true;
     gather_lists(r);
+    list_buffers(r);
     *out = r;
     return NRG_OK;
 }
@@ -153,29 +168,33 @@ void nrg_run_level(nrg_run *r, nrg_cpu_level level) {
     if (nrg_cpu_tiles(r->k, level)) r->tiles = nrg_cpu_tiles(r->k, level);
 }
 
-// Where each buffer lies for the samples at hand. A deferred step sees the whole block: its first sample is the block's.
-static void place_buffers(nrg_task *t) {
+// Buffers without samples: where they lie does not change while a run works.
+static void place_values(nrg_run *r) {
+    const nrg_plan *p = r->p;
+    for (uint32_t k = r->moving_n; k < r->placed_n; k++) {
+        uint32_t i = r->placed[k];
+        const nrg_plan_buf *b = &p->bufs.at[i];
+        const nrg_bound *in = b->place == NRG_AT_INPUT ? &r->in[b->slot] : NULL;
+        char *at = !in ? r->once + b->offset : in->converted && !in->same ? in->converted : in->b.data;
+        for (int j = 0; j < r->threads; j++) r->tasks[j].base[i] = at;
+    }
+}
+
+// Where rows lie for the samples at hand. A deferred step sees the whole block: its first sample is the block's.
+static void place_rows(nrg_task *t) {
     nrg_run *r = t->run;
     const nrg_plan *p = r->p;
-    int64_t block_rows = nrg_plan_rows(r->n < p->block ? r->n : p->block), rows = nrg_plan_rows(r->n);
-    for (uint32_t i = 1; i < p->bufs.n; i++) {
+    size_t block_rows = (size_t)nrg_plan_rows(r->n < p->block ? r->n : p->block), rows = (size_t)nrg_plan_rows(r->n);
+    size_t first = (size_t)t->first, in_block = (size_t)(t->first - r->block0), wide = (size_t)r->wide, skip = (size_t)t->skip;
+    for (uint32_t k = 0; k < r->moving_n; k++) {
+        uint32_t i = r->placed[k];
         const nrg_plan_buf *b = &p->bufs.at[i];
         size_t row = (size_t)b->count * p->real;
-        if (b->last < 0) continue;
-        switch (b->place) {
-        case NRG_AT_INPUT: {
-            const nrg_bound *in = &r->in[b->slot];
-            if (!b->sample) t->base[i] = in->converted && !in->same ? in->converted : in->b.data;
-            else if (in->direct) t->base[i] = (char *)in->b.data + (size_t)t->first * row;
-            else if (b->block) t->base[i] = r->block + b->offset * (size_t)block_rows + (size_t)(t->first - r->block0) * row;
-            else t->base[i] = t->mem + b->offset * (size_t)r->wide + (size_t)t->skip * row;
-            break;
-        }
-        case NRG_AT_ONCE: case NRG_AT_LANES: t->base[i] = r->once + b->offset; break;
-        case NRG_AT_SLICE: t->base[i] = t->mem + b->offset * (size_t)r->wide + (size_t)t->skip * row; break;
-        case NRG_AT_BATCH: t->base[i] = r->batch + b->offset * (size_t)rows + (size_t)t->first * row; break;
-        case NRG_AT_BLOCK: t->base[i] = r->block + b->offset * (size_t)block_rows + (size_t)(t->first - r->block0) * row; break;
-        }
+        const nrg_bound *in = b->place == NRG_AT_INPUT ? &r->in[b->slot] : NULL;
+        if (in && in->direct) t->base[i] = (char *)in->b.data + first * row;
+        else if (b->place == NRG_AT_BATCH) t->base[i] = r->batch + b->offset * rows + first * row;
+        else if (b->place == NRG_AT_BLOCK || (in && b->block)) t->base[i] = r->block + b->offset * block_rows + in_block * row;
+        else t->base[i] = t->mem + b->offset * wide + skip * row;
     }
 }
 
@@ -253,7 +272,7 @@ static void take_slices(nrg_task *t, int64_t begin, int64_t index, int64_t n) {
     t->skip = (index - begin) * slice;
     t->lane = index % NRG_LANES;
     t->fresh = index < NRG_LANES;
-    place_buffers(t);
+    place_rows(t);
 }
 
 static void by_slices(nrg_task *t, const nrg_work *s, int64_t index, int64_t n) {
@@ -289,7 +308,7 @@ static void deferred(nrg_task *t, uint32_t phase, int64_t first, int64_t rows, i
     t->first = first, t->rows = rows, t->skip = 0;
     t->fresh = first == 0;
     t->part = part, t->parts = parts;
-    place_buffers(t);
+    place_rows(t);
     for (uint32_t i = p->phase_at[phase]; i < p->phase_at[phase + 1]; i++)
         if (p->steps.at[i].deferred) carry_out(t, &p->steps.at[i]);
     t->part = 0, t->parts = 1;
@@ -350,11 +369,7 @@ static void once_part(void *ud, int worker, int part) {
 
 static void once(nrg_run *r, uint32_t phase) {
     const nrg_plan *p = r->p;
-    for (int i = 0; i < r->threads; i++) {
-        r->tasks[i].first = 0, r->tasks[i].rows = 0, r->tasks[i].skip = 0;
-        place_buffers(&r->tasks[i]);
-        if (i == 0 && r->threads == 1) break;
-    }
+    for (int i = 0; i < r->threads; i++) r->tasks[i].first = 0, r->tasks[i].rows = 0, r->tasks[i].skip = 0;
     for (uint32_t i = p->phase_at[phase]; i < p->phase_at[phase + 1]; i++) {
         const nrg_work *s = &p->steps.at[i];
         if (r->threads == 1 || !shared(p, s)) {
@@ -373,6 +388,7 @@ nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint
     TRY(desks(r, nrg_plan_stretch(p, r->n, r->threads)));
     TRY(room(r, 1, p->batch_row * (size_t)nrg_plan_rows(r->n), &r->batch));
     TRY(room(r, 2, p->block_row * (size_t)nrg_plan_rows(r->n < p->block ? r->n : p->block), &r->block));
+    place_values(r);
     int64_t outer = p->inside ? (repeat > 0) : repeat, inner = p->inside ? repeat : 1;
     unsigned old = flush_on();
     for (int64_t k = 0; k < outer; k++) {

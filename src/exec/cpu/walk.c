@@ -8,8 +8,10 @@ int64_t nrg_dims_count(const nrg_dims *d, int64_t rows) {
 }
 
 nrg_walk nrg_walk_from(const nrg_dims *d, int64_t rows, int64_t index) {
-    nrg_walk w = {.d = d, .rows = rows};
-    for (int k = d->n - 1; k >= 0; k--) {
+    nrg_walk w; // of the indices only those of `d` are used
+    w.d = d, w.rows = rows, w.a = w.b = w.c = 0;
+    for (int k = 0; k < d->n; k++) w.i[k] = 0;
+    for (int k = d->n - 1; index && k >= 0; k--) {
         int64_t n = nrg_dim_n(&d->at[k], rows);
         if (n < 1) continue;
         w.i[k] = index % n;
