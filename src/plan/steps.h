@@ -128,7 +128,7 @@ typedef struct {
     nrg_tile_op *ops;
     uint32_t *outs; // buffers
     int sums_n;
-    struct { uint16_t a; uint32_t buf; } sums[NRG_TILE_SUMS]; // operand; partial sums of runs of numbers, for a combine step
+    struct { uint16_t a; bool whole; uint32_t buf; } sums[NRG_TILE_SUMS]; // operand; partial sums of runs of numbers, for a combine step; whole: the sum
 } nrg_tile;
 
 typedef struct { // a: source, c: target

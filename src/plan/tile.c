@@ -112,6 +112,13 @@ static nrg_status add_sum(maker *m, int i, uint16_t place) {
                       .phase = (uint32_t)m->w->level[m->member[i].i]};
     m->sum[m->t->sums_n] = (nrg_node){m->w->sum_of[m->member[i].i]};
     m->t->sums[m->t->sums_n].a = place;
+    m->t->sums[m->t->sums_n].whole = b.count == 1;
+    if (b.count == 1) {
+        nrg_view *x;
+        TRY(nrg_plan_buffer(m->w, m->sum[m->t->sums_n], &x));
+        m->t->sums[m->t->sums_n++].buf = x->buf;
+        return NRG_OK;
+    }
     m->t->sums[m->t->sums_n++].buf = p->bufs.n;
     return NRG_PUSH(&p->arena, p->bufs, b);
 }
@@ -188,7 +195,8 @@ static nrg_status finish(maker *m) {
     nrg_node last = m->member[m->n - 1];
     TRY(nrg_plan_step(m->w, NRG_STEP_tile, last, (uint32_t)m->w->level[last.i], t, reads, reads_n, writes, writes_n,
                       (double)t->count * t->ops_n));
-    for (int k = 0; k < t->sums_n; k++) TRY(combine(m, k));
+    for (int k = 0; k < t->sums_n; k++)
+        if (!t->sums[k].whole) TRY(combine(m, k));
     return NRG_OK;
 }
 

@@ -3,8 +3,13 @@
 #include "train/inside.h"
 #include <math.h>
 
+enum { LR, PACE, EPS };
+static const char *const numbers[] = {"lr", "pace", "eps"};
+
 static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     const char *name;
+    for (int i = LR; i <= EPS; i++)
+        if (!(gr->number[i] = nrg_arena_print(&t->arena, "train:%s:%d", numbers[i], (int)gr->order))) return NRG_E098;
     for (uint32_t i = 0; i < gr->params; i++) {
         TRY(nrg_state_make(t, "m", gr->param[i], &name));
         TRY(nrg_state_make(t, "v", gr->param[i], &name));
@@ -12,11 +17,7 @@ static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     return NRG_OK;
 }
 
-static nrg_node number(nrg_graph *g, const nrg_team *gr, const char *what) {
-    char name[64];
-    snprintf(name, sizeof name, "train:%s:%d", what, (int)gr->order);
-    return nrg_input(g, name, 0, nrg_shape_of(0, NULL));
-}
+static nrg_node number(nrg_graph *g, const nrg_team *gr, int which) { return nrg_input(g, gr->number[which], 0, nrg_shape_of(0, NULL)); }
 
 // m or v: mixed = rate * state + (1 - rate) * x
 static nrg_status moment(nrg_trainer *t, nrg_graph *g, const nrg_param *p, const char *what, double rate, nrg_node x,
@@ -33,12 +34,12 @@ static nrg_status take(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t para
     const nrg_param *p = &t->m->params.at[param];
     bool decays = gr->decay != 0 && !p->bias;
     if (decays && !apart) grad = nrg_add(g, grad, nrg_mul(g, w, nrg_const(g, gr->decay)));
-    nrg_node m, v, lr = number(g, gr, "lr");
+    nrg_node m, v, lr = number(g, gr, LR);
     TRY(moment(t, g, p, "m", gr->beta1, grad, &m));
     TRY(moment(t, g, p, "v", gr->beta2, nrg_square(g, grad), &v));
     // lr c2^(1/2) / c1 and eps c2^(1/2): the corrections leave the elements alone
-    nrg_node down = nrg_add(g, nrg_sqrt(g, v), number(g, gr, "eps"));
-    nrg_node next = nrg_sub(g, w, nrg_mul(g, number(g, gr, "pace"), nrg_div(g, m, down)));
+    nrg_node down = nrg_add(g, nrg_sqrt(g, v), number(g, gr, EPS));
+    nrg_node next = nrg_sub(g, w, nrg_mul(g, number(g, gr, PACE), nrg_div(g, m, down)));
     if (decays && apart) next = nrg_sub(g, next, nrg_mul(g, w, nrg_mul(g, lr, nrg_const(g, gr->decay))));
     *out = next;
     return NRG_OK;
@@ -54,17 +55,11 @@ static nrg_status decoupled(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t
     return take(t, gr, g, param, w, grad, true, out);
 }
 
-static nrg_status put(nrg_trainer *t, const nrg_team *gr, const char *what, double value) {
-    char name[64];
-    snprintf(name, sizeof name, "train:%s:%d", what, (int)gr->order);
-    return nrg_number_set(t->store, name, value);
-}
-
 static nrg_status tick(nrg_trainer *t, nrg_team *gr, int64_t at) {
     double c1 = 1 - pow(gr->beta1, (double)(at + 1)), c2 = 1 - pow(gr->beta2, (double)(at + 1));
-    TRY(put(t, gr, "lr", gr->lr_now));
-    TRY(put(t, gr, "pace", gr->lr_now * sqrt(c2) / c1));
-    return put(t, gr, "eps", gr->eps * sqrt(c2));
+    TRY(nrg_number_set(t->store, gr->number[LR], gr->lr_now));
+    TRY(nrg_number_set(t->store, gr->number[PACE], gr->lr_now * sqrt(c2) / c1));
+    return nrg_number_set(t->store, gr->number[EPS], gr->eps * sqrt(c2));
 }
 
 const nrg_optim nrg_optim_adam = {"adam", false, make, coupled, tick, NULL, NULL, NULL};

@@ -23,6 +23,12 @@ static const char *source(const nrg_learn *l) {
     return !e ? "offender" : e->kind == NRG_X_NAME ? e->text : "";
 }
 
+static bool compares(const nrg_learn *l) {
+    for (uint32_t k = 0; k < l->atoms.n; k++)
+        if (l->atoms.at[k].kind == NRG_NEG) return true;
+    return false;
+}
+
 static nrg_status unbuilt(const nrg_model *m, const nrg_learn *l) {
     nrg_text t = nrg_text_make(m->ctx);
     if (l->against) nrg_expr_print(m, l->against, &t);
@@ -54,7 +60,7 @@ bool nrg_against_noise(const nrg_model *m) {
 nrg_status nrg_against_clock(const nrg_model *m, nrg_store *store, double t) {
     char name[64];
     for (uint32_t i = 0; i < m->learns.n; i++) {
-        if (!nrg_same(source(&m->learns.at[i]), "offender")) continue;
+        if (!compares(&m->learns.at[i]) || !nrg_same(source(&m->learns.at[i]), "offender")) continue;
         const nrg_expr *r = nrg_call_arg(m->learns.at[i].against, "outside", 0);
         double v = 0;
         if (r) TRY(nrg_eval_schedule(m, r, t, &v));

@@ -159,6 +159,7 @@ typedef struct {
     double momentum, decay, beta1, beta2, eps, clip, tol;
     const nrg_expr *lr;      // NULL: lr_value
     double lr_value, lr_now;
+    const char *number[3];   // names of the numbers that it sets for every step
     int64_t epochs, history, order; // order: place among the groups
     bool done;               // a whole-set method has converged
     void *own;

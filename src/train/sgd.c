@@ -3,11 +3,10 @@
 
 static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     const char *name;
+    if (!(gr->number[0] = nrg_arena_print(&t->arena, "train:lr:%d", (int)gr->order))) return NRG_E098;
     for (uint32_t i = 0; i < gr->params && gr->momentum != 0; i++) TRY(nrg_state_make(t, "v", gr->param[i], &name));
     return NRG_OK;
 }
-
-static void lr_name(const nrg_team *gr, char *to, size_t n) { snprintf(to, n, "train:lr:%d", (int)gr->order); }
 
 static nrg_status step(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t param, nrg_node w, nrg_node grad,
                        nrg_node *out) {
@@ -20,16 +19,13 @@ static nrg_status step(nrg_trainer *t, nrg_team *gr, nrg_graph *g, uint32_t para
         grad = nrg_add(g, nrg_mul(g, v, nrg_const(g, gr->momentum)), grad);
         TRY(nrg_update_put(t, v, grad));
     }
-    lr_name(gr, name, sizeof name);
-    *out = nrg_sub(g, w, nrg_mul(g, grad, nrg_input(g, name, 0, nrg_shape_of(0, NULL))));
+    *out = nrg_sub(g, w, nrg_mul(g, grad, nrg_input(g, gr->number[0], 0, nrg_shape_of(0, NULL))));
     return NRG_OK;
 }
 
 static nrg_status tick(nrg_trainer *t, nrg_team *gr, int64_t at) {
-    char name[64];
     (void)at;
-    lr_name(gr, name, sizeof name);
-    return nrg_number_set(t->store, name, gr->lr_now);
+    return nrg_number_set(t->store, gr->number[0], gr->lr_now);
 }
 
 const nrg_optim nrg_optim_sgd = {"sgd", false, make, step, tick, NULL, NULL, NULL};

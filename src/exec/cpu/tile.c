@@ -164,7 +164,11 @@ static void add_up(machine *m, double sum[NRG_TILE_SUMS][16], int64_t n, int64_t
         if (m->real == sizeof(float)) m->t->k->sum_f32(n, (const float *)x, sum[k]);
         else m->t->k->sum_f64(n, (const double *)x, sum[k]);
         if (run < 0) continue;
-        ((double *)m->t->base[m->d->sums[k].buf])[run] = nrg_cpu_tree(sum[k]);
+        char *to = m->t->base[m->d->sums[k].buf];
+        double total = nrg_cpu_tree(sum[k]);
+        if (!m->d->sums[k].whole) ((double *)to)[run] = total;
+        else if (m->real == sizeof(float)) *(float *)to = (float)total;
+        else *(double *)to = total;
         memset(sum[k], 0, sizeof sum[k]);
     }
 }
@@ -196,6 +200,12 @@ static void without_sums(machine *m, int64_t row, int64_t from, int64_t to) {
     }
 }
 
+static void share(const nrg_task *t, int64_t unit, int64_t total, int64_t *from, int64_t *to) {
+    int64_t units = total ? (total + unit - 1) / unit : 0;
+    *from = units * t->part / t->parts * unit, *to = units * (t->part + 1) / t->parts * unit;
+    if (*to > total) *to = total;
+}
+
 void nrg_cpu_tile(nrg_task *t, const nrg_tile *d) {
     const nrg_plan *p = t->run->p;
     machine m;
@@ -213,9 +223,8 @@ void nrg_cpu_tile(nrg_task *t, const nrg_tile *d) {
     else if (m.repeats) m.repeats = false;
     if (total < m.tile) m.tile = total;
     // Threads share a step in whole tiles, or runs of a sum.
-    int64_t unit = d->sums_n ? NRG_RUN : m.tile > 0 ? m.tile : 1, units = (total + unit - 1) / unit;
-    int64_t from = units * t->part / t->parts * unit, to = units * (t->part + 1) / t->parts * unit;
-    if (to > total) to = total;
+    int64_t from = 0, to = total;
+    if (t->parts > 1) share(t, d->sums_n ? NRG_RUN : m.tile, total, &from, &to);
     if (from >= to) return;
     begin(&m, from);
     if (d->sums_n) with_sums(&m, by_rows ? inner : to, from, to);
