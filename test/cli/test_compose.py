@@ -3,6 +3,7 @@ concepts give draws that obey them."""
 import json
 import math
 import pathlib
+import random
 import shutil
 import struct
 import unittest
@@ -126,6 +127,37 @@ class Uses(kit.Case):
         self.assertIn("bad.nrg:1", self.refused("check", "uses.nrg", code=3, says="[E").stderr)
         self.write("three.nrg", BOTH.replace("C = 2", "C = 3"))
         self.refused("check", "three.nrg", code=3, says="'x' of part.E is real[2], but input 1 is real[3]")
+
+
+class Digits(kit.Case):
+    """examples/compose/digits, hardly trained: the composed energies are what their formulas say, and their draws have the attribute that counts ink."""
+
+    def test_formulas(self):
+        here = HERE / "digits"
+        rng = random.Random(1)
+        ink = [rng.random() for _ in range(60)]
+        rows = [[int(rng.random() < p) for _ in range(64)] for p in ink]
+        self.write("bits.csv", ",".join(f"v{i}" for i in range(64)) + ",three,thick\n"
+                   + "".join(",".join(map(str, v)) + f",{v[27]},{int(sum(v) >= 24)}\n" for v in rows))
+        data = ("--data", "v=bits.csv:v0..v63")
+        self.nrg("train", here / "digits.nrg", *data, "--quiet", "-o", "digits", "--stmt", "optimize by sgd(lr=0.05, batch=20, epochs=2)",
+                 "--stmt", "sample v, h by gibbs(steps=1) from buffer(20)")
+        for what in ("three", "thick"):
+            self.nrg("train", here / "attribute.nrg", *data, "--data", f"y=bits.csv:{what}", "--quiet", "-o", what,
+                     "--stmt", "optimize by adam(lr=0.02, batch=20, epochs=40)")
+        energies = lambda model, *more: [float(r["energy"]) for r in kit.table(self.nrg("energy", model, *data, *more, "--quiet").stdout)]
+        three, thick = (energies(what, "--given", "y=1") for what in ("three", "thick"))  # -G(v)
+        soft = lambda x: math.log1p(math.exp(-abs(x))) + max(x, 0)
+        want = {"and": lambda a, b: soft(a) + soft(b), "not": lambda a, b: soft(a) + soft(-b), "or": lambda a, b: -math.log(math.exp(-soft(a)) + math.exp(-soft(b)))}
+        for name, formula in want.items():
+            shutil.copy(here / f"{name}.nrg", self.folder)
+            for got, F, a, b in zip(energies(f"{name}.nrg"), energies("digits"), three, thick):
+                self.assertAlmostEqual(got, F + 4 * formula(a, b), delta=2e-4 * (1 + abs(got)))
+        mean = {}
+        for name in ("and", "not"):
+            draws = kit.table(self.nrg("sample", f"{name}.nrg", "-n", 40, "--chains", 40, "--warmup", 400, "--quiet").stdout)
+            mean[name] = sum(int(r[f"v[{i}]"]) for r in draws for i in range(64)) / 40
+        self.assertGreater(mean["and"], mean["not"] + 4)  # errors of the means are near 0.6 each: chance is below 1e-5
 
 
 class Concepts(kit.Case):
