@@ -1,7 +1,6 @@
 // nrg ask, energy, eval, test: questions about data.
 #include "cli.h"
 #include <math.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,11 +84,30 @@ static nrg_status asked(cli *c, nrg_ebm *m, nrg_ask_options *o) {
     return s;
 }
 
+enum { MANY = 1000 }; // values of several numbers, of which nobody reads a table
+
+// Mean and deviation of each number in place of a line for every joint value.
+static nrg_status summarise(cli *c, const nrg_reply *r) {
+    cli_note(c, "shown are mean and deviation of each number of %s: its %lld joint values go to a file, -o dist.npz\n", r->var, (long long)r->choices);
+    if (!c->json) printf("sample,number,mean,sd,status\n");
+    for (int64_t i = 0; i < r->n; i++)
+        for (int64_t w = 0; w < r->width; w++) {
+            const double *p = r->p + i * r->choices, *x = r->value + w;
+            double all = 0, sum = 0, squares = 0;
+            for (int64_t k = 0; k < r->choices; k++) all += p[k], sum += p[k] * x[k * r->width];
+            for (int64_t k = 0; k < r->choices; k++) squares += p[k] * (x[k * r->width] - sum / all) * (x[k * r->width] - sum / all);
+            printf(c->json ? "{\"sample\": %lld, \"number\": \"%s[%lld]\", \"mean\": %.9g, \"sd\": %.9g, \"status\": \"%s\"}\n" : "%lld,%s[%lld],%.9g,%.9g,%s\n",
+                   (long long)i, r->var, (long long)w, sum / all, sqrt(squares / all), r->status[i]);
+        }
+    return cli_print(c, "");
+}
+
 static nrg_status deliver(cli *c, nrg_reply *r) {
     const char *text;
     nrg_status s;
     cli_note(c, "%s\n%lld energies\n", r->how, (long long)r->energies);
     if (c->out) return nrg_reply_save(r, c->out);
+    if (r->question == NRG_DIST && r->p && r->value && r->width > 1 && r->choices > MANY && !r->labels) return summarise(c, r);
     s = nrg_reply_text(r, c->json ? NRG_AS_JSON : NRG_AS_CSV, &text);
     return s == NRG_OK ? cli_print(c, text) : s;
 }
@@ -105,7 +123,7 @@ nrg_status cli_ask(cli *c) {
                          c->words.n);
     o.var = c->words.at[1];
     nrg_status s = question(c, c->words.at[0], &o.question);
-    if (s == NRG_OK && c->out) s = cli_may_write(c, c->out);
+    if (s == NRG_OK && c->out) s = cli_may_save(c, c->out, ".csv .json .npz");
     if (s == NRG_OK) s = cli_model(c, c->words.at[2], &m);
     if (s == NRG_OK) s = asked(c, m, &o);
     if (s == NRG_OK) s = cli_data(c, m, &data);
@@ -186,7 +204,7 @@ nrg_status cli_energy(cli *c) {
     nrg_ebm *m;
     nrg_table *data;
     scores r = {0};
-    nrg_status s = c->out ? cli_may_write(c, c->out) : NRG_OK;
+    nrg_status s = c->out ? cli_may_save(c, c->out, ".csv .tsv .npy .npz") : NRG_OK;
     if (s != NRG_OK) return s;
     s = one_model(c, &m, &data);
     if (s == NRG_OK) s = energies(c, m, data, &r.E, &r.n);

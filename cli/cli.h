@@ -51,6 +51,7 @@ void cli_note(const cli *c, const char *fmt, ...) __attribute__((format(printf, 
 nrg_status cli_print(cli *c, const char *text); // a result, to stdout; E092 when it cannot be written
 void cli_remark_losses(cli *c, nrg_ebm *m, const char *path); // a note where the lectures' conditions fail
 nrg_status cli_may_write(cli *c, const char *path); // E091 when it exists and --overwrite was not said
+nrg_status cli_may_save(cli *c, const char *path, const char *ends); // the same; E090 where it ends in none of these: ".csv .npz"
 bool cli_folder(const char *path);
 bool cli_exists(const char *path);
 

@@ -56,6 +56,17 @@ nrg_status cli_may_write(cli *c, const char *path) {
     return nrg_complain(c->ctx, NRG_E091, line, "choose another -o, or say --overwrite");
 }
 
+nrg_status cli_may_save(cli *c, const char *path, const char *ends) {
+    char end[40], help[60];
+    const char *dot = strrchr(path, '.');
+    snprintf(end, sizeof end, "%s ", dot ? dot : "?");
+    snprintf(help, sizeof help, "results go to one of %s", ends);
+    bool known = false;
+    for (const char *p = ends; p && !known; p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL)
+        known = strncmp(p, end, strlen(end) - 1) == 0 && (p[strlen(end) - 1] == ' ' || !p[strlen(end) - 1]);
+    return known ? cli_may_write(c, path) : cli_usage(c, help, "cannot write %s", path);
+}
+
 void *cli_keep(cli *c, size_t bytes) {
     void *p = c->keep_n < 3 * CLI_MANY ? malloc(bytes ? bytes : 1) : NULL;
     if (p)

@@ -54,7 +54,7 @@ nrg_status cli_sample(cli *c) {
     if (s == NRG_OK && c->from && (strcmp(c->from, "buffer") != 0 || !cli_folder(c->words.at[0])))
         s = cli_usage(c, "nrg sample RUN --from buffer", "--from takes buffer, of a run folder");
     if (s == NRG_OK && c->from) o.buffer = c->words.at[0];
-    if (s == NRG_OK && c->out) s = cli_may_write(c, c->out);
+    if (s == NRG_OK && c->out) s = cli_may_save(c, c->out, ".csv .json .npz");
     if (s == NRG_OK) s = cli_model(c, c->words.at[0], &m);
     if (s == NRG_OK) s = cli_data(c, m, &data);
     if (s == NRG_OK) s = nrg_ebm_sample(m, data, &o, &r);

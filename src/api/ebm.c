@@ -81,6 +81,22 @@ nrg_status nrg_ebm_load_fn(nrg_ctx *c, const char *name, const char *text, size_
     return finish(m, nrg_lang_load_fn(c, name, text, n, &v, vars, fn, ud, &m->model), out);
 }
 
+// The model.nrg of a run shows what was trained: what is changed there changes nothing, and that is said.
+static nrg_status compare_text(nrg_ebm *m, const char *run, const char *text) {
+    char path[1000];
+    nrg_text there = nrg_text_make(m->ctx);
+    if ((size_t)snprintf(path, sizeof path, "%s/model.nrg", run) >= sizeof path || !nrg_file_exists(path)) return NRG_OK;
+    nrg_status s = nrg_file_read(m->ctx, path, &there);
+    size_t n = s == NRG_OK ? strlen(text) : 0, same = 0, line = 1;
+    if (s == NRG_OK && (there.n != n || memcmp(there.at, text, n) != 0)) {
+        for (; same < n && same < there.n && there.at[same] == text[same]; same++) line += text[same] == '\n';
+        nrg_warn(m->ctx, NRG_W111, NRG_NOWHERE, "%s was changed at line %zu after training; the model inside the weights is used", path, line);
+        nrg_help(m->ctx, "--set and --stmt change a trained model; nrg train %s --init %s -o NEW trains the changed text", path, run);
+    }
+    nrg_text_free(&there);
+    return s;
+}
+
 // The model text inside the file, then sizes and weights.
 static nrg_status load_trained(nrg_ebm *m, const char *path, const nrg_options *o) {
     nrg_weights *w;
@@ -94,6 +110,7 @@ static nrg_status load_trained(nrg_ebm *m, const char *path, const nrg_options *
         s = nrg_fail(m->ctx, NRG_E057, NRG_NOWHERE, "%s holds weights but no model", path);
         nrg_help(m->ctx, "give the model file and --init %s", path);
     }
+    if (s == NRG_OK) s = compare_text(m, path, text);
     if (s == NRG_OK) s = nrg_lang_load(m->ctx, path, text, strlen(text), &v, &m->model);
     if (s == NRG_OK) s = nrg_store_new(m->ctx, nrg_weights_type(w), &m->store);
     if (s == NRG_OK) s = nrg_weights_apply(w, m->model, m->store);

@@ -49,6 +49,32 @@ class Ask(kit.Case):
         self.refused("ask", "best", "y", "run", "--given", "x=0,0", "--among", "up", code=2, says="'up' is not a value")
         self.refused("ask", "best", "y", "nowhere", code=4, says="E053")
 
+    def test_what_cannot_be_written_or_read(self):
+        """A wrong extension is refused before anything is computed; of many joint values mean and deviation are told; a changed model.nrg is noticed."""
+        for name in ("a.foo", "a", "a.csvx", ".cs"):
+            self.refused("ask", "best", "y", "no such run", "-o", name, code=2, says=f"cannot write {name}")
+            self.refused("energy", "no such run", "-o", name, code=2, says=f"cannot write {name}")
+        self.write("three.nrg", "dim D = 2\npredict x : real[D] in -1..1\nenergy E(x) = sq(x) + x[first(D)]\nmarginalize x by grid(points=60)\n"
+                   "learn nll\noptimize by adam\n")
+        got = self.nrg("ask", "dist", "x", "three.nrg")
+        self.assertIn("3600 joint values", got.stderr)
+        rows = kit.table(got.stdout)
+        self.assertEqual([r["number"] for r in rows], ["x[0]", "x[1]"])
+        at = [(i + 0.5) / 30 - 1 for i in range(60)]  # middles of the cells
+        for r, e in zip(rows, (lambda x: x * x + x, lambda x: x * x)):
+            p = [math.exp(-e(x)) for x in at]
+            mean = sum(w * x for w, x in zip(p, at)) / sum(p)
+            self.assertAlmostEqual(float(r["mean"]), mean, places=4)
+            self.assertAlmostEqual(float(r["sd"]), math.sqrt(sum(w * (x - mean) ** 2 for w, x in zip(p, at)) / sum(p)), places=4)
+        self.nrg("ask", "dist", "x", "three.nrg", "-o", "all.csv", "--quiet")
+        self.assertEqual(len(kit.table((self.folder / "all.csv").read_text())), 3600)
+        self.assertNotIn("W111", self.nrg("energy", "run", "--data", "moons.npz").stderr)
+        text = (self.folder / "run" / "model.nrg")
+        before = text.read_text()
+        text.write_text(before.replace("linear(8)", "linear(9)"))
+        line = 1 + before[:before.index("linear(8)")].count("\n")
+        self.assertIn(f"model.nrg was changed at line {line}", self.nrg("energy", "run", "--data", "moons.npz").stderr)
+
     def test_files(self):
         self.nrg("ask", "best", "y", "run", "--data", "moons.npz", "-o", "a.csv")
         self.assertEqual(len(kit.table((self.folder / "a.csv").read_text())), 200)
