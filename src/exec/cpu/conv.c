@@ -1,5 +1,6 @@
 // Convolutions, in both types. As in products, every element is one chain of fused multiply-adds in the order of the summed
-// axes, so its bits do not depend on the images beside it, on threads or instruction set.
+// axes (onto few channels: one for each tap, added in order), so its bits do not depend on the images beside it, on threads or
+// instruction set.
 #include "exec/cpu/cpu.h"
 #include <string.h>
 
