@@ -66,6 +66,18 @@ static void normal(side *s, const char *spec) {
     try(s, nrg_table_put(s->data, name, NRG_CELL_F32, rank, dim, x));
 }
 
+// The first rows of the data.
+static nrg_table *first_rows(side *s, int64_t rows) {
+    nrg_table *few;
+    try(s, nrg_table_new(s->c, &few));
+    for (int i = 0; i < nrg_table_count(s->data); i++) {
+        nrg_array a = *nrg_table_at(s->data, i);
+        a.dim[0] = a.samples = rows;
+        try(s, nrg_table_add(few, &a));
+    }
+    return few;
+}
+
 // W:v, the weight starts with the first rows of variable v.
 static void start_at_rows(side *s) {
     char weight[64], var[64];
@@ -75,7 +87,8 @@ static void start_at_rows(side *s) {
     if (sscanf(s->start, "%63[^:]:%63s", weight, var) != 2) exit(2);
     try(s, nrg_ebm_weight_find(s->m, weight, &i));
     try(s, nrg_ebm_weight(s->m, i, &info));
-    try(s, nrg_ebm_values(s->m, s->data, &values));
+    nrg_table *few = first_rows(s, info.dim[0]);
+    try(s, nrg_ebm_values(s->m, few, &values));
     const nrg_array *a = nrg_table_find(values, var);
     double *w = malloc((size_t)info.count * sizeof *w);
     if (!a || !w) exit(1);
@@ -83,6 +96,7 @@ static void start_at_rows(side *s) {
     try(s, nrg_ebm_weight_set(s->m, i, w));
     free(w);
     nrg_table_free(values);
+    nrg_table_free(few);
 }
 
 // ---- work ----

@@ -242,7 +242,9 @@ nrg_node nrg_fit(nrg_graph *g, nrg_node x, nrg_leads leads, const nrg_shape *s) 
         if (k >= s->rank || (s->dim[s->rank - 1 - k] == 1 && p != 1))
             axes |= 1u << (have.rank - 1 - k);
     }
-    x = nrg_reduce(g, NRG_OP_sum, x, axes, n->leads & ~leads, true);
+    nrg_leads gone = n->leads & ~leads;
+    nrg_node apart = gone && !axes ? nrg_sum_factors(g, x, gone) : NRG_BAD;
+    x = apart.i ? apart : nrg_reduce(g, NRG_OP_sum, x, axes, gone, true);
     for (int k = 0; k < s->rank; k++)
         if (k >= have.rank || have.dim[have.rank - 1 - k] == 1) to.dim[s->rank - 1 - k] = 1;
     if (have.rank > s->rank) x = nrg_reshape(g, x, to);

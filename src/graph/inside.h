@@ -68,5 +68,7 @@ bool nrg_is_const(const nrg_graph *g, nrg_node n, double *value); // a number, o
 nrg_node nrg_full(nrg_graph *g, double value, nrg_leads leads, const nrg_shape *s); // a number expanded
 // x summed over what the target lacks and expanded to what x lacks.
 nrg_node nrg_fit(nrg_graph *g, nrg_node x, nrg_leads leads, const nrg_shape *s);
+// factors.c -- the sum of x over leading axes by its factors; NRG_BAD where that gains nothing
+nrg_node nrg_sum_factors(nrg_graph *g, nrg_node x, nrg_leads gone);
 nrg_status nrg_graph_cause(const nrg_graph *g); // reports the first cause, NRG_OK when there is none
 #endif

@@ -55,13 +55,22 @@ static nrg_status tiled(nrg_chain *c, int k, int64_t count, nrg_node *F) {
     return nrg_chain_energy(c, k + 1, F);
 }
 
+nrg_leads nrg_candidate_lead(nrg_inference *i, nrg_vars vars, int64_t count) {
+    for (uint32_t k = 0; k < i->axes.n; k++)
+        if (i->axes.at[k].vars == vars && i->axes.at[k].count == count) return i->axes.at[k].lead;
+    nrg_leads lead = nrg_lead_new(i->graph, "candidate", count);
+    nrg_candidate_axis own = {vars, count, lead};
+    if (lead && NRG_PUSH(&i->arena, i->axes, own) != NRG_OK) nrg_graph_bad(i->graph, NRG_E098, "out of memory");
+    return lead;
+}
+
 nrg_status nrg_candidates_make(nrg_chain *c, int k, int64_t count, nrg_node *F) {
     nrg_inference *i = c->i;
     nrg_group *gr = &c->at[k];
     nrg_graph *g = i->graph;
     nrg_node value[NRG_MAX_VARS] = {{0}}, E = NRG_BAD;
     uint32_t loops = i->loops.n;
-    nrg_leads lead = nrg_lead_new(g, "candidate", count);
+    nrg_leads lead = nrg_candidate_lead(i, gr->vars, count);
     TRY(nrg_group_decode(i, gr, nrg_iota_lead(g, lead), value));
     nrg_bind_all(i, gr->vars, value, false, NULL);
     TRY(nrg_chain_energy(c, k + 1, &E));

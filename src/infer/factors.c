@@ -121,7 +121,7 @@ static nrg_status build(nrg_chain *c, int k, work *w, nrg_node *F) {
             else value[v] = nrg_finite_value(g, i->model, v, digit, s->shape);
             continue;
         }
-        nrg_leads lead = nrg_lead_new(g, "candidate", (int64_t)nrg_finite_choices(i->model, v));
+        nrg_leads lead = nrg_candidate_lead(i, (nrg_vars)1 << v, (int64_t)nrg_finite_choices(i->model, v));
         nrg_node each = nrg_finite_value(g, i->model, v, nrg_iota_lead(g, lead), s->shape);
         nrg_node D = nrg_spread(g, nrg_sites_energies(s, NRG_BAD, &w->hole[n], &each, 1), lead);
         if (gr->verb == NRG_MARGINALIZE) *F = nrg_add(g, *F, nrg_sum_all(g, nrg_sum_out(i, D, lead)));

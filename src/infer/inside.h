@@ -25,6 +25,12 @@ typedef struct {
 typedef struct nrg_method_impl nrg_method_impl;
 typedef struct nrg_loop nrg_loop;
 
+typedef struct { // the axis of the candidates of some variables
+    nrg_vars vars;
+    int64_t count;
+    nrg_leads lead;
+} nrg_candidate_axis;
+
 struct nrg_inference {
     nrg_ctx *ctx;
     nrg_arena arena;
@@ -34,6 +40,7 @@ struct nrg_inference {
     nrg_infer_options options;
     int holes;             // how many holes are bound just now: a loop cannot run below one
     NRG_LIST(nrg_loop *) loops;
+    NRG_LIST(nrg_candidate_axis) axes;
     NRG_LIST(const char *) said; // choices, one line each
     nrg_inference *outer;  // of an inner graph; names are unique over all of them
     uint32_t names;
@@ -49,6 +56,10 @@ typedef struct {
 } nrg_chain;
 nrg_status nrg_chain_make(nrg_inference *i, nrg_vars data, nrg_vars over, nrg_verb verb, nrg_vars keep, nrg_chain *out);
 nrg_status nrg_chain_energy(nrg_chain *c, int k, nrg_node *F);
+
+// candidates.c -- The axis of the candidates of these variables. It ends where they are eliminated, so all eliminations of them in one graph
+// share it: what two of them compute alike is computed once.
+nrg_leads nrg_candidate_lead(nrg_inference *i, nrg_vars vars, int64_t count);
 
 nrg_status nrg_infer_unbuilt(nrg_inference *i, const nrg_infer_stmt *st); // E071 for its method
 

@@ -11,6 +11,7 @@ enum { COUPLED_MOST = 4096, DIRECTIONS_MOST = 64 }; // unknowns of a system; dir
 typedef struct {
     NRG_LIST(nrg_exact_block) blocks;
     double *meta; // by META_ below
+    bool fresh;   // what is held belongs to the weights at hand
     nrg_moments *moments; // stand for the data, or NULL
     nrg_ahead ahead;      // n 0: rounds are not looked ahead of
     double *from, *to;    // [n] weights before and after a round
@@ -174,6 +175,7 @@ static nrg_status classify(nrg_trainer *t, nrg_team *gr, exact *e, nrg_program *
     nrg_node y;
     uint32_t n = 0;
     TRY(objective(t, p, t->type, &l, &y));
+    if (l.sample.i) TRY(nrg_held_make(t, p, l.sample));
     TRY(constants(p, &y));
     uint32_t *quad = NRG_NEWS(&p->arena, uint32_t, gr->params + 1);
     if (!quad) return NRG_E098;
@@ -281,7 +283,8 @@ static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_
     // no latents: nothing is kept in the store's type, and double costs little beside what normal equations lose
     TRY(objective(t, p, m ? nrg_moments_type(t, m) : b->pure ? NRG_F64 : t->type, &l, &y));
     if (m && l.sample.i) TRY(nrg_moments_swap(t, m, p, &l.sample));
-    if (e->blocks.n > 1 && l.sample.i) TRY(hold(t, gr, p, &l.sample));
+    if (t->held && l.sample.i) TRY(nrg_held_read(p, &l.sample));
+    else if (e->blocks.n > 1 && l.sample.i) TRY(hold(t, gr, p, &l.sample));
     nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * b->params + NRG_MOMENTS_OUT);
     if (!w || !out) return NRG_E098;
     nrg_leads lead = twice ? nrg_lead_new(p->g, "direction", b->many) : 0;
@@ -311,6 +314,7 @@ nrg_status nrg_exact_pass(nrg_trainer *t, const nrg_moments *m, nrg_program *p, 
     for (int64_t at = 0; at < t->rows_n; at += NRG_CHUNK) {
         int64_t many = t->rows_n - at < NRG_CHUNK ? t->rows_n - at : NRG_CHUNK;
         TRY(nrg_bound_rows_set(t->bound, t->store, t->rows + at));
+        TRY(nrg_held_rows(t, t->rows + at));
         TRY(nrg_program_go(p, t->store, many, t->o.seed, (uint32_t)t->total));
         for (int64_t i = 0; i < n; i++) to[i] += p->values[i];
     }
@@ -515,6 +519,7 @@ static nrg_status once(nrg_trainer *t, nrg_team *gr) {
     double loss;
     TRY(remember(t, gr));
     if (e->moments) TRY(nrg_moments_make(t, e->moments));
+    else if (t->held && !e->fresh) TRY(nrg_pass_loss(t, &t->value, t->bound, t->rows, t->rows_n, &loss));
     if (e->ahead.n) TRY(ahead(t, gr, e, &loss));
     for (uint32_t i = 0; i < e->blocks.n && !e->ahead.n; i++) TRY(improve(t, gr, e, &e->blocks.at[i]));
     if (!e->ahead.n) TRY(loss_now(t, e, &loss));
@@ -522,6 +527,7 @@ static nrg_status once(nrg_trainer *t, nrg_team *gr) {
     gr->done = ended(t, gr, e, loss);
     e->meta[META_ROUNDS] += 1;
     e->meta[META_LOSS] = loss;
+    e->fresh = t->teams.n == 1;
     t->sums.loss = loss;
     t->sums.norm = 0;
     return NRG_OK;

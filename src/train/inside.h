@@ -208,6 +208,9 @@ typedef struct {
     double moved, acceptance, looks;                 // of the chains, summed over updates
     double step, paced, tried, taken;                // step sizes that are learned, how many; exchanges between heats
 } nrg_sums;
+// ---- held.c: what closed forms hold (best latents, probabilities), for all rows
+typedef struct nrg_held nrg_held;
+
 struct nrg_trainer {
     nrg_ctx *ctx;
     nrg_arena arena;
@@ -226,6 +229,7 @@ struct nrg_trainer {
     nrg_program judge;                 // missed.c
     int64_t missed, judged;            // searches that missed the offender when last looked at; of how many (0: never)
     nrg_program step, value, held_out; // minibatch step; loss of a pass over training rows, over validation rows
+    nrg_held *held;               // what closed forms hold, or NULL: written by `value`
     bool seen[NRG_SEEN_COUNT];
     int64_t batch, epochs, epoch, at, steps, total; // at: next step in this epoch; steps an epoch; total: done so far
     double mean_weight, best_loss, valid_loss;
@@ -256,6 +260,13 @@ void nrg_team_put(nrg_trainer *t, const nrg_team *gr, const double *w);
 nrg_status nrg_step_build(nrg_trainer *t);
 nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n);
 nrg_status nrg_diverged(nrg_trainer *t, nrg_program *p, int64_t n);
+
+// held.c -- room for what the loss `sample` of a program holds, where it fits; t->held is then set
+nrg_status nrg_held_make(nrg_trainer *t, nrg_program *p, nrg_node sample);
+void nrg_held_free(nrg_trainer *t);
+nrg_status nrg_held_read(nrg_program *p, nrg_node *sample); // `sample` with what it holds read from there; right after it was built
+nrg_status nrg_held_write(nrg_program *p, nrg_node sample, nrg_update **out, int *count); // updates that put it there
+nrg_status nrg_held_rows(nrg_trainer *t, const int64_t *rows); // the samples of the next run
 
 // ---- collapse.c
 nrg_status nrg_collapse_watch(nrg_trainer *t); // at the end of an epoch

@@ -199,6 +199,7 @@ static nrg_status pass(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const
     for (int64_t at = 0; at < n || at == 0; at += most) {
         int64_t many = n - at < most ? n - at : most;
         TRY(nrg_bound_rows_set(b, t->store, rows + at));
+        TRY(nrg_held_rows(t, rows + at));
         TRY(nrg_program_go(p, t->store, many, t->o.seed, (uint32_t)t->total));
         for (int64_t i = 0; i < width; i++) sum[i] += p->values[i];
         if (n == 0) break;
@@ -212,15 +213,22 @@ static nrg_status clock_now(nrg_trainer *t) {
 
 nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, int64_t n) {
     int64_t most = chunk(t);
-    nrg_infer_options o = {.threads = t->o.threads, .batch = n < most ? n : most, .values_only = true};
+    bool held = t->held && p == &t->value;
+    nrg_infer_options o = {.threads = t->o.threads, .batch = n < most ? n : most, .values_only = !held};
     nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
+    nrg_update *writes = NULL;
     nrg_loss l;
+    int writes_n = 0;
     TRY(nrg_program_new(t->m, t->type, &o, p));
+    if (held) { // first, so that this part of the graph is what closed forms build
+        TRY(nrg_loss_build(p, b, t->store, true, &l));
+        TRY(nrg_held_write(p, l.sample, &writes, &writes_n));
+    }
     p->draws_mode = NRG_DRAWS_LEVEL;
     TRY(nrg_loss_build(p, b, t->store, false, &l));
     int count = outputs(t, p, &l, out);
     out[OUT_NORM] = nrg_const(p->g, 0);
-    return nrg_program_plan(p, out, count, NULL, 0, o.batch, t->o.threads);
+    return nrg_program_plan(p, out, count, writes, writes_n, o.batch, t->o.threads);
 }
 
 // What the draws of the last epoch had for an energy stands for `free` in a pass that does not draw.

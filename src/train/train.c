@@ -191,6 +191,7 @@ void nrg_trainer_free(nrg_trainer *t) {
     nrg_program_free(&t->judge);
     nrg_program_free(&t->value);
     nrg_program_free(&t->held_out);
+    nrg_held_free(t);
     nrg_bound_free(t->bound);
     nrg_bound_free(t->valid_bound);
     nrg_store_free(t->store);

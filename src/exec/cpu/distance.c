@@ -13,7 +13,7 @@ enum {
 #ifdef NRG_STRESS
     ROWS = 12, TERMS = 5, COLUMNS = 128,
 #else
-    ROWS = 96, TERMS = 256, COLUMNS = 1024, // of a block: rows of the left side, summed terms, columns
+    ROWS = 96, TERMS = 128, COLUMNS = 1024, // of a block: rows of the left side, summed terms, columns
 #endif
 };
 
