@@ -1,6 +1,7 @@
 # The public face: the C API, example programs, the command, installation, the blocks of the documentation.
 if(TARGET nrg_api AND TARGET nrg)
   nrg_test(api unit/api.c api)
+  nrg_test(asked unit/asked.c api)
   nrg_test(locale unit/locale.c api)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)
   foreach(example train_and_ask callback_energy gradient)

@@ -19,6 +19,7 @@ struct nrg_ebm {
     int maps_n, threads;
     uint64_t seed;
     bool f64;
+    nrg_asked *asked; // what was made for questions
     nrg_text said; // the last text given out
     nrg_text more; // the second text of the same call
 };

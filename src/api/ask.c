@@ -180,7 +180,8 @@ static nrg_status ask(nrg_ebm *m, const nrg_table *data, const nrg_ask_options *
                          .threads = m->threads,
                          .seed = m->seed,
                          .minima = o->minima,
-                         .anyway = o->anyway};
+                         .anyway = o->anyway,
+                         .asked = m->asked};
     spec.n = data ? v.rows : o->samples > 0 ? o->samples : 1;
     nrg_status s = rows ? rows_among(m, r, var, &v, &spec) : seen ? see(m, r, &v, &spec) : NRG_OK;
     if (s == NRG_OK) s = nrg_ask(m->model, m->store, &spec, &r->answers);

@@ -24,6 +24,7 @@ static nrg_status make(nrg_ctx *c, const nrg_options *o, nrg_ebm **out) {
     m->f64 = o && o->f64;
     m->maps_n = o ? o->maps_n : 0;
     nrg_status s = o ? copy_words(&m->arena, o->maps, o->maps_n, &m->maps) : NRG_OK;
+    if (s == NRG_OK) s = nrg_asked_new(c, &m->asked);
     if (s != NRG_OK) {
         nrg_ebm_free(m);
         return s;
@@ -34,6 +35,7 @@ static nrg_status make(nrg_ctx *c, const nrg_options *o, nrg_ebm **out) {
 
 void nrg_ebm_free(nrg_ebm *m) {
     if (!m) return;
+    nrg_asked_free(m->asked);
     if (m->trainer)
         nrg_trainer_free(m->trainer);
     else if (m->store)

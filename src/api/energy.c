@@ -9,7 +9,7 @@ nrg_status nrg_ebm_energy(nrg_ebm *m, const nrg_table *data, double *energy) {
     nrg_values v;
     nrg_vars visible = nrg_api_visible(m);
     TRY(nrg_values_make(m, data, visible, &v));
-    nrg_status s = nrg_energy_of(m->model, m->store, visible, v.rows, m->threads, energy);
+    nrg_status s = nrg_energy_asked(m->model, m->store, m->asked, visible, v.rows, m->threads, energy);
     nrg_values_free(&v);
     return s;
 }

@@ -26,6 +26,7 @@ nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_tr
         nrg_trainer_free(m->trainer);
     else if (m->store)
         nrg_store_free(m->store);
+    nrg_asked_clear(m->asked);
     m->trainer = fresh;
     m->store = nrg_trainer_store(fresh);
     m->f64 = t.f64;

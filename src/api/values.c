@@ -67,6 +67,7 @@ static bool serves(const nrg_ebm *m, const nrg_table *t, nrg_vars need, const ch
 
 static nrg_status maps_for(nrg_ebm *m, nrg_arena *a, const nrg_table *t, nrg_vars need,
                            nrg_bind_spec *spec) {
+    if (m->maps_n == 0) return NRG_OK;
     const char **maps = NRG_NEWS(a, const char *, m->maps_n + 1);
     if (!maps) return NRG_E098;
     for (int i = 0; i < m->maps_n; i++)

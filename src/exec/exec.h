@@ -30,6 +30,9 @@ nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint
 // cpu/bf16.c -- matrix units for bfloat16 numbers are here; without them such products are computed slowly, with the same bits
 bool nrg_run_has_bf16(void);
 
+// cpu/kept.c -- from now on what only inputs without samples reach is computed again only where their bits have changed.
+nrg_status nrg_run_keep(nrg_run *r);
+
 // cpu/peak.c -- what this processor does at most on one thread: multiply-adds of the product kernel, reading memory; both a second
 nrg_status nrg_run_peak(nrg_ctx *c, double *flops, double *bytes);
 

@@ -142,9 +142,12 @@ nrg_status nrg_ask(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg
 
 // ---- energies
 
-nrg_status nrg_energy_of(nrg_model *m, nrg_store *store, nrg_vars data, int64_t n, int threads,
-                         double *energy) {
-    TRY(nrg_energies_at(m, store, data, NRG_MINIMIZE, n, threads, energy));
+nrg_status nrg_energy_of(nrg_model *m, nrg_store *store, nrg_vars data, int64_t n, int threads, double *energy) {
+    return nrg_energy_asked(m, store, NULL, data, n, threads, energy);
+}
+
+nrg_status nrg_energy_asked(nrg_model *m, nrg_store *store, nrg_asked *k, nrg_vars data, int64_t n, int threads, double *energy) {
+    TRY(nrg_energies_asked(m, store, k, data, NRG_MINIMIZE, n, threads, energy));
     for (int64_t i = 0; i < n; i++) {
         if (!isnan(energy[i])) continue;
         nrg_status s = nrg_fail(m->ctx, NRG_E080, NRG_NOWHERE,

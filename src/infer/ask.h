@@ -17,6 +17,10 @@ typedef struct {
     int64_t piece;         // samples a run
     const char *status;    // of every sample, unless something iterates
     bool iterates;
+    const char *how;       // in words, once it was told
+    void *raw[4];          // outputs of one run
+    bool kept, planned;    // by asked.c; planned: not for the first time
+    int said;              // messages before it was made
 } nrg_asking;
 nrg_status nrg_asking_open(nrg_asking *a, nrg_model *m, const nrg_store *store, const nrg_ask_spec *spec, int64_t piece);
 nrg_status nrg_asking_plan(nrg_asking *a, const nrg_node *outputs, int n);
@@ -31,10 +35,17 @@ void nrg_asking_marks(nrg_asking *a, int64_t n, const char **status); // exact, 
 void nrg_asking_rate(nrg_asking *a, const nrg_chain *c);             // what the chain's methods allow to be said
 void nrg_asking_close(nrg_asking *a);
 
+// asked.c: in `own`, newly opened, or as it was left when the same was asked before: then there is a run. nrg_asked_done ends either.
+nrg_status nrg_asked_find(nrg_asking *own, nrg_model *m, const nrg_store *store, const nrg_ask_spec *spec, nrg_verb verb, int64_t piece,
+                          nrg_asking **out);
+void nrg_asked_done(nrg_asking *a, nrg_status s);
+
 // straight.c: out of one graph, in closed form or by descent
 nrg_status nrg_ask_straight(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, nrg_answers *out);
 // F of n samples whose variables `data` are in the store; may be infinite or not a number.
 nrg_status nrg_energies_at(nrg_model *m, nrg_store *store, nrg_vars data, nrg_verb verb, int64_t n, int threads, double *energy);
+nrg_status nrg_energies_asked(nrg_model *m, nrg_store *store, nrg_asked *k, nrg_vars data, nrg_verb verb, int64_t n, int threads,
+                              double *energy);
 // F where the asked variable has these values (see nrg_asking_values).
 nrg_status nrg_energies_of(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const int64_t *row, const double *at, int64_t n,
                            int64_t width, double *F);

@@ -10,6 +10,8 @@ void nrg_asking_close(nrg_asking *a) {
     nrg_scope_free(a->scope);
     nrg_graph_free(a->graph);
     nrg_store_free(a->store);
+    for (int k = 0; k < 4; k++) a->raw[k] = NULL;
+    a->how = NULL;
     a->run = NULL, a->plan = NULL, a->inference = NULL, a->scope = NULL, a->graph = NULL,
     a->store = NULL;
 }
@@ -50,8 +52,8 @@ nrg_status nrg_asking_plan(nrg_asking *a, const nrg_node *outputs, int n) {
     nrg_plan_spec spec = {.graph = a->graph, .outputs = outputs, .outputs_n = n, .batch = a->piece};
     TRY(nrg_graph_check(a->graph));
     TRY(nrg_plan_make(a->model->ctx, &spec, &a->plan));
-    return nrg_run_new(a->model->ctx, a->plan, a->spec->threads < 1 ? 1 : a->spec->threads,
-                       &a->run);
+    TRY(nrg_run_new(a->model->ctx, a->plan, a->spec->threads < 1 ? 1 : a->spec->threads, &a->run));
+    return a->kept ? nrg_run_keep(a->run) : NRG_OK;
 }
 
 nrg_status nrg_asking_values(nrg_model *m, const nrg_store *store, const nrg_ask_spec *spec,
@@ -105,24 +107,32 @@ nrg_status nrg_asking_go(nrg_asking *a, int64_t n) {
     return nrg_run_go(a->run, n, 1, a->spec->seed, 0);
 }
 
+// All samples in one run that reads the store as it is: nothing runs before it, and nothing has another value when asking.
+static bool at_once(const nrg_asking *a) {
+    for (uint32_t i = 0; i < a->model->hypers.n; i++)
+        if (a->model->hypers.at[i].scheduled) return false;
+    return a->spec->n <= a->piece && a->inference->loops.n == 0;
+}
+
 nrg_status nrg_asking_pieces(nrg_asking *a, int outputs, const int64_t *width, double *const *to,
                              const char **status) {
     nrg_dtype type = nrg_store_type(a->from);
     int64_t total = a->spec->n;
-    void *raw[4] = {NULL};
-    for (int k = 0; k < outputs; k++)
-        if (!(raw[k] = nrg_arena_get(&a->inference->arena,
-                                     (size_t)(a->piece * width[k] + 1) * nrg_dtype_size(type))))
-            return NRG_E098;
+    bool whole = at_once(a);
+    for (int k = 0; k < outputs; k++) {
+        size_t bytes = (size_t)(a->piece * width[k] + 1) * nrg_dtype_size(type);
+        if (!a->raw[k] && !(a->raw[k] = nrg_arena_get(&a->inference->arena, bytes))) return NRG_E098;
+        nrg_run_output(a->run, k, a->raw[k]);
+    }
     for (int64_t row = 0; row < total; row += a->piece) {
         int64_t n = total - row < a->piece ? total - row : a->piece;
-        TRY(nrg_asking_view(a, row));
-        for (int k = 0; k < outputs; k++) nrg_run_output(a->run, k, raw[k]);
-        TRY(nrg_asking_go(a, n));
+        if (whole) TRY(nrg_store_bind(a->from, a->graph, a->run));
+        else TRY(nrg_asking_view(a, row));
+        TRY(whole ? nrg_run_go(a->run, n, 1, a->spec->seed, 0) : nrg_asking_go(a, n));
         if (status) nrg_asking_marks(a, n, status + row);
         for (int k = 0; k < outputs; k++)
             for (int64_t i = 0; i < n * width[k]; i++)
-                to[k][row * width[k] + i] = nrg_store_number(type, raw[k], i);
+                to[k][row * width[k] + i] = nrg_store_number(type, a->raw[k], i);
     }
     return NRG_OK;
 }

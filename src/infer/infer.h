@@ -72,6 +72,11 @@ nrg_status nrg_infer_choose(nrg_model *m, nrg_infer_stmt *st);
 nrg_status nrg_question_promises(const nrg_model *m); // every `answer` statement; E060 with its place
 nrg_status nrg_method_check(nrg_model *m);            // arguments of written methods: E013 and the like
 nrg_status nrg_question_allowed(const nrg_model *m, nrg_question q, int32_t var, nrg_vars given);
+// asked.c: what was made for a question is kept for the next time that it is asked; a few of them.
+typedef struct nrg_asked nrg_asked;
+nrg_status nrg_asked_new(nrg_ctx *c, nrg_asked **out);
+void nrg_asked_clear(nrg_asked *k);
+void nrg_asked_free(nrg_asked *k);
 typedef struct {
     nrg_question question;
     int32_t var;
@@ -87,6 +92,7 @@ typedef struct {
     bool anyway;
     bool from_data;            // best by descent: from where the store holds the variable
     size_t memory;
+    nrg_asked *asked;          // NULL: nothing is kept
 } nrg_ask_spec;
 typedef struct {
     nrg_arena arena;
@@ -112,4 +118,5 @@ nrg_status nrg_growth_check(nrg_model *m, nrg_store *store, const nrg_ask_spec *
 nrg_status nrg_calibrate(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec, const double *truth, nrg_calibration *out);
 // F(x, y) of n samples, latents eliminated. energy: [n].
 nrg_status nrg_energy_of(nrg_model *m, nrg_store *store, nrg_vars data, int64_t n, int threads, double *energy);
+nrg_status nrg_energy_asked(nrg_model *m, nrg_store *store, nrg_asked *k, nrg_vars data, int64_t n, int threads, double *energy);
 #endif

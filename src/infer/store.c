@@ -120,13 +120,13 @@ void nrg_store_bind_known(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
 nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r) {
     for (uint32_t i = 0; i < nrg_input_count(g); i++) {
         const char *name = nrg_input_name(g, i);
+        if (strncmp(name, NRG_HOLE, sizeof NRG_HOLE - 1) == 0)
+            continue; // stood in while the graph was built; nothing reads it
         const entry *e = find(s, name);
         if (e) {
             nrg_run_bind(r, nrg_input_at(g, i), e->buffer);
             continue;
         }
-        if (strncmp(name, NRG_HOLE, strlen(NRG_HOLE)) == 0)
-            continue; // stood in while the graph was built; nothing reads it
         nrg_status st = nrg_fail(s->ctx, NRG_E099, NRG_NOWHERE,
                                  "nothing is bound to the input %s of a graph", name);
         nrg_fact(s->ctx, "bound are %u names", s->entries.n);

@@ -2,14 +2,18 @@
 // energy, whose mean is the lowest point and whose covariance is inv(H) / beta.
 #include "infer/ask.h"
 #include <math.h>
+#include <string.h>
 
 enum { PIECE = 1024, OUTPUTS = 3 }; // samples a run; energy, answer, variance
 
 static nrg_status keep_how(nrg_asking *a, nrg_answers *out) {
-    nrg_text said = nrg_text_make(a->model->ctx);
-    nrg_inference_list(a->inference, &said);
-    out->how = said.bad ? NULL : nrg_arena_copy(&out->arena, said.at ? said.at : "", said.n);
-    nrg_text_free(&said);
+    if (!a->how) {
+        nrg_text said = nrg_text_make(a->model->ctx);
+        nrg_inference_list(a->inference, &said);
+        a->how = said.bad ? NULL : nrg_arena_copy(&a->inference->arena, said.at ? said.at : "", said.n);
+        nrg_text_free(&said);
+    }
+    out->how = a->how ? nrg_arena_copy(&out->arena, a->how, strlen(a->how)) : NULL;
     return out->how ? NRG_OK : NRG_E098;
 }
 
@@ -88,7 +92,7 @@ static int64_t count_energies(const nrg_asking *a) {
     return count;
 }
 
-static nrg_status answer(nrg_asking *a, nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
+static nrg_status answer(nrg_asking *a, nrg_model *m, const nrg_ask_spec *spec,
                          nrg_answers *out) {
     nrg_shape shape = {0};
     double *to[OUTPUTS];
@@ -96,8 +100,7 @@ static nrg_status answer(nrg_asking *a, nrg_model *m, nrg_store *store, const nr
     TRY(nrg_var_shape(m, spec->var, &shape));
     out->width = nrg_shape_count(&shape);
     int64_t width[OUTPUTS] = {1, out->width, out->width};
-    TRY(nrg_asking_open(a, m, store, spec, spec->n < PIECE ? spec->n : PIECE));
-    TRY(build(a, dist ? 3 : 2));
+    if (!a->run) TRY(build(a, dist ? 3 : 2));
     TRY(room(out, dist, to));
     TRY(nrg_asking_pieces(a, dist ? 3 : 2, width, to, out->status));
     TRY(finite_all(m, spec, to[dist ? 2 : 1], out->n * out->width, out->width));
@@ -107,25 +110,35 @@ static nrg_status answer(nrg_asking *a, nrg_model *m, nrg_store *store, const nr
 
 nrg_status nrg_ask_straight(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,
                             nrg_answers *out) {
-    nrg_asking a = {0};
-    nrg_status s = answer(&a, m, store, spec, out);
-    nrg_asking_close(&a);
+    nrg_asking own = {0}, *a;
+    nrg_verb verb = spec->question == NRG_DIST ? NRG_MARGINALIZE : NRG_MINIMIZE;
+    nrg_status s = nrg_asked_find(&own, m, store, spec, verb, spec->n < PIECE ? spec->n : PIECE, &a);
+    if (s == NRG_OK) s = answer(a, m, spec, out);
+    nrg_asked_done(a, s);
     return s;
 }
 
-nrg_status nrg_energies_at(nrg_model *m, nrg_store *store, nrg_vars data, nrg_verb verb, int64_t n,
-                           int threads, double *energy) {
-    nrg_asking a = {0};
-    nrg_ask_spec spec = {.given = data, .n = n, .threads = threads};
-    nrg_node F = NRG_BAD;
+static nrg_status plain(nrg_asking *a, nrg_vars data, nrg_verb verb) {
+    nrg_node F;
+    TRY(nrg_infer_energy(a->inference, data, 0, verb, &F, NULL));
+    F = nrg_spread(a->graph, F, NRG_SAMPLE);
+    return nrg_asking_plan(a, &F, 1);
+}
+
+nrg_status nrg_energies_asked(nrg_model *m, nrg_store *store, nrg_asked *k, nrg_vars data, nrg_verb verb, int64_t n, int threads,
+                              double *energy) {
+    nrg_asking own = {0}, *a;
+    nrg_ask_spec spec = {.var = -1, .given = data, .n = n, .threads = threads, .asked = k};
     int64_t one = 1;
-    nrg_status s = nrg_asking_open(&a, m, store, &spec, n < PIECE ? n : PIECE);
-    if (s == NRG_OK) s = nrg_infer_energy(a.inference, data, 0, verb, &F, NULL);
-    F = s == NRG_OK ? nrg_spread(a.graph, F, NRG_SAMPLE) : F;
-    if (s == NRG_OK) s = nrg_asking_plan(&a, &F, 1);
-    if (s == NRG_OK) s = nrg_asking_pieces(&a, 1, &one, &energy, NULL);
-    nrg_asking_close(&a);
+    nrg_status s = nrg_asked_find(&own, m, store, &spec, verb, n < PIECE ? n : PIECE, &a);
+    if (s == NRG_OK && !a->run) s = plain(a, data, verb);
+    if (s == NRG_OK) s = nrg_asking_pieces(a, 1, &one, &energy, NULL);
+    nrg_asked_done(a, s);
     return s;
+}
+
+nrg_status nrg_energies_at(nrg_model *m, nrg_store *store, nrg_vars data, nrg_verb verb, int64_t n, int threads, double *energy) {
+    return nrg_energies_asked(m, store, NULL, data, verb, n, threads, energy);
 }
 
 nrg_status nrg_energies_of(nrg_model *m, nrg_store *store, const nrg_ask_spec *spec,

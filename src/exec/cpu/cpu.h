@@ -138,7 +138,11 @@ struct nrg_run {
     uint32_t spent;
     void *tables;       // the block that holds the small arrays
     size_t tables_size;
+    char *kept;         // weights that the first phase was last computed from, one after the other; NULL: it is always computed
+    size_t kept_size;
+    bool known;         // was it?
 };
+bool nrg_cpu_kept(nrg_run *r); // kept.c: the first phase need not be computed again
 void nrg_run_level(nrg_run *r, nrg_cpu_level level); // for tests: other kernels, same bits
 
 // ---- steps

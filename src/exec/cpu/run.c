@@ -159,6 +159,7 @@ void nrg_run_free(nrg_run *r) {
         if (r->in[i].converted) nrg_mem(r->ctx, r->in[i].converted, r->in[i].size, 0);
     for (int i = 0; i < 4; i++)
         if (r->raw[i]) nrg_mem(r->ctx, r->raw[i], r->raw_size[i], 0);
+    if (r->kept) nrg_mem(r->ctx, r->kept, r->kept_size, 0);
     if (r->tables) nrg_mem(r->ctx, r->tables, r->tables_size, 0);
     nrg_mem(r->ctx, r, sizeof *r, 0);
 }
@@ -398,7 +399,7 @@ nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint
         }
         for (uint32_t f = 0; f < p->phases; f++) {
             if (f & 1) slices(r, f, inner);
-            else once(r, f);
+            else if (f > 0 || !nrg_cpu_kept(r)) once(r, f);
         }
     }
     flush_back(old);
