@@ -83,6 +83,11 @@ static nrg_status read_ladder(nrg_model *m, nrg_drawing *d) {
         nrg_help(m->ctx, "a heat multiplies the energy: above 0 (flat) up to 1 (as it is); 0.05 unless told");
         return s;
     }
+    if ((double)d->slots * levels > 1 << 24) { // numbers of chains are exact in float32
+        nrg_status s = nrg_fail(m->ctx, NRG_E013, from->span, "a buffer of %lld ladders of %.0f chains", (long long)d->slots, levels);
+        nrg_help(m->ctx, "at most %d chains can be told apart", 1 << 24);
+        return s;
+    }
     d->ladder.levels = (int64_t)levels;
     d->ladder.hottest = hottest;
     return NRG_OK;
