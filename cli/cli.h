@@ -22,6 +22,7 @@ typedef struct {
     const char *out, *init, *time, *checkpoint, *top, *minima, *among, *seed, *threads, *n, *diagnostics, *x, *y, *points, *row, *tile, *rows, *range, *title, *across;
     const char *steps, *warmup, *every, *chains, *loss;
     const char *from, *base, *width, *tempering, *hottest, *anneal;
+    const char *bf16, *bf16x3; // "": said without a word
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
     bool rescue, f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, autocorrelation, help;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { SWITCH, TEXT, LIST } kind;
+typedef enum { SWITCH, TEXT, LIST, MAYBE } kind; // MAYBE: its one word may follow after =
 typedef struct {
     cli_flag pub;
     kind kind;
@@ -20,6 +20,8 @@ typedef struct {
     { {name, value, doc}, TEXT, offsetof(cli, field) }
 #define SEVERAL(name, field, value, doc)                                                           \
     { {name, value, doc}, LIST, offsetof(cli, field) }
+#define PERHAPS(name, field, value, doc)                                                           \
+    { {name, value, doc}, MAYBE, offsetof(cli, field) }
 
 static const flag flags[] = {
     SEVERAL("data", data, "FILE",
@@ -37,6 +39,8 @@ static const flag flags[] = {
     ONE("seed", seed, "N", "seed of all random numbers (0)"),
     ONE("threads", threads, "N", "threads (all cores); results do not depend on it"),
     ON("f64", f64, "double precision"),
+    PERHAPS("bf16", bf16, "[=emulate]", "matrix products from bfloat16 numbers; emulate: slowly, without matrix units"),
+    PERHAPS("bf16x3", bf16x3, "[=emulate]", "the same with what rounding left, to nearly the accuracy of float32"),
     ONE("time", time, "10min", "stop training after this time, with a checkpoint"),
     ONE("checkpoint", checkpoint, "5min",
         "how often a checkpoint is written (also at the end and on Ctrl-C)"),
@@ -140,7 +144,7 @@ static nrg_status store(cli *c, const flag *f, const char *value) {
         *(bool *)at = true;
         return NRG_OK;
     }
-    if (f->kind == TEXT) {
+    if (f->kind == TEXT || f->kind == MAYBE) {
         if (*(const char **)at) return cli_usage(c, NULL, "--%s is given twice", f->pub.name);
         *(const char **)at = value;
         return NRG_OK;
@@ -178,6 +182,9 @@ nrg_status cli_parse(cli *c, const cli_command *k) {
         const char *value = eq ? eq + 1 : NULL;
         if (f->kind == SWITCH && value)
             return cli_usage(c, NULL, "--%s takes no value", f->pub.name);
+        if (f->kind == MAYBE && value && strcmp(value, "emulate") != 0)
+            return cli_usage(c, NULL, "--%s stands alone or as --%s=emulate", f->pub.name, f->pub.name);
+        if (f->kind == MAYBE && !value) value = "";
         if (f->kind != SWITCH && !value) {
             if (i + 1 == c->argc)
                 return cli_usage(c, NULL, "--%s needs a value: --%s %s", f->pub.name, f->pub.name,

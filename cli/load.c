@@ -10,8 +10,11 @@ nrg_status cli_options(cli *c, nrg_options *o) {
     if (s == NRG_OK) s = cli_integer(c, "seed", c->seed, 0, &seed);
     if (threads > 256) threads = 256;
     nrg_options v = {c->set.at, c->set.n,     c->stmt.at,     c->stmt.n, c->map.at,
-                     c->map.n,  (int)threads, (uint64_t)seed, c->f64,    c->last};
+                     c->map.n,  (int)threads, (uint64_t)seed, c->f64,    c->last,
+                     c->bf16 ? NRG_PRODUCTS_BF16 : c->bf16x3 ? NRG_PRODUCTS_BF16X3 : NRG_PRODUCTS_FULL,
+                     (c->bf16 && *c->bf16) || (c->bf16x3 && *c->bf16x3)};
     *o = v;
+    if (s == NRG_OK && c->bf16 && c->bf16x3) return cli_usage(c, NULL, "--bf16 and --bf16x3 exclude each other");
     return s;
 }
 

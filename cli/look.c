@@ -151,7 +151,7 @@ static void put_flags(const cli_command *k) {
         size_t n = strcspn(p, " ");
         snprintf(name, sizeof name, "%.*s", (int)n, p);
         const cli_flag *f = cli_flag_get(name);
-        snprintf(left, sizeof left, "--%s %s", name, f && f->value ? f->value : "");
+        snprintf(left, sizeof left, "--%s%s%s", name, f && f->value && *f->value != '[' ? " " : "", f && f->value ? f->value : "");
         printf("  %-22s %s\n", left, f ? f->doc : "");
         p += n;
     }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MODEL_FLAGS "set stmt map seed threads f64 last quiet "
+#define MODEL_FLAGS "set stmt map seed threads f64 bf16 bf16x3 last quiet "
 
 static const cli_command commands[] = {
     {"check", "check MODEL", "parse, types, structure; no data needed",

@@ -218,6 +218,10 @@ typedef enum { NRG_GIVEN, NRG_PREDICT, NRG_LATENT, NRG_WEIGHT } nrg_role;
 typedef enum { NRG_REAL, NRG_BIT, NRG_SIGN, NRG_INT, NRG_CATEGORY, NRG_TRUTH } nrg_elem;
 typedef enum { NRG_BEST, NRG_RANK, NRG_DIST } nrg_question;
 
+/* Matrix products from bfloat16 numbers (7 binary digits behind the first), added in float32; all else stays float32. BF16X3 multiplies
+ * each number and what rounding left of it, to nearly float32's accuracy. Fast on processors with matrix units (AMX). */
+typedef enum { NRG_PRODUCTS_FULL, NRG_PRODUCTS_BF16X3, NRG_PRODUCTS_BF16 } nrg_products;
+
 /* All zero is a good default. The strings are lent for the call. */
 typedef struct {
     const char *const *sets;  /* "K=20", "lambda=0.1": sizes and hyper-parameters */
@@ -230,6 +234,8 @@ typedef struct {
     uint64_t seed;
     bool f64;                 /* compute in double precision */
     bool last;                /* of a run: its last weights instead of its best */
+    nrg_products products;    /* E094 where the processor has no matrix units, and with double precision */
+    bool emulate;             /* compute such products without matrix units as well: the same numbers, slower than float32 */
 } nrg_options;
 
 /* Loads a model: a .nrg text, or a trained one (run folder, .safetensors, .nrgm). `path` "-" reads the text
@@ -323,6 +329,7 @@ typedef struct {
     int maps_n;
     const char *argv;          /* the command, for run.json */
     const char *model_text;    /* set by nrg_ebm_train: the resolved model as text */
+    nrg_products products;     /* set by nrg_ebm_train: those of the model's options */
 } nrg_train_options;
 typedef struct {
     int64_t epoch, epochs, step, steps; /* epoch counts from 1; steps: in this epoch */

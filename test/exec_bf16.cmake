@@ -1,1 +1,6 @@
 nrg_test(exec_bf16 unit/exec_bf16.c exec plan graph base)
+if(TARGET nrg_api AND TARGET nrg)
+  find_package(Python3 COMPONENTS Interpreter REQUIRED)
+  add_test(NAME cli_bf16 COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_bf16.py)
+  set_tests_properties(cli_bf16 PROPERTIES ENVIRONMENT "NRG=$<TARGET_FILE:nrg>;NRG_ROOT=${CMAKE_SOURCE_DIR};NRG_SANITIZE=${NRG_SANITIZE}")
+endif()

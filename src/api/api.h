@@ -15,6 +15,7 @@ struct nrg_ebm {
     nrg_store *store;     // weights and bound arrays; the trainer's own while there is one
     nrg_trainer *trainer; // or NULL
     bool started;         // the weights have values
+    nrg_products products;
     const char **maps;
     int maps_n, threads;
     uint64_t seed;

@@ -13,15 +13,32 @@ static nrg_status copy_words(nrg_arena *a, const char *const *from, int n, const
     return NRG_OK;
 }
 
+static nrg_status no_double(nrg_ctx *c) {
+    return nrg_fail(c, NRG_E094, NRG_NOWHERE, "bfloat16 products and double precision exclude each other");
+}
+
+// Products that would be slower than those of float32 are made only for who asks to see them.
+static nrg_status products(nrg_ctx *c, const nrg_options *o) {
+    if (!o || o->products == NRG_PRODUCTS_FULL) return NRG_OK;
+    if (o->f64) return no_double(c);
+    if (o->emulate || nrg_run_has_bf16()) return NRG_OK;
+    const char *name = nrg_dtype_name(nrg_dtype_of(false, o->products));
+    nrg_fail(c, NRG_E094, NRG_NOWHERE, "this processor has no matrix units for bfloat16 numbers (AMX): its bfloat16 products would be slower than float32 ones");
+    nrg_help(c, "leave --%s out, or say --%s=emulate to see what it does to the answers", name, name);
+    return NRG_E094;
+}
+
 static nrg_status make(nrg_ctx *c, const nrg_options *o, nrg_ebm **out) {
-    nrg_ebm *m = nrg_mem(c, NULL, 0, sizeof *m);
     *out = NULL;
+    TRY(products(c, o));
+    nrg_ebm *m = nrg_mem(c, NULL, 0, sizeof *m);
     if (!m) return NRG_E098;
     *m = (nrg_ebm){
         .ctx = c, .arena = nrg_arena_make(c), .said = nrg_text_make(c), .more = nrg_text_make(c)};
     m->threads = o && o->threads > 0 ? o->threads : nrg_cores();
     m->seed = o ? o->seed : 0;
     m->f64 = o && o->f64;
+    m->products = o ? o->products : NRG_PRODUCTS_FULL;
     m->maps_n = o ? o->maps_n : 0;
     nrg_status s = o ? copy_words(&m->arena, o->maps, o->maps_n, &m->maps) : NRG_OK;
     if (s == NRG_OK) s = nrg_asked_new(c, &m->asked);
@@ -114,9 +131,10 @@ static nrg_status load_trained(nrg_ebm *m, const char *path, const nrg_options *
     }
     if (s == NRG_OK) s = compare_text(m, path, text);
     if (s == NRG_OK) s = nrg_lang_load(m->ctx, path, text, strlen(text), &v, &m->model);
-    if (s == NRG_OK) s = nrg_store_new(m->ctx, nrg_weights_type(w), &m->store);
-    if (s == NRG_OK) s = nrg_weights_apply(w, m->model, m->store);
     m->f64 = nrg_weights_type(w) == NRG_F64;
+    if (s == NRG_OK && m->f64 && m->products != NRG_PRODUCTS_FULL) s = no_double(m->ctx);
+    if (s == NRG_OK) s = nrg_store_new(m->ctx, nrg_dtype_of(m->f64, m->products), &m->store);
+    if (s == NRG_OK) s = nrg_weights_apply(w, m->model, m->store);
     m->started = s == NRG_OK;
     nrg_weights_free(w);
     return s;

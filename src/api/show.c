@@ -195,7 +195,7 @@ static nrg_status audit(nrg_ebm *m, const energy_graph *e) {
 static nrg_status show_energy(nrg_ebm *m, nrg_show what) {
     energy_graph e;
     uint32_t params = m->model->params.n;
-    nrg_status s = energy_make(m, what == NRG_SHOW_AUDIT ? NRG_F64 : NRG_F32, &e);
+    nrg_status s = energy_make(m, nrg_dtype_of(m->f64 || what == NRG_SHOW_AUDIT, m->products), &e);
     if (s == NRG_OK && what == NRG_SHOW_GRAPH) nrg_graph_print(e.g, &e.E, 1, &m->said);
     if (s == NRG_OK && what == NRG_SHOW_PLAN) s = put_plan(m, &e);
     if (s == NRG_OK && what == NRG_SHOW_AUDIT) s = audit(m, &e);

@@ -128,7 +128,7 @@ static nrg_status sizes_known(nrg_ebm *m) {
 nrg_status nrg_api_ready(nrg_ebm *m, const nrg_table *t) {
     nrg_bound *b = NULL;
     if (m->started) return NRG_OK;
-    nrg_dtype type = m->f64 ? NRG_F64 : NRG_F32;
+    nrg_dtype type = nrg_dtype_of(m->f64, m->products);
     if (!m->store) TRY(nrg_store_new(m->ctx, type, &m->store));
     nrg_vars whole = nrg_api_visible(m); // cells of the others may be missing
     for (uint32_t i = 0; i < m->model->hides.n; i++) whole &= ~((nrg_vars)1 << m->model->hides.at[i].var);

@@ -19,6 +19,9 @@ const nrg_buffer *nrg_store_get(const nrg_store *s, const char *name);          
 nrg_status nrg_store_bind(const nrg_store *s, const nrg_graph *g, nrg_run *r);            // every input of g; E099 names a missing one
 nrg_dtype nrg_store_type(const nrg_store *s);
 double nrg_store_number(nrg_dtype type, const void *data, int64_t i);                     // number i of a buffer of the store's type
+static inline nrg_dtype nrg_dtype_of(bool f64, nrg_products p) {
+    return f64 ? NRG_F64 : p == NRG_PRODUCTS_BF16X3 ? NRG_BF16X3 : p == NRG_PRODUCTS_BF16 ? NRG_BF16 : NRG_F32;
+}
 static inline size_t nrg_dtype_size(nrg_dtype t) { return t == NRG_F64 ? sizeof(double) : sizeof(float); }
 
 // ---- infer.c: an inference is made while a graph is being built and holds what must run before that graph does.

@@ -39,8 +39,9 @@ static void put_step(const nrg_plan *p, const nrg_work *s, nrg_text *out) {
 }
 
 void nrg_plan_print(const nrg_plan *p, nrg_text *out) {
-    nrg_text_put(out, "plan: %u steps, %u phases, slices of %lld samples, usual batch %lld%s\n", p->steps.n, p->phases,
-                 (long long)p->slice, (long long)p->batch, p->inside ? ", repeats inside a slice" : "");
+    nrg_text_put(out, "plan: %u steps, %u phases, slices of %lld samples, usual batch %lld%s%s%s\n", p->steps.n, p->phases,
+                 (long long)p->slice, (long long)p->batch, p->inside ? ", repeats inside a slice" : "", nrg_dtype_bf16(p->type) ? ", products " : "",
+                 nrg_dtype_bf16(p->type) ? nrg_dtype_name(p->type) : "");
     nrg_text_put(out, "bytes: once %zu, a thread %zu + %zu scratch, a sample kept %zu, a sample of a block of %lld %zu\n", p->once, p->thread,
                  p->scratch, p->batch_row, (long long)p->block, p->block_row);
     for (uint32_t f = 0; f < p->phases; f++) {

@@ -278,7 +278,8 @@ static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, 
     TRY(energies(p, store, b, threads));
     spread_of(p, &out->spread, &out->above, &level);
     TRY(told_apart(p, out, &apart));
-    double rounding = (nrg_store_type(store) == NRG_F64 ? 1e-14 : 4e-7) * level;
+    static const double exact[NRG_DTYPES] = {[NRG_F32] = 4e-7, [NRG_F64] = 1e-14, [NRG_BF16X3] = 2e-5, [NRG_BF16] = 1e-2};
+    double rounding = exact[nrg_store_type(store)] * level;
     out->rows = p->rows, out->answers = p->answers;
     out->known = isfinite(out->spread) && isfinite(out->fresh);
     out->collapsed = out->known && !apart && out->spread <= fmax(flat * out->fresh, rounding);

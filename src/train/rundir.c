@@ -127,9 +127,9 @@ static nrg_status describe(nrg_trainer *t, const char *status) {
     nrg_text_put(&j, ",\n  \"version\": \"%s\",\n  \"machine\": ", NRG_VERSION);
     nrg_text_json(&j, machine.n ? machine.at : "");
     nrg_text_put(&j,
-                 ",\n  \"seed\": %llu,\n  \"threads\": %d,\n  \"f64\": %s,\n  \"samples\": %lld,\n  \"held_out\": "
+                 ",\n  \"seed\": %llu,\n  \"threads\": %d,\n  \"f64\": %s,\n  \"products\": \"%s\",\n  \"samples\": %lld,\n  \"held_out\": "
                  "%lld,\n  \"data_hash\": \"%016llx\"",
-                 (unsigned long long)t->o.seed, t->o.threads, t->type == NRG_F64 ? "true" : "false",
+                 (unsigned long long)t->o.seed, t->o.threads, t->type == NRG_F64 ? "true" : "false", nrg_dtype_name(t->type),
                  (long long)t->rows_n, (long long)t->valid_n, (unsigned long long)t->hash);
     nrg_text_put(&j, ",\n  \"batch\": %lld,\n  \"epochs\": %lld,\n  \"epoch\": %lld,\n  \"steps\": %lld",
                  (long long)t->batch, (long long)t->epochs, (long long)t->epoch, (long long)t->total);
@@ -226,9 +226,9 @@ static nrg_status save(nrg_trainer *t, const char *name, int64_t after, const nr
     snprintf(epoch, sizeof epoch, "%lld", (long long)after);
     snprintf(rows, sizeof rows, "%lld", (long long)t->m->rows);
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)t->hash);
-    const nrg_meta more[] = {{"rows", rows}, {"epoch", epoch}, {"data_hash", hash}};
+    const nrg_meta more[] = {{"rows", rows}, {"epoch", epoch}, {"data_hash", hash}, {"products", nrg_dtype_name(t->type)}};
     const char *p = path(t, name);
-    return p ? nrg_weights_save_as(t->m, t->store, t->o.model_text, p, more, 3, extra, n) : NRG_E098;
+    return p ? nrg_weights_save_as(t->m, t->store, t->o.model_text, p, more, 4, extra, n) : NRG_E098;
 }
 
 static nrg_status save_state(nrg_trainer *t) {
@@ -322,6 +322,12 @@ static nrg_status same_model(nrg_trainer *t, const char *then) {
     return s;
 }
 
+// Weights and states of both are float32.
+static nrg_status same_products(nrg_trainer *t, const char *then) {
+    if (!then || nrg_same(then, nrg_dtype_name(t->type))) return NRG_OK;
+    return unlike(t, nrg_arena_print(&t->arena, "its products are %s, not %s", then, nrg_dtype_name(t->type)));
+}
+
 static nrg_status load_state(nrg_trainer *t, const nrg_tensors *f, const nrg_state *s) {
     const nrg_tensor *x = nrg_tensors_find(f, s->name);
     nrg_cell type = s->at || t->type == NRG_F64 ? NRG_CELL_F64 : NRG_CELL_F32;
@@ -349,6 +355,7 @@ nrg_status nrg_run_load(nrg_trainer *t) {
     if (!p) return NRG_E098;
     TRY(nrg_tensors_open(t->ctx, p, &f));
     nrg_status s = same_model(t, nrg_tensors_meta(f, "model"));
+    if (s == NRG_OK) s = same_products(t, nrg_tensors_meta(f, "products"));
     if (s == NRG_OK) s = load_numbers(t, nrg_tensors_find(f, "train:numbers"));
     for (uint32_t i = 0; i < t->states.n && s == NRG_OK; i++) s = load_state(t, f, &t->states.at[i]);
     for (uint32_t i = 0; i < t->m->params.n && s == NRG_OK; i++) {

@@ -63,7 +63,7 @@ void nrg_cpu_gather(nrg_task *t, const nrg_plan_buf *b, char *to) {
         int64_t r = in->b.rows ? in->b.rows[t->first + i] : t->first + i;
         const char *from = (const char *)in->b.data + (size_t)r * from_row;
         if (in->b.type == own_type(t->run->p)) memcpy(to + (size_t)i * row, from, row);
-        else if (in->b.type == NRG_BUF_U8 && t->run->p->type == NRG_F32) t->k->bytes_f32(b->count, (const uint8_t *)from, (float *)(to + (size_t)i * row));
+        else if (in->b.type == NRG_BUF_U8 && t->run->p->type != NRG_F64) t->k->bytes_f32(b->count, (const uint8_t *)from, (float *)(to + (size_t)i * row));
         else convert(t->run->p->type, to + (size_t)i * row, in->b.type, from, b->count);
     }
 }
