@@ -5,8 +5,9 @@
 #include "train/verdict.h"
 #include <math.h>
 
-enum { ROWS = 64, ANSWERS = 32, LEVELS = 33, PAYS = 40, STREAM = 0x636f6c }; // PAYS: rows seen for each row looked at
+enum { ROWS = 64, ANSWERS = 32, LEVELS = 33, NUMBERS = 1 << 21, PAYS = 40, STREAM = 0x636f6c }; // PAYS: rows seen for each row looked at
 static const double flat = 0.1;  // of the spread at fresh weights: below this answers are no longer told apart
+static const double away = 0.01; // bends below this part of the spread at fresh weights: all answers lie on one side of a far valley
 static const double gain = 0.1;  // of the loss of a flat energy: what a loss must have won to count as having told them apart
 static const uint64_t seed = 1;  // the same rows, answers and fresh weights whenever this model is looked at
 
@@ -175,6 +176,45 @@ static void spread_of(const probe *p, double *spread, double *above, double *lev
     *spread = sqrt(sum / n), *above = over / n, *level = size / n; // NaN where there was no wrong answer
 }
 
+// How much the energy bends between a right answer and a wrong one, F(right) + F(wrong) - 2 F(between): unlike their difference
+// the same for sq(y - G) wherever fresh weights put G. 0 where answers are not real numbers.
+static nrg_status bends(probe *p, const nrg_store *store, const nrg_bound *b, int threads, double *spread) {
+    int64_t all = p->stride, width = 0, n, *own, *at[NRG_MAX_VARS];
+    double *ends = p->energy, *value[NRG_MAX_VARS], sum = 0, count = 0;
+    *spread = 0;
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
+        if (has(p->asked, v) && p->m->vars.at[v].elem != NRG_REAL) return NRG_OK;
+        if (has(p->asked, v)) width += p->width[v];
+    }
+    while (p->stride > 2 && p->rows * p->stride * width > NUMBERS) p->stride--; // fewer answers, where they are large
+    n = p->rows * p->stride;
+    own = NRG_NEWS(&p->arena, int64_t, n), p->energy = NRG_NEWS(&p->arena, double, n + 1);
+    nrg_status s = own && p->energy ? NRG_OK : NRG_E098;
+    for (int64_t j = 0; j < n && s == NRG_OK; j++) own[j] = j;
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
+        if (!has(p->asked, v)) continue;
+        value[v] = p->value[v], at[v] = p->at[v], width = p->width[v];
+        double *to = s == NRG_OK ? NRG_NEWS(&p->arena, double, n * width + 1) : NULL;
+        if (!to) s = NRG_E098;
+        for (int64_t j = 0; j < n && to; j++) {
+            const double *right = value[v] + j / p->stride * width, *wrong = value[v] + at[v][j / p->stride * all + j % p->stride] * width;
+            for (int64_t e = 0; e < width; e++) to[j * width + e] = (right[e] + wrong[e]) / 2;
+        }
+        p->value[v] = to, p->at[v] = own;
+    }
+    if (s == NRG_OK) s = energies(p, store, b, threads);
+    for (int64_t j = 0; j < n && s == NRG_OK; j++) {
+        int64_t i = j / p->stride, k = i * all + j % p->stride;
+        double x = ends[k] + ends[i * all] - 2 * p->energy[j];
+        if (!p->same[k] && isfinite(x)) sum += x * x, count++;
+    }
+    if (count > 0) *spread = sqrt(sum / count);
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++)
+        if (has(p->asked, v)) p->value[v] = value[v], p->at[v] = at[v];
+    p->energy = ends, p->stride = all;
+    return s;
+}
+
 // The loss of learn statement k at (right answer, mean of the wrong ones), and the least that a flat energy would have. NaN: no plane.
 static nrg_status judge(const probe *p, uint32_t k, double *loss, double *level) {
     double pos[ROWS], neg[ROWS], value[ROWS], a[ROWS], b[ROWS], lo = INFINITY, hi = -INFINITY;
@@ -218,52 +258,9 @@ static nrg_status told_apart(const probe *p, nrg_collapse *out, bool *apart) {
     return NRG_OK;
 }
 
-// Is the energy of degree two in an answer, with a second derivative that is not zero and that no weight changes, as in
-// sq(y - G(x))? Then it cannot be flat, however much steeper it was where fresh weights were far from the answers.
-static nrg_status curved(probe *p, nrg_store *store, const nrg_bound *b, int32_t v, bool *yes) {
-    const nrg_model *m = p->m;
-    nrg_infer_options o = {.threads = 1, .batch = p->rows};
-    nrg_program g = {0};
-    nrg_node F, slope, bend, out;
-    nrg_attr a = {0};
-    nrg_status s = nrg_program_new(p->m, nrg_store_type(store), &o, &g);
-    if (s == NRG_OK) s = nrg_bound_nodes(b, g.scope);
-    if (s == NRG_OK) s = nrg_infer_energy(g.inf, p->data, 0, NRG_MINIMIZE, &F, NULL);
-    nrg_node y = s == NRG_OK ? nrg_scope_bound(g.scope, v) : NRG_BAD;
-    if (s == NRG_OK) s = nrg_attr_of(g.g, F, y, &a);
-    bool may = s == NRG_OK && a.degree == 2;
-    if (may) s = nrg_grad(g.g, F, NRG_BAD, &y, 1, &slope);
-    if (may && s == NRG_OK) s = nrg_grad(g.g, nrg_sum_all(g.g, slope), NRG_BAD, &y, 1, &bend);
-    for (uint32_t i = 0; may && i < m->params.n && s == NRG_OK; i++) {
-        s = nrg_attr_of(g.g, bend, nrg_scope_param(g.scope, i), &a);
-        may = a.degree == 0;
-    }
-    if (may && s == NRG_OK) {
-        out = nrg_reduce(g.g, NRG_OP_sum, nrg_sum_all(g.g, bend), 0, NRG_SAMPLE, false);
-        s = nrg_program_plan(&g, &out, 1, NULL, 0, p->rows, 1);
-        if (s == NRG_OK) s = nrg_bound_rows_set(b, store, p->row);
-        if (s == NRG_OK) s = nrg_program_go(&g, store, p->rows, 0, 0);
-        *yes = s == NRG_OK && g.values[0] > 0;
-    }
-    nrg_program_free(&g);
-    return s;
-}
-
-static nrg_status anchored(probe *p, const nrg_store *store, const nrg_bound *b, bool *yes) {
-    nrg_store *view;
-    *yes = false;
-    if (nrg_model_role(p->m, NRG_LATENT) & p->m->energy.vars) return NRG_OK;
-    TRY(nrg_store_new(p->m->ctx, nrg_store_type(store), &view));
-    nrg_status s = nrg_store_share(store, view);
-    for (int32_t v = 0; v < NRG_MAX_VARS && s == NRG_OK && !*yes; v++)
-        if (has(p->asked, v) && p->m->vars.at[v].elem == NRG_REAL) s = curved(p, view, b, v, yes);
-    nrg_store_free(view);
-    return s;
-}
-
 static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, const int64_t *rows, int64_t n, int threads,
                           nrg_collapse *out) {
-    double above, level, none;
+    double above, level, none, bent, fresh_bent;
     bool apart;
     nrg_store *fresh;
     TRY(gather(p, store, b, rows, n));
@@ -272,21 +269,20 @@ static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, 
     nrg_status s = nrg_store_share(store, fresh);
     if (s == NRG_OK) s = nrg_weights_init(p->m, fresh, b, NULL, 0, seed);
     if (s == NRG_OK) s = energies(p, fresh, b, threads);
+    if (s == NRG_OK) spread_of(p, &out->fresh, &above, &none);
+    if (s == NRG_OK) s = bends(p, fresh, b, threads, &fresh_bent);
     nrg_store_free(fresh);
     TRY(s);
-    spread_of(p, &out->fresh, &above, &none);
     TRY(energies(p, store, b, threads));
     spread_of(p, &out->spread, &out->above, &level);
+    TRY(bends(p, store, b, threads, &bent));
     TRY(told_apart(p, out, &apart));
     static const double exact[NRG_DTYPES] = {[NRG_F32] = 4e-7, [NRG_F64] = 1e-14, [NRG_BF16X3] = 2e-5, [NRG_BF16] = 1e-2};
     double rounding = exact[nrg_store_type(store)] * level;
     out->rows = p->rows, out->answers = p->answers;
     out->known = isfinite(out->spread) && isfinite(out->fresh);
-    out->collapsed = out->known && !apart && out->spread <= fmax(flat * out->fresh, rounding);
-    if (!out->collapsed) return NRG_OK;
-    bool held;
-    TRY(anchored(p, store, b, &held));
-    out->collapsed = !held;
+    bool far = fresh_bent > 0 && fresh_bent < away * out->fresh;
+    out->collapsed = out->known && !apart && out->spread <= fmax(flat * out->fresh, rounding) && (!far || bent <= flat * fresh_bent);
     return NRG_OK;
 }
 
