@@ -167,6 +167,10 @@ static const geometry geometries[] = {
     {"few channels, more positions than room", 3, 75, 61, 8, 7, 7, 1, 3, 3, 1},
     {"more terms than at a time", 70, 5, 4, 130, 3, 3, 2, 1, 1, 6},
     {"a picture in bands", 10, 70, 66, 20, 3, 3, 2, 1, 1, 2},
+    {"no channels", 0, 4, 5, 3, 3, 3, 1, 1, 1, 3},
+    {"no filters", 3, 4, 5, 0, 3, 3, 1, 1, 1, 3},
+    {"no rows but the border", 2, 0, 3, 5, 1, 2, 1, 1, 1, 3},
+    {"no rows but the border, many channels", 20, 0, 3, 5, 1, 2, 2, 1, 1, 3},
     {"one row", 16, 1, 40, 12, 1, 5, 1, 0, 2, 5},
 };
 
