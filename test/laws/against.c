@@ -571,7 +571,9 @@ static void misfits_are_refused(void **state) {
         {"hinge against noise(1, k=0)", "sgd", NRG_E013, "k of noise is 0"},
         {"hinge against batch", "lbfgs", NRG_E026, "lbfgs has none"},
         {"hinge against offender(outside=0.1, starts=0)", "sgd", NRG_E013, "starts of offender is 0"},
-        {"hinge against queue(9)", "sgd", NRG_E071, "queue(9) is not supported"},
+        {"hinge against queue(9)", "lbfgs", NRG_E026, "lbfgs has none"},
+        {"hinge against queue(0.5)", "sgd", NRG_E013, "queue(0.5)"},
+        {"hinge against sample(0)", "sgd", NRG_E013, "sample(0): 1 to 4096 draws a row"},
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
         char text[400];
