@@ -473,7 +473,7 @@ NRG_API nrg_status nrg_samples_autocorrelation(nrg_samples *r, int64_t top, nrg_
 
 /* Draws by every sampler that is built and fits, from models whose answers are known by summing over all values (NULL), or from this model, with
  * first weights where it has none. One line of CSV for each sampler and model, the statistic that is furthest off. Where a model has no exact
- * answer samplers are compared with the first that fits. E081: a mean is off by more than four standard errors, twice. */
+ * answer samplers are compared with the first that fits. E081: a mean is off by more than 5.5 standard errors. */
 typedef void (*nrg_line_fn)(void *ud, const char *line);
 NRG_API nrg_status nrg_selftest(nrg_ctx *c, const char *model, const nrg_options *o, nrg_line_fn line, void *ud);
 

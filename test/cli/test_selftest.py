@@ -43,7 +43,7 @@ class Samplers(kit.Case):
 
     @unittest.skipIf(kit.SLOW, "ten seconds, half a minute under sanitizers")
     def test_all(self):
-        """At the default seed all hold; every sampler drew from something. (Another seed would fail with probability below 1/20000.)"""
+        """At the default seed all hold; every sampler drew from something. (Another seed would fail with probability below 1/4000.)"""
         rows, _ = self.rows()
         pairs = {(r["sampler"], r["model"]) for r in rows}
         for sampler in ("langevin", "underdamped", "mala", "hmc", "nuts", "metropolis"):
