@@ -436,6 +436,19 @@ static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_bloc
 
 // ---- the five words ----------------------------------------------------------------------------------------------
 
+enum { ROUNDS_MOST = 1000 };
+
+// Rounds cost little here: unless it is written how many or how exactly, there are as many as change anything.
+static nrg_status to_the_end(nrg_trainer *t, nrg_team *gr) {
+    double x;
+    bool rounds, tol;
+    TRY(nrg_team_number(t, gr, "rounds", &x, &rounds));
+    TRY(nrg_team_number(t, gr, "tol", &x, &tol));
+    if (!rounds) t->epochs = gr->epochs = ROUNDS_MOST;
+    if (!rounds && !tol) gr->tol = 1e-9;
+    return NRG_OK;
+}
+
 // Rounds follow each other smoothly where latents have closed forms and nothing else moves the weights.
 static nrg_status prepare_ahead(nrg_trainer *t, nrg_team *gr, exact *e) {
     const nrg_exact_block *b = e->blocks.at;
@@ -450,6 +463,7 @@ static nrg_status prepare_ahead(nrg_trainer *t, nrg_team *gr, exact *e) {
     e->to = NRG_NEWS(&t->arena, double, b->n);
     if (!g || !step || !a.g || !a.step || !e->from || !e->to) return NRG_E098;
     e->ahead = a;
+    TRY(to_the_end(t, gr));
     TRY(nrg_state_own(t, g, a.g, kept));
     return nrg_state_own(t, step, a.step, kept);
 }
@@ -463,6 +477,7 @@ static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     nrg_program_free(&p);
     TRY(s);
     if (e->blocks.n) TRY(nrg_moments_find(t, &e->moments));
+    if (e->moments) nrg_held_free(t); // a few points have it at hand
     const char *name = nrg_arena_print(&t->arena, "opt:exact:%d", (int)gr->order);
     if (!name) return NRG_E098;
     TRY(nrg_state_own(t, name, e->meta, META_COUNT));
