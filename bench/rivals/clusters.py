@@ -17,11 +17,12 @@ optimize by exact(rounds=10)
 PCA_MODEL = f"""dim      D, K = {PCA}
 predict  y : real[D]
 latent   z : real[K]
+weight   m : real[D]
 weight   W : real[K, D] in orthonormal init normal(1)
-energy   E(y, z) = sq(y - z @ W)
+energy   E(y, z) = sq(y - m - z @ W)
 minimize z by exact
 learn    energy
-optimize by exact(rounds=8)
+optimize by exact
 data     y = flatten(images) / 255
 """
 MIXTURE_MODEL = f"""dim      D, K = {MIXTURE}
