@@ -1,4 +1,5 @@
 nrg_test(exec_bf16 unit/exec_bf16.c exec plan graph base)
+nrg_test(bf16_laws laws/bf16.c infer lang)
 if(TARGET nrg_api AND TARGET nrg)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)
   add_test(NAME cli_bf16 COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_SOURCE_DIR}/cli/test_bf16.py)
