@@ -115,6 +115,22 @@ static void place(fuser *f, uint32_t n) {
     f->leaves[fresh] = arity;
 }
 
+// Groups without samples that read the same value of a third one become one: all that becomes of a gradient is one pass.
+static void join_readers(fuser *f, uint32_t *reader) {
+    nrg_planner *w = f->w;
+    for (uint32_t i = 1; i <= nrg_graph_size(w->p->graph); i++) {
+        const nrg_node_info *v = info(w, i);
+        if (!w->used[i] || !w->group[i] || (w->level[i] & 1)) continue;
+        for (int k = 0; k < nrg_plan_arity(v->op); k++) {
+            uint32_t o = v->in[k].i, G = w->group[o];
+            if (!G || G == w->group[i] || w->level[o] != w->level[i] || !same_space(v, info(w, o))) continue;
+            if (reader[G] && w->group[reader[G]] != w->group[i] && w->group[reader[G]] != G) merge(f, reader[G], i);
+            else reader[G] = i;
+        }
+    }
+    memset(reader, 0, (nrg_graph_size(w->p->graph) + 1) * sizeof *reader);
+}
+
 // Emits the unit of n after everything that it reads.
 static void emit(fuser *f, uint32_t n) {
     nrg_planner *w = f->w;
@@ -260,6 +276,7 @@ static nrg_status fuse(fuser *f, uint32_t *marks) {
     memset(f->next, 0, (n + 1) * sizeof *f->next);
     for (uint32_t i = 1; i <= n; i++)
         if (w->used[i] && nrg_plan_elementwise(info(w, i)->op) && !w->alone[i]) place(f, i);
+    join_readers(f, marks);
     TRY(save_values(f, marks));
     memset(f->seen, 0, (n + 1) * sizeof *f->seen);
     for (uint32_t i = 1; i <= n; i++)

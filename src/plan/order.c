@@ -38,6 +38,25 @@ static nrg_status mark(nrg_planner *w, const nrg_node *roots, int n) {
     return NRG_OK;
 }
 
+// An elementwise value without samples is made as late as its first reader: then both are one pass.
+static nrg_status sink(nrg_planner *w, uint32_t n) {
+    nrg_arena a = nrg_arena_make(w->p->ctx);
+    int *first = NRG_NEWS(&a, int, n + 1); // level of the first reader, 0: none yet
+    for (uint32_t i = n; first && i > 0; i--) {
+        const nrg_node_info *v = nrg_graph_node(w->p->graph, (nrg_node){i});
+        if (!w->used[i]) continue;
+        bool even = !(w->level[i] & 1) && !(first[i] & 1);
+        if (even && nrg_plan_elementwise(v->op) && !w->solid[i] && first[i] > w->level[i]) w->level[i] = first[i];
+        int level = nrg_plan_barrier(v, w->p->graph) ? w->level[i] - 1 : w->level[i];
+        for (int k = 0; k < nrg_plan_arity(v->op); k++) {
+            int *f = &first[v->in[k].i];
+            if (!*f || level < *f) *f = level ? level : 1; // readers at level 0 forbid it, as slices do
+        }
+    }
+    nrg_arena_free(&a);
+    return first ? NRG_OK : NRG_E098;
+}
+
 nrg_status nrg_plan_order(nrg_planner *w) {
     nrg_plan *p = w->p;
     TRY(mark(w, p->outputs, p->outputs_n));
@@ -51,5 +70,5 @@ nrg_status nrg_plan_order(nrg_planner *w) {
     }
     for (uint32_t i = 1; i <= n; i++)
         if (w->used[i]) w->level[i] = level_of(w, nrg_graph_node(p->graph, (nrg_node){i}));
-    return NRG_OK;
+    return sink(w, n);
 }
