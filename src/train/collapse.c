@@ -179,7 +179,7 @@ static void spread_of(const probe *p, double *spread, double *above, double *lev
 // How much the energy bends between a right answer and a wrong one, F(right) + F(wrong) - 2 F(between): unlike their difference
 // the same for sq(y - G) wherever fresh weights put G. 0 where answers are not real numbers.
 static nrg_status bends(probe *p, const nrg_store *store, const nrg_bound *b, int threads, double *spread) {
-    int64_t all = p->stride, width = 0, n, *own, *at[NRG_MAX_VARS];
+    int64_t all = p->stride, width = 0, n, *own, *row, *at[NRG_MAX_VARS];
     double *ends = p->energy, *value[NRG_MAX_VARS], sum = 0, count = 0;
     *spread = 0;
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
@@ -188,12 +188,13 @@ static nrg_status bends(probe *p, const nrg_store *store, const nrg_bound *b, in
     }
     while (p->stride > 2 && p->rows * p->stride * width > NUMBERS) p->stride--; // fewer answers, where they are large
     n = p->rows * p->stride;
-    own = NRG_NEWS(&p->arena, int64_t, n), p->energy = NRG_NEWS(&p->arena, double, n + 1);
-    nrg_status s = own && p->energy ? NRG_OK : NRG_E098;
-    for (int64_t j = 0; j < n && s == NRG_OK; j++) own[j] = j;
+    own = NRG_NEWS(&p->arena, int64_t, n), row = NRG_NEWS(&p->arena, int64_t, n), p->energy = NRG_NEWS(&p->arena, double, n + 1);
+    nrg_status s = own && row && p->energy ? NRG_OK : NRG_E098;
+    for (int64_t j = 0; j < n && s == NRG_OK; j++) own[j] = j, row[j] = j / p->stride;
     for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
+        if (!has(p->data, v)) continue;
+        value[v] = p->value[v], at[v] = p->at[v], width = p->width[v], p->at[v] = row;
         if (!has(p->asked, v)) continue;
-        value[v] = p->value[v], at[v] = p->at[v], width = p->width[v];
         double *to = s == NRG_OK ? NRG_NEWS(&p->arena, double, n * width + 1) : NULL;
         if (!to) s = NRG_E098;
         for (int64_t j = 0; j < n && to; j++) {
@@ -210,7 +211,7 @@ static nrg_status bends(probe *p, const nrg_store *store, const nrg_bound *b, in
     }
     if (count > 0) *spread = sqrt(sum / count);
     for (int32_t v = 0; v < NRG_MAX_VARS; v++)
-        if (has(p->asked, v)) p->value[v] = value[v], p->at[v] = at[v];
+        if (has(p->data, v)) p->value[v] = value[v], p->at[v] = at[v];
     p->energy = ends, p->stride = all;
     return s;
 }
