@@ -36,7 +36,7 @@ static bool squared(const nrg_planner *w, nrg_node n, parts *p) {
 static bool parts_of(const nrg_planner *w, nrg_node n, parts *p) {
     const nrg_node_info *v = info(w, n);
     *p = (parts){0};
-    if (v->op != NRG_OP_sum || nrg_plan_barrier(v, w->p->graph)) return false;
+    if (v->op != NRG_OP_sum) return false;
     if (squared(w, v->in[0], p)) return true;
     const nrg_node_info *m = info(w, v->in[0]);
     if (m->op != NRG_OP_mul) return false;
@@ -93,9 +93,26 @@ static double fits(const axes *x) {
     return rows && any ? cols : 0;
 }
 
+// A sum over samples alone of w (a - b)^2, where a and w have samples and no other axis in common, and b has none.
+static bool is_spread(const axes *x) {
+    bool rows = false, cols = false;
+    for (int i = 0; i < x->n; i++) {
+        const axis *o = &x->at[i];
+        if (o->gone != (o->n < 0) || o->n == 0 || (o->gone ? !o->a || !o->w || o->b : o->a && o->w && o->n != 1)) return false;
+        rows = rows || (o->w && !o->a && o->n > 1), cols = cols || (o->a && !o->w && o->n > 1);
+        if (!o->gone && !o->a && !o->w && o->n != 1) return false;
+    }
+    return rows && cols;
+}
+
 static bool distance_of(const nrg_planner *w, nrg_node n, parts *p, axes *x) {
     if (!parts_of(w, n, p)) return false;
     axes_of(w, n, p, x);
+    if (nrg_plan_barrier(info(w, n), w->p->graph)) {
+        if (is_spread(x)) return true;
+        swap_sides(p, x);
+        return is_spread(x);
+    }
     double here = fits(x);
     swap_sides(p, x);
     double there = fits(x);
@@ -259,6 +276,35 @@ static double count(const nrg_dims *d) { // without the sample axis
 
 static double terms(const layout *l) { return count(&l->loop) * count(&l->rows) * count(&l->cols) * count(&l->red); }
 
+static nrg_status sum_over_samples(nrg_planner *w, nrg_node n, const parts *p, const axes *x) {
+    nrg_spread_step *d = NRG_NEW(&w->p->arena, nrg_spread_step);
+    int64_t c[NRG_MAX_LEADS + NRG_MAX_RANK] = {0};
+    int rank = info(w, x->in)->shape.rank;
+    double terms = 1;
+    nrg_view *a, *b, *q, *y;
+    if (!d) return NRG_E098;
+    TRY(nrg_plan_view(w, p->b, &b));
+    TRY(nrg_plan_keep(w, p->a, &a));
+    TRY(nrg_plan_keep(w, p->w, &q));
+    TRY(nrg_plan_keep(w, p->a, &a));
+    TRY(nrg_plan_buffer(w, n, &y));
+    *d = (nrg_spread_step){.a = {a->buf, a->offset}, .b = {b->buf, b->offset}, .w = {q->buf, q->offset}, .c = {y->buf, 0}, .a_row = a->lead[0],
+                           .w_row = q->lead[0]};
+    results(w, n, x, c);
+    for (int i = 0; i < x->n; i++) {
+        const axis *o = &x->at[i];
+        if (o->gone || o->n == 1) continue;
+        terms *= (double)o->n;
+        int64_t sb = stride(w, p->b, b, rank, o, o->b);
+        if (o->w) TRY(nrg_plan_put_dim(w, &d->rows, o->n, stride(w, p->w, q, rank, o, true), sb, c[i]));
+        else TRY(nrg_plan_put_dim(w, &d->cols, o->n, stride(w, p->a, a, rank, o, true), sb, c[i]));
+    }
+    uint32_t reads[3] = {d->a.buf, d->b.buf, d->w.buf};
+    TRY(nrg_plan_step(w, NRG_STEP_spread, n, (uint32_t)w->level[n.i] - 1, d, reads, 3, &d->c.buf, 1, 4 * terms));
+    w->p->steps.at[w->p->steps.n - 1].deferred = true;
+    return NRG_OK;
+}
+
 nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n) {
     nrg_distance_step *d = NRG_NEW(&w->p->arena, nrg_distance_step);
     parts p;
@@ -267,6 +313,7 @@ nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n) {
     nrg_view *y;
     if (!d) return NRG_E098;
     distance_of(w, n, &p, &x);
+    if (nrg_plan_barrier(info(w, n), w->p->graph)) return sum_over_samples(w, n, &p, &x);
     TRY(lay(w, n, &p, &x, &l));
     TRY(nrg_plan_buffer(w, n, &y));
     *d = (nrg_distance_step){.a = l.a, .c = {y->buf, 0}, .loop = l.loop, .rows = l.rows, .cols = l.cols, .red = l.red};

@@ -2,7 +2,7 @@
 #include "plan/steps.h"
 
 static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "reduce", "pack", "matmul", "filters", "conv", "distance",
-                                    "centre", "nearest", "take", "put", "dense", "trisolve", "combine", "output", "update"};
+                                    "centre", "nearest", "spread", "take", "put", "dense", "trisolve", "combine", "output", "update"};
 static const char *const places[] = {"input", "once", "slice", "batch", "lanes", "block"};
 
 const char *nrg_plan_step_name(nrg_step_kind kind) { return kinds[kind]; }

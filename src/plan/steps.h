@@ -90,6 +90,7 @@ typedef enum {
     NRG_STEP_distance,
     NRG_STEP_centre,  // the right side of `nearest`
     NRG_STEP_nearest,
+    NRG_STEP_spread,
     NRG_STEP_take,
     NRG_STEP_put,
     NRG_STEP_dense,   // chol, inv, logdet
@@ -194,6 +195,13 @@ typedef struct {
     int64_t n, k, loops, panel, size; // columns, terms; matrices; numbers of a packed one and of what is made of it
 } nrg_centre_step;
 #define NRG_CENTRE_ROOM(n, unit) (((n) + (unit) - 1) / (unit) * (unit))
+
+// c[rows, cols] = sum over samples of w * (a - b)^2, w along rows, a along cols, b along both, without samples. It ends a block of slices.
+typedef struct {
+    nrg_at a, b, w, c;
+    nrg_dims rows, cols;    // a: strides of w or a; b, c
+    int64_t a_row, w_row;   // from sample to sample
+} nrg_spread_step;
 
 // For each row the column at the least distance, its place and that distance; the first on ties. 0: not wanted.
 typedef struct {

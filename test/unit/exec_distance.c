@@ -267,11 +267,47 @@ static void weighed(void **state) {
             }
 }
 
+// Sums over samples of q (x - w)^2, q by row and sample: many blocks, few samples, one row.
+static void spread(void **state) {
+    static const int64_t shapes[][3] = {{3000, 40, 33}, {20, 70, 5}, {1, 300, 2}, {1100, 17, 9}};
+    (void)state;
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int type = NRG_F32; type <= NRG_F64; type++) {
+            int64_t N = shapes[i][0], D = shapes[i][1], K = shapes[i][2];
+            world m = {.N = N, .D = D, .K = K, .G = 1, .outs = 1};
+            GO(nrg_graph_new(C, (nrg_dtype)type, &m.g));
+            nrg_leads row = nrg_lead_new(m.g, "candidate", K);
+            m.x = nrg_input(m.g, "x", NRG_SAMPLE, nrg_shape_of(1, &D));
+            m.w = nrg_input(m.g, "w", 0, nrg_shape_of(2, (int64_t[]){K, D}));
+            m.q = nrg_input(m.g, "q", NRG_SAMPLE, nrg_shape_of(1, &K));
+            nrg_node q = nrg_lift(m.g, m.q, 0, row), d = nrg_sub(m.g, m.x, nrg_lift(m.g, m.w, 0, row));
+            q = nrg_reshape(m.g, q, nrg_shape_of(1, (int64_t[]){1}));
+            m.out[0] = nrg_reduce(m.g, NRG_OP_sum, nrg_mul(m.g, q, nrg_square(m.g, d)), 0, NRG_SAMPLE, false);
+            double *v[3], *got[OUTS], *want[OUTS], tol = type == NRG_F64 ? 1e-13 : 2e-6;
+            int64_t n[3] = {numbers(&m, m.x), numbers(&m, m.w), numbers(&m, m.q)};
+            uint32_t seed = 3;
+            for (int a = 0; a < 3; a++) {
+                assert_non_null(v[a] = malloc((size_t)(n[a] + 1) * sizeof(double)));
+                for (int64_t k = 0; k < n[a]; k++) v[a][k] = (double)(float)noise(&seed);
+            }
+            room(&m, got), room(&m, want);
+            run(&m, v, (how){.slice = 8, .has = NRG_STEP_spread}, got);
+            GO(nrg_ref_eval(C, m.g, m.N, (const double *const *)v, 7, 3, m.out, 1, want));
+            for (int64_t k = 0; k < numbers(&m, m.out[0]); k++)
+                if (!(fabs(got[0][k] - want[0][k]) <= tol * (double)N)) fail_msg("%d: %.9g, ref has %.9g", (int)k, got[0][k], want[0][k]);
+            same_everywhere(&m, v, got);
+            leave(&m, got), leave(&m, want);
+            for (int a = 0; a < 3; a++) free(v[a]);
+            nrg_graph_free(m.g);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nearest, setup, teardown),
         cmocka_unit_test_setup_teardown(only_places, setup, teardown),
         cmocka_unit_test_setup_teardown(weighed, setup, teardown),
+        cmocka_unit_test_setup_teardown(spread, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

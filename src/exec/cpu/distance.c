@@ -45,4 +45,5 @@ enum {
     }
 BOTH(distance, nrg_distance_step)
 BOTH(centre, nrg_centre_step)
+BOTH(spread, nrg_spread_step)
 BOTH(nearest, nrg_nearest_step)

@@ -214,6 +214,7 @@ static void work(nrg_task *t, const nrg_work *s) {
     case NRG_STEP_conv: nrg_cpu_conv(t, s->detail); break;
     case NRG_STEP_distance: nrg_cpu_distance(t, s->detail); break;
     case NRG_STEP_centre: nrg_cpu_centre(t, s->detail); break;
+    case NRG_STEP_spread: nrg_cpu_spread(t, s->detail); break;
     case NRG_STEP_nearest: nrg_cpu_nearest(t, s->detail); break;
     case NRG_STEP_take: nrg_cpu_take(t, s->detail); break;
     case NRG_STEP_put: nrg_cpu_put(t, s->detail); break;
