@@ -81,9 +81,18 @@ static void rounding(void **state) {
                 else memcpy(&x[i], &u, sizeof u);
             }
             for (int pairs = 0; pairs < 2; pairs++) {
-                k->bf16(pairs, x, hi, lo);
-                k->bf16(pairs, x, alone, NULL);
+                float y[512];
+                uint16_t others[2][512];
+                int wide = pairs ? 16 : 32, high = 512 / wide;
+                k->bf16(pairs, false, x, wide, hi, lo);
+                k->bf16(pairs, false, x, wide, alone, NULL);
                 assert_memory_equal(hi, alone, sizeof hi);
+                for (int i = 0; i < 512; i++) y[i % wide * high + i / wide] = x[i]; // the other way round
+                k->bf16(pairs, true, y, high, others[0], others[1]);
+                k->bf16(pairs, true, y, high, alone, NULL);
+                assert_memory_equal(hi, alone, sizeof hi);
+                assert_memory_equal(hi, others[0], sizeof hi);
+                assert_memory_equal(lo, others[1], sizeof lo);
                 for (int i = 0; i < 512; i++) {
                     int at = pairs ? i / 32 * 32 + i % 16 * 2 + i / 16 % 2 : i;
                     float h = nearest(x[i]), l = isinf(h) ? 0 : nearest(x[i] - h);

@@ -54,45 +54,57 @@ static bool adjacent(const int64_t *at, int64_t n) {
     return true;
 }
 
-// x[high, wide] from m rows and n columns at p, zeros beyond.
-static void gather(const float *p, const int64_t *row, int64_t m, const int64_t *col, int64_t n, int64_t high, int64_t wide, float *x) {
-    bool whole = adjacent(col, n);
-    if (m < high || n < wide) memset(x, 0, ONE * sizeof *x);
-    for (int64_t i = 0; i < m; i++) {
-        if (whole) memcpy(x + i * wide, p + row[i] + col[0], (size_t)n * sizeof *x);
-        else for (int64_t q = 0; q < n; q++) x[i * wide + q] = p[row[i] + col[q]];
-    }
+static bool even(const int64_t *at, int64_t n) {
+    for (int64_t i = 2; i < n; i++)
+        if (at[i] - at[i - 1] != at[1] - at[0]) return false;
+    return true;
 }
 
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
+// How the numbers of a side lie: row after row, column after column, or neither.
+typedef enum { ROWS, TURNED, LOOSE } lie;
+static lie lie_of(const int64_t *row, int64_t m, const int64_t *col, int64_t n) {
+    if (adjacent(col, n) && even(row, m)) return ROWS;
+    return adjacent(row, m) && even(col, n) ? TURNED : LOOSE;
+}
+
+// A tile of high x wide from m rows and n columns at p, zeros beyond.
+static void tile(const nrg_kernels *kernels, lie how, const float *p, const int64_t *row, int64_t m, const int64_t *col, int64_t n, bool pairs,
+                 float *x, uint16_t *hi, uint16_t *lo) {
+    int64_t high = pairs ? 32 : 16, wide = pairs ? 16 : 32;
+    if (m == high && n == wide && how != LOOSE) {
+        kernels->bf16(pairs, how == TURNED, p + row[0] + col[0], how == TURNED ? col[1] - col[0] : row[1] - row[0], hi, lo);
+        return;
+    }
+    memset(x, 0, ONE * sizeof *x);
+    for (int64_t i = 0; i < m; i++)
+        for (int64_t q = 0; q < n; q++) x[i * wide + q] = p[row[i] + col[q]];
+    kernels->bf16(pairs, false, x, wide, hi, lo);
+}
+
 // Strips of n columns (at most NC), k terms from the first of `bk` on.
 static void pack_columns(const nrg_kernels *kernels, const float *b, const int64_t *bk, int64_t k, const int64_t *bcol, int64_t n, bool three,
                          int64_t strip, float *x, uint16_t *to) {
-    int64_t step = three ? 2 * ONE : ONE;
+    lie how = lie_of(bk, k, bcol, n);
     for (int64_t q = 0; q < n; q += 16, to += strip)
         for (int64_t i = 0; i < k; i += 32) {
-            uint16_t *hi = to + i / 32 * step;
-            gather(b, bk + i, least(k - i, 32), bcol + q, least(n - q, 16), 32, 16, x);
-            kernels->bf16(true, x, hi, three ? hi + ONE : NULL);
+            uint16_t *hi = to + i / 32 * (three ? 2 * ONE : ONE);
+            tile(kernels, how, b, bk + i, least(k - i, 32), bcol + q, least(n - q, 16), true, x, hi, three ? hi + ONE : NULL);
         }
 }
 
 static void pack_rows(job *j, int64_t m, int64_t k) {
     uint16_t *to = j->pa;
+    lie how = lie_of(j->arow, m, j->ak, k);
     for (int64_t r = 0; r < m; r += 16)
-        for (int64_t i = 0; i < k; i += 32, to += j->step) {
-            gather(j->a, j->arow + r, least(m - r, 16), j->ak + i, least(k - i, 32), 16, 32, j->x);
-            j->t->k->bf16(false, j->x, to, j->three ? to + ONE : NULL);
-        }
+        for (int64_t i = 0; i < k; i += 32, to += j->step)
+            tile(j->t->k, how, j->a, j->arow + r, least(m - r, 16), j->ak + i, least(k - i, 32), false, j->x, to, j->three ? to + ONE : NULL);
 }
 
 // Results in place where whole tiles lie there row by row.
 static bool in_place(const job *j, int64_t m, int64_t n) {
-    if (m % 16 || n % 16 || !adjacent(j->ccol, n)) return false;
-    for (int64_t i = 2; i < m; i++)
-        if (j->crow[i] - j->crow[i - 1] != j->crow[1] - j->crow[0]) return false;
-    return true;
+    return m % 16 == 0 && n % 16 == 0 && adjacent(j->ccol, n) && even(j->crow, m);
 }
 
 static void panel(job *j, int64_t m, int64_t k, int64_t n, const uint16_t *b, int64_t strip, bool add) {

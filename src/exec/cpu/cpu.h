@@ -42,7 +42,7 @@ typedef void (*nrg_tiles_fn)(const nrg_tiles *j);
 typedef struct {
     const char *name;
     nrg_tiles_fn tiles;
-    void (*bf16)(bool pairs, const float *x, uint16_t *hi, uint16_t *lo); // a tile of numbers; pairs: of a right side
+    void (*bf16)(bool pairs, bool turned, const float *x, int64_t row, uint16_t *hi, uint16_t *lo); // rounds a tile; pairs: of a right side
     nrg_micro_f32 micro_f32;
     nrg_micro_f64 micro_f64;
     // Planes of rows of n numbers copied.
