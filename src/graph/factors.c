@@ -92,8 +92,8 @@ static nrg_node spread(const work *w, const factors *f) {
         deeper.depth++;
         for (int k = 0; k < 2; k++) {
             factors less = {.c = 1};
-            for (int j = 0; j < f->n; j++)
-                if (j != i) put(&less, f->at[j], f->under[j]);
+            for (int j = 0; j < f->n; j++) // those that do not vary go before both sums
+                if (j != i && (at(w->g, f->at[j])->leads & w->gone)) put(&less, f->at[j], f->under[j]);
             collect(w, v.in[k], &less);
             part[k] = less.full ? NRG_BAD : sum_of(&deeper, &less);
             if (!part[k].i) return NRG_BAD;
