@@ -1,4 +1,7 @@
 nrg_test(exec_bf16 unit/exec_bf16.c exec plan graph base)
+if(amx IN_LIST NRG_ISAS)
+  nrg_test(amx_decoded unit/amx_decoded.c exec plan graph base)
+endif()
 nrg_test(bf16_laws laws/bf16.c infer lang)
 if(TARGET nrg_api AND TARGET nrg)
   find_package(Python3 COMPONENTS Interpreter REQUIRED)

@@ -11,14 +11,16 @@
 #define DOT(c, a, b) _tile_dpbf16ps(c, a, b)
 #include "exec/cpu/isa/tiles.inc"
 
-// Eight tiles of 16 rows of 64 bytes. A thread that holds none is switched faster, so they are given back.
+static const struct {
+    uint8_t palette, row, none[14];
+    uint16_t bytes[16];
+    uint8_t rows[16];
+} shape = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+
+// Eight tiles of 16 rows of 64 bytes. A thread that holds none is switched faster, so they are given back. The compiler does not
+// know what memory tiles read: all that was written before is in place by then.
 void nrg_cpu_amx_tiles(const nrg_tiles *j) {
-    struct {
-        uint8_t palette, row, none[14];
-        uint16_t bytes[16];
-        uint8_t rows[16];
-    } shape = {.palette = 1};
-    for (int i = 0; i < 8; i++) shape.bytes[i] = 64, shape.rows[i] = 16;
+    __asm__ volatile("" ::: "memory");
     _tile_loadconfig(&shape);
     amx_all(j);
     _tile_release();
