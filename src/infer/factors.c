@@ -92,7 +92,7 @@ static nrg_node of_two(nrg_inference *i, const work *w, int n, nrg_verb verb, nr
     nrg_node D[2];
     for (int d = 0; d < 2; d++) {
         nrg_node each = nrg_finite_value(g, i->model, w->var[n], nrg_const(g, d), s->shape);
-        D[d] = nrg_sites_energies(s, NRG_BAD, &w->hole[n], &each, 1);
+        D[d] = nrg_sites_energies(s, NRG_BAD, &w->hole[n], &each, NULL, 1);
     }
     *digit = nrg_lt(g, D[1], D[0]);
     if (verb == NRG_MINIMIZE) return NRG_BAD;
@@ -123,7 +123,7 @@ static nrg_status build(nrg_chain *c, int k, work *w, nrg_node *F) {
         }
         nrg_leads lead = nrg_candidate_lead(i, (nrg_vars)1 << v, (int64_t)nrg_finite_choices(i->model, v));
         nrg_node each = nrg_finite_value(g, i->model, v, nrg_iota_lead(g, lead), s->shape);
-        nrg_node D = nrg_spread(g, nrg_sites_energies(s, NRG_BAD, &w->hole[n], &each, 1), lead);
+        nrg_node D = nrg_spread(g, nrg_sites_energies(s, NRG_BAD, &w->hole[n], &each, NULL, 1), lead);
         if (gr->verb == NRG_MARGINALIZE) *F = nrg_add(g, *F, nrg_sum_all(g, nrg_sum_out(i, D, lead)));
         else value[v] = nrg_finite_value(g, i->model, v, nrg_reduce(g, NRG_OP_argmin, D, 0, lead, false), s->shape);
     }

@@ -42,10 +42,10 @@ static nrg_status fits(nrg_sampler *s, const nrg_sampler_part *p) {
 
 // ---- draws from conditionals
 
-// One of two values, by one comparison.
-static nrg_node draw_of_two(nrg_sampler *s, nrg_node zero, nrg_node one, int64_t n) {
+// One of two values, by one comparison; gap: by how much the second lies lower.
+static nrg_node draw_of_two(nrg_sampler *s, nrg_node gap, int64_t n) {
     nrg_node u = nrg_sampler_random(s, NRG_RANDOM_UNIFORM, nrg_shape_of(1, &n));
-    return nrg_lt(s->graph, u, nrg_sigmoid(s->graph, nrg_sub(s->graph, zero, one)));
+    return nrg_lt(s->graph, u, nrg_sigmoid(s->graph, gap));
 }
 
 // Digits [n] drawn from exp(-D) over the values along `lead`, by Gumbel's noise.
@@ -90,13 +90,12 @@ static nrg_status by_colours(nrg_sampler *s, int j, const nrg_sites *t, nrg_lead
     nrg_node colour = NRG_BAD;
     if (t->colours > 1) TRY(colours_of(s, j, t, &colour));
     for (int c = 0; c < t->colours; c++) {
-        nrg_node by[NRG_MAX_VARS], mask = colour.i ? nrg_eq(g, colour, num(s, c)) : NRG_BAD;
-        nrg_node here = mask.i ? nrg_reshape(g, mask, s->shape[j]) : NRG_BAD, D[2];
-        for (int d = 0; d < (values == 2 ? 2 : 1); d++) {
-            at_candidate(s, j, values == 2 ? num(s, d) : nrg_iota_lead(g, lead), here, by);
-            D[d] = nrg_sites_energies(t, mask, s->x, by, s->n);
-        }
-        take(s, j, values == 2 ? draw_of_two(s, D[0], D[1], t->count) : draw(s, D[0], lead, values, t->count), here);
+        nrg_node by[NRG_MAX_VARS], less[NRG_MAX_VARS], mask = colour.i ? nrg_eq(g, colour, num(s, c)) : NRG_BAD;
+        nrg_node here = mask.i ? nrg_reshape(g, mask, s->shape[j]) : NRG_BAD;
+        at_candidate(s, j, values == 2 ? num(s, 0) : nrg_iota_lead(g, lead), here, by);
+        at_candidate(s, j, num(s, 1), here, less);
+        nrg_node D = nrg_sites_energies(t, mask, s->x, by, values == 2 ? less : NULL, s->n);
+        take(s, j, values == 2 ? draw_of_two(s, D, t->count) : draw(s, D, lead, values, t->count), here);
     }
     return nrg_graph_check(g);
 }
@@ -117,7 +116,7 @@ static nrg_status by_sites(nrg_sampler *s, int j, int64_t count, int64_t each, n
             at_candidate(s, j, values == 2 ? num(s, d) : nrg_iota_lead(g, lead), here, by);
             D[d] = nrg_reshape(g, nrg_sampler_at(s, s->U, by), nrg_shape_of(1, &one));
         }
-        nrg_node digit = values == 2 ? draw_of_two(s, D[0], D[1], 1) : draw(s, D[0], lead, values, 1);
+        nrg_node digit = values == 2 ? draw_of_two(s, nrg_sub(g, D[0], D[1]), 1) : draw(s, D[0], lead, values, 1);
         take(s, j, nrg_sum_all(g, digit), here);
     }
     if (each == count) return nrg_graph_check(g);

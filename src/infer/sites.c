@@ -432,94 +432,128 @@ nrg_status nrg_sites_find(nrg_arena *a, nrg_graph *g, nrg_node y, nrg_node v, in
 
 // ---- energies of sites: each entry of a part counts for the one site of the colour that it reads
 
-// For every entry one more than that site, 0 where it reads none: the same movements applied to the numbers of the sites.
-static nrg_node where_of(const nrg_sites *s, nrg_node base, nrg_node n, nrg_node *memo);
+// That site, by the same movements applied to stand-ins for the sites, and whether there is one. Entries of a part are linear in
+// the stand-ins, so what goes to each site is a gradient, and movement goes back as movement.
+typedef struct {
+    nrg_node site, is;
+} reading;
 
-static nrg_node full(nrg_graph *g, nrg_node w, const nrg_node_info *x) { return w.i ? nrg_expand(g, w, x->shape, 0) : w; }
+static nrg_node full(nrg_graph *g, nrg_node n, const nrg_shape *shape) { return n.i ? nrg_expand(g, n, *shape, 0) : n; }
 
-static nrg_node where_matmul(const nrg_sites *s, const nrg_node *w, const nrg_node_info *x) {
-    nrg_graph *g = s->graph;
-    nrg_node out = NRG_BAD;
+// All that is read is of one site: the first that is of the colour.
+static reading either(nrg_graph *g, reading a, reading b) {
+    if (!a.site.i || !b.site.i) return a.site.i ? a : b;
+    return (reading){nrg_select(g, a.is, a.site, b.site), nrg_max(g, a.is, b.is)};
+}
+
+static nrg_node sum(nrg_graph *g, nrg_node n, uint32_t axes, nrg_leads leads, bool keep) {
+    return nrg_reduce(g, NRG_OP_sum, n, axes, leads & nrg_graph_node(g, n)->leads, keep);
+}
+
+// Entries that meet in one: several may read the site.
+static reading gathered(nrg_graph *g, reading w, uint32_t axes, nrg_leads leads, bool keep) {
+    nrg_node zero = nrg_const(g, 0), one = nrg_const(g, 1), times = sum(g, w.is, axes, leads, keep);
+    nrg_node site = sum(g, nrg_select(g, w.is, w.site, zero), axes, leads, keep);
+    return (reading){nrg_div(g, site, nrg_max(g, times, one)), nrg_min(g, times, one)};
+}
+
+static reading read_matmul(nrg_graph *g, const reading *w, const nrg_node_info *x) {
+    reading out = {{0}, {0}};
     for (int k = 0; k < 2; k++) {
-        if (!w[k].i) continue;
-        bool turned = k ? x->par.matmul.tb : x->par.matmul.ta;
-        nrg_node m = turned ? nrg_transpose(g, w[k]) : w[k];
-        int rank = nrg_graph_node(g, m)->shape.rank;
-        m = nrg_reduce(g, NRG_OP_rmax, m, 1u << (k ? rank - 2 : rank - 1), 0, true);
-        out = out.i ? nrg_max(g, out, m) : m;
+        reading m = w[k];
+        if (!m.site.i) continue;
+        if (k ? x->par.matmul.tb : x->par.matmul.ta) m = (reading){nrg_transpose(g, m.site), nrg_transpose(g, m.is)};
+        int rank = nrg_graph_node(g, m.is)->shape.rank;
+        out = either(g, out, gathered(g, m, 1u << (k ? rank - 2 : rank - 1), 0, true));
     }
     return out;
 }
 
-static nrg_node where_moved(const nrg_sites *s, const nrg_node *w, nrg_node_info x) {
-    nrg_graph *g = s->graph;
-    nrg_node all = NRG_BAD;
+static nrg_node joined(nrg_graph *g, nrg_node a, nrg_node b, const nrg_node_info *x) {
+    if (!a.i) a = nrg_filled(g, 0, nrg_graph_node(g, x->in[0])->shape, 0);
+    if (!b.i) b = nrg_filled(g, 0, nrg_graph_node(g, x->in[1])->shape, 0);
+    return nrg_concat(g, a, b, x->par.axis.axis);
+}
+
+static nrg_node lowered(nrg_graph *g, nrg_node n, const nrg_node_info *x) {
+    nrg_leads lead = x->par.lift.lead;
+    if (!(nrg_graph_node(g, n)->leads & lead)) n = nrg_expand(g, n, nrg_graph_node(g, n)->shape, lead);
+    return nrg_lower(g, n, lead, x->par.lift.axis);
+}
+
+static reading read_rows(nrg_graph *g, const reading *w, const nrg_node_info *x) {
+    if (w[0].site.i && !w[1].site.i) return (reading){nrg_take(g, w[0].site, x->in[1]), nrg_take(g, w[0].is, x->in[1])};
+    nrg_shape one = nrg_graph_node(g, w[1].is)->shape;
+    while (one.rank < x->shape.rank) one.dim[one.rank++] = 1;
+    reading index = {nrg_reshape(g, w[1].site, one), nrg_reshape(g, w[1].is, one)};
+    return w[0].site.i ? either(g, index, gathered(g, w[0], 1, 0, false)) : index;
+}
+
+static reading read_moved(nrg_graph *g, const reading *w, nrg_node_info x) {
+    reading all = {{0}, {0}};
     switch (x.op) {
-    case NRG_OP_reshape: return nrg_reshape(g, w[0], x.shape);
-    case NRG_OP_concat:
-        for (int k = 0; k < 2; k++)
-            if (!w[k].i) return k ? nrg_concat(g, w[0], nrg_filled(g, 0, nrg_graph_node(g, x.in[1])->shape, 0), x.par.axis.axis)
-                                  : nrg_concat(g, nrg_filled(g, 0, nrg_graph_node(g, x.in[0])->shape, 0), w[1], x.par.axis.axis);
-        return nrg_concat(g, w[0], w[1], x.par.axis.axis);
-    case NRG_OP_lower:
-        if (!(nrg_graph_node(g, w[0])->leads & x.par.lift.lead)) {
-            nrg_shape shape = nrg_graph_node(g, w[0])->shape;
-            return nrg_lower(g, nrg_expand(g, w[0], shape, x.par.lift.lead), x.par.lift.lead, x.par.lift.axis);
-        }
-        return nrg_lower(g, w[0], x.par.lift.lead, x.par.lift.axis);
-    case NRG_OP_take: {
-        if (w[0].i && !w[1].i) return nrg_take(g, w[0], x.in[1]);
-        nrg_shape one = nrg_graph_node(g, w[1])->shape;
-        while (one.rank < x.shape.rank) one.dim[one.rank++] = 1;
-        all = nrg_reshape(g, w[1], one);
-        return w[0].i ? nrg_max(g, all, nrg_reduce(g, NRG_OP_rmax, w[0], 1, 0, false)) : all;
-    }
-    case NRG_OP_permute: case NRG_OP_slice: case NRG_OP_pad: case NRG_OP_lift: return nrg_build(g, x.op, w[0], NRG_BAD, NRG_BAD, &x.par);
+    case NRG_OP_reshape: return (reading){nrg_reshape(g, w[0].site, x.shape), nrg_reshape(g, w[0].is, x.shape)};
+    case NRG_OP_concat: return (reading){joined(g, w[0].site, w[1].site, &x), joined(g, w[0].is, w[1].is, &x)};
+    case NRG_OP_lower: return (reading){lowered(g, w[0].site, &x), lowered(g, w[0].is, &x)};
+    case NRG_OP_take: return read_rows(g, w, &x);
+    case NRG_OP_permute: case NRG_OP_slice: case NRG_OP_pad: case NRG_OP_lift:
+        return (reading){nrg_build(g, x.op, w[0].site, NRG_BAD, NRG_BAD, &x.par), nrg_build(g, x.op, w[0].is, NRG_BAD, NRG_BAD, &x.par)};
     default:
-        for (int k = 0; k < 3; k++)
-            if (w[k].i) all = all.i ? nrg_max(g, all, w[k]) : w[k];
+        for (int k = 0; k < 3; k++) all = either(g, all, w[k]);
         return all;
     }
 }
 
-static nrg_node where_of(const nrg_sites *s, nrg_node base, nrg_node n, nrg_node *memo) {
+static reading read_by(const nrg_sites *s, reading base, nrg_node n, reading *memo) {
     nrg_graph *g = s->graph;
     nrg_node_info x = *nrg_graph_node(g, n);
-    nrg_node w[3] = {{0}};
+    reading w[3] = {{{0}, {0}}}, out;
     if (n.i == s->v.i) return base;
-    if (n.i < s->v.i) return NRG_BAD;
-    if (memo[n.i].i || !nrg_depends(g, n, s->v)) return memo[n.i];
+    if (n.i < s->v.i) return w[0];
+    if (memo[n.i].site.i || !nrg_depends(g, n, s->v)) return memo[n.i];
     for (int k = 0; k < 3; k++)
-        if (x.in[k].i) w[k] = where_of(s, base, x.in[k], memo);
-    nrg_node out;
-    if (nrg_op_reduction(x.op)) out = nrg_reduce(g, NRG_OP_rmax, w[0], x.par.reduce.axes, x.par.reduce.leads & nrg_graph_node(g, w[0])->leads, x.par.reduce.keep);
-    else if (x.op == NRG_OP_matmul) out = where_matmul(s, w, &x);
-    else out = where_moved(s, w, x);
-    return memo[n.i] = full(g, out, &x);
+        if (x.in[k].i) w[k] = read_by(s, base, x.in[k], memo);
+    if (nrg_op_reduction(x.op)) out = gathered(g, w[0], x.par.reduce.axes, x.par.reduce.leads, x.par.reduce.keep);
+    else if (x.op == NRG_OP_matmul) out = read_matmul(g, w, &x);
+    else out = read_moved(g, w, x);
+    return memo[n.i] = (reading){full(g, out.site, &x.shape), full(g, out.is, &x.shape)};
 }
 
-nrg_node nrg_sites_energies(const nrg_sites *s, nrg_node mask, const nrg_node *from, const nrg_node *by, int n) {
+// What each site gets of `rows`, numbers for the entries of a part.
+static nrg_status share(const nrg_sites *s, nrg_node mask, nrg_node part, nrg_node rows, nrg_node *out) {
     nrg_graph *g = s->graph;
+    nrg_leads over = nrg_graph_node(g, part)->leads & ~nrg_graph_node(g, s->y)->leads, leads = nrg_graph_node(g, rows)->leads & ~over;
     nrg_arena tmp = nrg_arena_make(nrg_graph_ctx(g));
-    nrg_node *memo = NRG_NEWS(&tmp, nrg_node, s->y.i + 1), all = nrg_filled(g, 0, nrg_shape_of(1, &s->count), 0);
-    nrg_node base = nrg_add(g, nrg_iota(g, s->count), nrg_const(g, 1));
-    nrg_leads own = nrg_graph_node(g, s->y)->leads;
-    if (mask.i) base = nrg_mul(g, base, mask);
-    base = nrg_reshape(g, base, s->shape);
-    for (int k = 0; memo && k < s->parts; k++) {
-        nrg_node part = nrg_graph_copy(g, g, s->part[k], from, by, n), weight = nrg_graph_copy(g, g, s->weight[k], from, by, n);
-        nrg_leads over = nrg_graph_node(g, s->part[k])->leads & ~own;
-        nrg_node rows = nrg_mul(g, weight, part), each;
-        if (s->count == 1) {
-            each = nrg_sum_all(g, over ? nrg_reduce(g, NRG_OP_sum, rows, 0, over, false) : rows);
-            all = nrg_add(g, all, nrg_reshape(g, each, nrg_shape_of(1, &s->count)));
-            continue;
-        }
-        nrg_node where = where_of(s, base, s->part[k], memo);
-        if (where.i == base.i && !over) each = nrg_reshape(g, rows, nrg_shape_of(1, &s->count));
-        else each = nrg_slice(g, nrg_put(g, where, rows, s->count + 1, over), 0, 1, s->count, 1);
-        all = nrg_add(g, all, each);
+    reading *memo = NRG_NEWS(&tmp, reading, s->y.i + 1);
+    nrg_status st = NRG_E098;
+    if (memo) {
+        char name[80];
+        snprintf(name, sizeof name, "%ssites:%u:%u:%x", NRG_HOLE, s->y.i, s->v.i, (unsigned)leads);
+        nrg_node hole = nrg_input(g, name, leads, s->shape), is = mask.i ? nrg_reshape(g, mask, s->shape) : nrg_filled(g, 1, s->shape, 0);
+        nrg_node y = nrg_mul(g, rows, read_by(s, (reading){hole, is}, part, memo).site);
+        st = nrg_graph_check(g);
+        if (st == NRG_OK) st = nrg_grad(g, nrg_sum_all(g, over ? sum(g, y, 0, over, false) : y), NRG_BAD, &hole, 1, out);
     }
     nrg_arena_free(&tmp);
-    return memo ? all : nrg_graph_bad(g, NRG_E098, "out of memory");
+    return st;
+}
+
+nrg_node nrg_sites_energies(const nrg_sites *s, nrg_node mask, const nrg_node *from, const nrg_node *by, const nrg_node *less, int n) {
+    nrg_graph *g = s->graph;
+    nrg_node all = nrg_filled(g, 0, nrg_shape_of(1, &s->count), 0);
+    for (int k = 0; k < s->parts; k++) {
+        nrg_node rows = NRG_BAD, each = NRG_BAD;
+        for (int side = 0; side < (less ? 2 : 1); side++) {
+            const nrg_node *at = side ? less : by;
+            nrg_node weight = nrg_graph_copy(g, g, s->weight[k], from, at, n), part = nrg_graph_copy(g, g, s->part[k], from, at, n);
+            nrg_node term = nrg_mul(g, weight, part);
+            rows = side ? nrg_sub(g, rows, term) : term;
+        }
+        nrg_leads over = nrg_graph_node(g, s->part[k])->leads & ~nrg_graph_node(g, s->y)->leads;
+        if (s->count == 1) each = nrg_sum_all(g, over ? sum(g, rows, 0, over, false) : rows);
+        else if (s->part[k].i == s->v.i) each = rows;
+        else if (nrg_graph_check(g) != NRG_OK || share(s, mask, s->part[k], rows, &each) != NRG_OK) return nrg_graph_bad(g, NRG_E098, "out of memory");
+        all = nrg_add(g, all, nrg_reshape(g, each, nrg_shape_of(1, &s->count)));
+    }
+    return all;
 }

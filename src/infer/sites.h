@@ -21,8 +21,9 @@ typedef struct {
 // At most `most` colours are tried for. What is not understood counts as meeting, so colours are sound.
 nrg_status nrg_sites_find(nrg_arena *a, nrg_graph *g, nrg_node y, nrg_node v, int most, nrg_sites *out);
 // [count]: what y changes by with each site of v, up to a number of its own, with from[i] replaced by by[i] (v among them, mostly by
-// candidates along a leading axis). mask [count]: 1 at the sites of one colour; the others' numbers mean nothing. Bad: all sites.
-nrg_node nrg_sites_energies(const nrg_sites *s, nrg_node mask, const nrg_node *from, const nrg_node *by, int n);
+// candidates along a leading axis); less: minus that with less[i], NULL: minus nothing. mask [count]: 1 at the sites of one colour; the
+// others' numbers mean nothing. Bad: all sites.
+nrg_node nrg_sites_energies(const nrg_sites *s, nrg_node mask, const nrg_node *from, const nrg_node *by, const nrg_node *less, int n);
 
 // factors.c: E over several variables as a sum of what each of their numbers gives: E = rest of the last + energies of all sites.
 // *fits: no two numbers meet, neither of one variable nor of two.

@@ -9,7 +9,8 @@
 static nrg_leads along(const nrg_scope *s, nrg_node index, int64_t *start) {
     const nrg_node_info *n = nrg_graph_node(s->g, index);
     double x = 0;
-    if (n->op == NRG_OP_add && nrg_node_number(s, n->in[1], &x)) n = nrg_graph_node(s->g, n->in[0]);
+    for (int k = 0; k < 2 && n->op == NRG_OP_add; k++)
+        if (nrg_node_number(s, n->in[k], &x)) n = nrg_graph_node(s->g, n->in[!k]);
     *start = (int64_t)x;
     return n->op == NRG_OP_iota && x >= 0 && x < 1e12 ? n->par.iota.lead : 0;
 }

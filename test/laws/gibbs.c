@@ -141,6 +141,12 @@ static void exact(const char *text, const char *by, nrg_dtype type, const char *
 #define COUNTS "dim D = 3\npredict n : int[D] in -1..3\nenergy E(n) = 0.2 * sq(sum(n) - 2) + 0.3 * sum(sq(n))\nsample n by %s"
 #define CURVED "dim D = 7\npredict s : bit[D]\nweight w : real[D]\nenergy E(s) = 0.7 * sq(dot(w, s) - 1) - 0.2 * sum(s)\nsample s by %s"
 
+// Three numbers in a term, one number twice in a term, sums of numbers inside of a function.
+#define WINDOWS "dim T = 7\npredict s : sign[T]\nenergy E(s) = sum((p, q, r) in windows(T, 3): 0.4 * s[p] * s[q] * s[r] + softplus(s[p] + 2 * s[r])) " \
+    "+ sum(t in T: 0.2 * s[t] * exp(0.4 * s[t]))\nsample s by %s"
+#define ROWS "dim H = 3, W = 3\npredict s : bit[H, W]\nweight a : real[W]\n" \
+    "energy E(s) = sum(i in H: exp(0.3 * sum(j in W: s[i, j]))) - 0.5 * sum(i in H: sq(sum(j in W: a[j] * s[i, j])))\nsample s by %s"
+
 static void gibbs_draws_all_joint_values(void **state) {
     (void)state;
     exact(ISING, "gibbs", NRG_F64, "s", 40, "2 colours");
@@ -151,6 +157,8 @@ static void gibbs_draws_all_joint_values(void **state) {
     exact(DENSE, "gibbs", NRG_F32, "s", 60, "site by site, 2 values");
     exact(POTTS, "gibbs", NRG_F64, "z", 60, "2 colours");
     exact(TABLE, "gibbs", NRG_F32, "z", 60, "2 colours");
+    exact(WINDOWS, "gibbs", NRG_F64, "s", 60, "3 colours");
+    exact(ROWS, "gibbs", NRG_F32, "s", 60, "3 colours");
     exact(COUNTS, "gibbs", NRG_F64, "n", 30, "site by site, 5 values");
     exact(CURVED, "gibbs", NRG_F64, "s", 30, "site by site, 2 values");
 }
