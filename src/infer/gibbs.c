@@ -42,20 +42,23 @@ static nrg_status fits(nrg_sampler *s, const nrg_sampler_part *p) {
 
 // ---- draws from conditionals
 
+// Uniform numbers for draws of n sites.
+static nrg_node noise_of(nrg_sampler *s, int64_t values, int64_t n) {
+    int64_t dim[2] = {values, n};
+    return nrg_sampler_random(s, NRG_RANDOM_UNIFORM, values == 2 ? nrg_shape_of(1, &n) : nrg_shape_of(2, dim));
+}
+
 // One of two values, by one comparison; gap: by how much the second lies lower.
-static nrg_node draw_of_two(nrg_sampler *s, nrg_node gap, int64_t n) {
-    nrg_node u = nrg_sampler_random(s, NRG_RANDOM_UNIFORM, nrg_shape_of(1, &n));
+static nrg_node draw_of_two(nrg_sampler *s, nrg_node u, nrg_node gap) {
     return nrg_lt(s->graph, u, nrg_sigmoid(s->graph, gap));
 }
 
 // Digits [n] drawn from exp(-D) over the values along `lead`, by Gumbel's noise.
-static nrg_node draw(nrg_sampler *s, nrg_node D, nrg_leads lead, int64_t values, int64_t n) {
+static nrg_node draw(nrg_sampler *s, nrg_node u, nrg_node D, nrg_leads lead, int64_t values, int64_t n) {
     nrg_graph *g = s->graph;
     D = nrg_spread(g, D, lead);
     if (values == 1) return nrg_filled(g, 0, nrg_shape_of(1, &n), NRG_SAMPLE);
-    int64_t dim[2] = {values, n};
-    nrg_node u = nrg_lift(g, nrg_sampler_random(s, NRG_RANDOM_UNIFORM, nrg_shape_of(2, dim)), 0, lead);
-    nrg_node noise = nrg_log(g, nrg_neg(g, nrg_log(g, u))); // u = 0: never that value
+    nrg_node noise = nrg_log(g, nrg_neg(g, nrg_log(g, nrg_lift(g, u, 0, lead)))); // u = 0: never that value
     return nrg_reduce(g, NRG_OP_argmin, nrg_add(g, D, noise), 0, lead, false);
 }
 
@@ -87,7 +90,7 @@ static nrg_status colours_of(nrg_sampler *s, int j, const nrg_sites *t, nrg_node
 
 static nrg_status by_colours(nrg_sampler *s, int j, const nrg_sites *t, nrg_leads lead, int64_t values) {
     nrg_graph *g = s->graph;
-    nrg_node colour = NRG_BAD;
+    nrg_node colour = NRG_BAD, u = noise_of(s, values, t->count); // a site is drawn once
     if (t->colours > 1) TRY(colours_of(s, j, t, &colour));
     for (int c = 0; c < t->colours; c++) {
         nrg_node by[NRG_MAX_VARS], less[NRG_MAX_VARS], mask = colour.i ? nrg_eq(g, colour, num(s, c)) : NRG_BAD;
@@ -95,7 +98,7 @@ static nrg_status by_colours(nrg_sampler *s, int j, const nrg_sites *t, nrg_lead
         at_candidate(s, j, values == 2 ? num(s, 0) : nrg_iota_lead(g, lead), here, by);
         at_candidate(s, j, num(s, 1), here, less);
         nrg_node D = nrg_sites_energies(t, mask, s->x, by, values == 2 ? less : NULL, s->n);
-        take(s, j, values == 2 ? draw_of_two(s, D, t->count) : draw(s, D, lead, values, t->count), here);
+        take(s, j, values == 2 ? draw_of_two(s, u, D) : draw(s, u, D, lead, values, t->count), here);
     }
     return nrg_graph_check(g);
 }
@@ -116,7 +119,7 @@ static nrg_status by_sites(nrg_sampler *s, int j, int64_t count, int64_t each, n
             at_candidate(s, j, values == 2 ? num(s, d) : nrg_iota_lead(g, lead), here, by);
             D[d] = nrg_reshape(g, nrg_sampler_at(s, s->U, by), nrg_shape_of(1, &one));
         }
-        nrg_node digit = values == 2 ? draw_of_two(s, nrg_sub(g, D[0], D[1]), 1) : draw(s, D[0], lead, values, 1);
+        nrg_node u = noise_of(s, values, 1), digit = values == 2 ? draw_of_two(s, u, nrg_sub(g, D[0], D[1])) : draw(s, u, D[0], lead, values, 1);
         take(s, j, nrg_sum_all(g, digit), here);
     }
     if (each == count) return nrg_graph_check(g);
