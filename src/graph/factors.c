@@ -11,10 +11,12 @@ typedef struct {
     double c;         // a constant factor
     bool full;        // too many
 } factors;
+typedef uint64_t axes; // bit i: leading axis i; bit 32 + k: event axis k from the right
 typedef struct {
     nrg_graph *g;
     nrg_leads gone;
     int depth;
+    bool leads_only; // event axes do not tell parts apart
 } work;
 
 static const nrg_node_info *at(const nrg_graph *g, nrg_node n) { return nrg_graph_node(g, n); }
@@ -40,30 +42,38 @@ static nrg_node times(nrg_graph *g, nrg_node a, nrg_node b, bool under) {
 }
 
 // Numbers along some axes, more than one?
-static bool wide(const work *w, nrg_leads leads) {
+static bool wide(const work *w, axes own) {
     for (int i = 0; i < NRG_MAX_LEADS; i++)
-        if ((leads >> i & 1) && (!i || nrg_lead_extent(w->g, (nrg_leads)1 << i) > 1)) return true;
-    return false;
+        if ((own >> i & 1) && (!i || nrg_lead_extent(w->g, (nrg_leads)1 << i) > 1)) return true;
+    return own >> NRG_MAX_LEADS;
+}
+
+// Axes of n that are not summed.
+static axes kept(const work *w, nrg_node n) {
+    const nrg_node_info *v = at(w->g, n);
+    axes own = v->leads & ~w->gone;
+    for (int k = 0; k < v->shape.rank && !w->leads_only; k++)
+        if (v->shape.dim[v->shape.rank - 1 - k] != 1) own |= (axes)1 << (NRG_MAX_LEADS + k);
+    return own;
 }
 
 // The part of the factors that shares axes with the first one that has any; those without axes belong to both and go to it.
-static nrg_leads first_part(const work *w, const factors *f) {
-    nrg_leads part = 0;
+static axes first_part(const work *w, const factors *f) {
+    axes part = 0;
     for (int round = 0; round < f->n; round++)
         for (int i = 0; i < f->n; i++) {
-            nrg_leads own = at(w->g, f->at[i])->leads;
-            if (!(own & w->gone) || !(own &= ~w->gone)) continue;
+            axes own = kept(w, f->at[i]);
+            if (!(at(w->g, f->at[i])->leads & w->gone) || !own) continue;
             if (!part || (own & part)) part |= own;
         }
     return part;
 }
 
-static nrg_node product(const work *w, const factors *f, nrg_leads part, bool inside) {
+static nrg_node product(const work *w, const factors *f, axes part, bool inside) {
     nrg_node n = NRG_BAD;
     for (int i = 0; i < f->n; i++) {
-        nrg_leads own = at(w->g, f->at[i])->leads;
-        if (!(own & w->gone)) continue;
-        own &= ~w->gone;
+        axes own = kept(w, f->at[i]);
+        if (!(at(w->g, f->at[i])->leads & w->gone)) continue;
         if ((!own || (own & part)) == inside) n = times(w->g, n, f->at[i], f->under[i]);
     }
     return n;
@@ -106,15 +116,21 @@ static nrg_node spread(const work *w, const factors *f) {
 // The sum of the product, or NRG_BAD where it has to be made in full.
 static nrg_node sum_of(const work *w, const factors *f) {
     nrg_graph *g = w->g;
-    nrg_leads part = first_part(w, f), all = 0, most = 0;
+    nrg_leads all = 0, most = 0;
+    axes part = first_part(w, f);
     nrg_node before = NRG_BAD, a = product(w, f, part, true), b = product(w, f, part, false), sum = NRG_BAD;
+    if (b.i && nrg_shape_count(&at(g, a)->shape) != 1 && nrg_shape_count(&at(g, b)->shape) != 1 && !w->leads_only) {
+        work less = *w;
+        less.leads_only = true;
+        return sum_of(&less, f);
+    }
     for (int i = 0; i < f->n; i++) {
         nrg_leads own = at(g, f->at[i])->leads;
         if (!(own & w->gone)) before = times(g, before, f->at[i], f->under[i]);
         else all |= own, most = (own & ~most) && !(most & ~own) ? own : most;
     }
     if (!all || (all & w->gone) != w->gone) return NRG_BAD;
-    if (b.i && wide(w, at(g, a)->leads & ~w->gone) && wide(w, at(g, b)->leads & ~w->gone)) sum = as_matmul(w, a, b);
+    if (b.i && wide(w, kept(w, a)) && wide(w, kept(w, b))) sum = as_matmul(w, a, b);
     else if (!b.i) sum = spread(w, f);
     if (!sum.i && !b.i && most == all && (before.i || w->depth)) sum = nrg_reduce(g, NRG_OP_sum, a, 0, w->gone, false);
     if (!sum.i) return sum;

@@ -155,7 +155,9 @@ static nrg_node fold_reduction(nrg_graph *g, const nrg_rule *r, nrg_node a) {
     if (r->op == NRG_OP_sum && nrg_is_const(g, a, &v)) {
         if (v == 0 || n >= 0) return nrg_full(g, n > 0 ? v * (double)n : 0, r->leads, &r->shape);
     }
-    return r->op == NRG_OP_sum ? fold_repeats(g, r) : NRG_BAD;
+    if (r->op != NRG_OP_sum) return NRG_BAD;
+    nrg_node repeats = fold_repeats(g, r);
+    return repeats.i ? repeats : nrg_sum_terms(g, r, a);
 }
 
 static nrg_node fold_permute(nrg_graph *g, const nrg_rule *r, nrg_node a) {

@@ -70,5 +70,7 @@ nrg_node nrg_full(nrg_graph *g, double value, nrg_leads leads, const nrg_shape *
 nrg_node nrg_fit(nrg_graph *g, nrg_node x, nrg_leads leads, const nrg_shape *s);
 // factors.c -- the sum of x over leading axes by its factors; NRG_BAD where that gains nothing
 nrg_node nrg_sum_factors(nrg_graph *g, nrg_node x, nrg_leads gone);
+// split.c -- the sum by r of a, term by term; NRG_BAD where no term is a distance, or another is as large as the whole
+nrg_node nrg_sum_terms(nrg_graph *g, const nrg_rule *r, nrg_node a);
 nrg_status nrg_graph_cause(const nrg_graph *g); // reports the first cause, NRG_OK when there is none
 #endif
