@@ -111,6 +111,9 @@ static nrg_node cheap(nrg_graph *g, nrg_node x) {
 static nrg_node normals(nrg_graph *g, nrg_node x) {
     return nrg_add(g, x, nrg_random(g, nrg_iota_lead(g, NRG_SAMPLE), NRG_RANDOM_NORMAL, 3, shape(1, 1024, 0, 0, 0)));
 }
+static nrg_node uniform(nrg_graph *g, nrg_node x) {
+    return nrg_add(g, x, nrg_random(g, nrg_iota_lead(g, NRG_SAMPLE), NRG_RANDOM_UNIFORM, 3, shape(1, 1024, 0, 0, 0)));
+}
 static nrg_node total(nrg_graph *g, nrg_node x) { return nrg_sum_all(g, nrg_square(g, x)); }
 
 static nrg_node layer(nrg_graph *g, nrg_node x, int64_t n, int64_t m, nrg_node w, nrg_node b) {
@@ -162,6 +165,7 @@ int main(int argc, char **argv) {
     chain("six cheap operations", cheap);
     chain("sum of squares", total);
     chain("normal numbers", normals);
+    chain("uniform numbers", uniform);
     step(128, 784, 500, 10, argc > 2);
     step(128, 2, 128, 1, false);
     nrg_ctx_free(C);

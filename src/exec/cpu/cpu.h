@@ -39,6 +39,14 @@ typedef struct {
     int64_t c_row;             // numbers from row to row
 } nrg_tiles;
 typedef void (*nrg_tiles_fn)(const nrg_tiles *j);
+// Random numbers, uniform or normal: four of each counter (at, step, id).
+enum { NRG_RANDOM_ROOM = NRG_RANDOM_BLOCKS + 8 }; // to the end of a register
+typedef struct {
+    int64_t n;
+    bool normal;
+    uint32_t step, key0, key1;
+    uint64_t at[NRG_RANDOM_ROOM], id[NRG_RANDOM_ROOM];
+} nrg_draw;
 typedef struct {
     const char *name;
     nrg_tiles_fn tiles;
@@ -84,10 +92,8 @@ typedef struct {
     void (*sum_f32)(int64_t n, const float *a, double *s);
     void (*sum_f64)(int64_t n, const double *a, double *s);
     void (*bytes_f32)(int64_t n, const uint8_t *a, float *to); // pictures as they lie in files
-    // Random numbers: counters to words, words to uniform or normal numbers.
-    void (*philox)(int64_t n, uint32_t *counters, uint32_t key0, uint32_t key1);
-    void (*random_f32)(int64_t n, const uint32_t *words, void *out, bool normal);
-    void (*random_f64)(int64_t n, const uint32_t *words, void *out, bool normal);
+    void (*random_f32)(const nrg_draw *d, void *out);
+    void (*random_f64)(const nrg_draw *d, void *out);
 } nrg_kernels;
 typedef enum { NRG_CPU_BEST, NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512, NRG_CPU_AMX } nrg_cpu_level;
 // The kernels of a level; NULL when this processor or build lacks it.

@@ -14,18 +14,7 @@
 #define APART _Pragma("GCC ivdep")
 #endif
 
-// Philox4x32-10 on n counters at once, n <= NRG_RANDOM_BLOCKS: word w of counter i is at c[w * NRG_RANDOM_BLOCKS + i].
-static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
-    uint32_t *c0 = c, *c1 = c + NRG_RANDOM_BLOCKS, *c2 = c + 2 * NRG_RANDOM_BLOCKS, *c3 = c + 3 * NRG_RANDOM_BLOCKS;
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
-        APART for (int64_t i = 0; i < n; i++) {
-            uint64_t p = (uint64_t)0xD2511F53u * c0[i], q = (uint64_t)0xCD9E8D57u * c2[i];
-            c0[i] = (uint32_t)(q >> 32) ^ c1[i] ^ k0;
-            c2[i] = (uint32_t)(p >> 32) ^ c3[i] ^ k1;
-            c1[i] = (uint32_t)q;
-            c3[i] = (uint32_t)p;
-        }
-}
+#include "exec/cpu/isa/philox.inc"
 
 // For each type its mathematics, then the kernels made of it. The double functions come first: float sines use them.
 #define T double
@@ -40,6 +29,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #include "exec/cpu/isa/narrow.inc"
 #include "exec/cpu/isa/window.inc"
 #include "exec/cpu/isa/tile.inc"
+#include "exec/cpu/isa/random.inc"
 #undef T
 #undef F
 #undef M
@@ -58,6 +48,7 @@ static void philox(int64_t n, uint32_t *c, uint32_t k0, uint32_t k1) {
 #include "exec/cpu/isa/narrow.inc"
 #include "exec/cpu/isa/window.inc"
 #include "exec/cpu/isa/tile.inc"
+#include "exec/cpu/isa/random.inc"
 
 static void bytes_f32(int64_t n, const uint8_t *a, float *to) {
     APART for (int64_t i = 0; i < n; i++) to[i] = (float)a[i];
@@ -97,7 +88,6 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .sum_f32 = sum_f32,
     .sum_f64 = sum_f64,
     .bytes_f32 = bytes_f32,
-    .philox = philox,
     .random_f32 = random_f32,
     .random_f64 = random_f64,
 };
