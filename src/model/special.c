@@ -201,7 +201,7 @@ CALLED(standardise) {
     return NRG_OK;
 }
 
-// While types are checked and weights resolved nothing is drawn.
+// While types are checked and weights resolved nothing is drawn. What is no probability stays as it is: the check of data then finds it.
 CALLED(bernoulli) {
     nrg_scope *s = c->s;
     nrg_value p;
@@ -209,7 +209,11 @@ CALLED(bernoulli) {
     nrg_shape h = nrg_graph_node(s->g, p.node)->shape;
     *out = nrg_value_real(p.type, p.node);
     if (s->check || s->noise) return NRG_OK;
-    if (s->noise_fn) return out->node = nrg_lt(s->g, s->noise_fn(s->noise_ud, false, h), p.node), NRG_OK;
+    if (s->noise_fn) {
+        nrg_node fine = nrg_mul(s->g, nrg_le(s->g, nrg_const(s->g, 0), p.node), nrg_le(s->g, p.node, nrg_const(s->g, 1)));
+        out->node = nrg_select(s->g, fine, nrg_lt(s->g, s->noise_fn(s->noise_ud, false, h), p.node), p.node);
+        return NRG_OK;
+    }
     nrg_status st = nrg_fail(s->c, NRG_E037, c->at->span, "bernoulli draws data, and this is no data statement");
     nrg_help(s->c, "write it there: data y = bernoulli(images / 255)");
     return st;

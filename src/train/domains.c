@@ -37,6 +37,7 @@ static void advice(const nrg_bound *b, const nrg_var *v, const nrg_array *a, dou
     else if (said) nrg_help(b->ctx, "hold %s at a value that its declaration allows", v->name);
     else if (isnan(lo)) nrg_help(b->ctx, "drop these rows, or fill them in");
     else if (v->elem == NRG_SIGN && lo == 0 && hi == 1) nrg_help(b->ctx, "data %s = 2 * %s - 1", v->name, name);
+    else if (v->elem == NRG_BIT && !a) nrg_help(b->ctx, "mend what the data statement computes: 0 or 1, as from ... > 127; bernoulli takes probabilities");
     else if (v->elem == NRG_BIT && hi > 1) nrg_help(b->ctx, "data %s = %s > %g", v->name, name, hi / 2);
     else if (v->domain.kind == NRG_DOM_RANGE && v->domain.lo == 0 && v->domain.hi == 1 && hi > 1 && lo >= 0)
         nrg_help(b->ctx, "data %s = %s / %g", v->name, name, hi);
