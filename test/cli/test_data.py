@@ -62,7 +62,7 @@ report   nll(y)
         first = self.nrg("eval", "one", "--data", "p.csv", "--seed", 1).stdout
         self.assertEqual(first, self.nrg("eval", "one", "--data", "p.csv", "--seed", 2).stdout)
         self.write("far.csv", "a,b,c,d\n" + "0,0.5,1,7\n" * 4)
-        self.refused("train", "b.nrg", "--data", "far.csv", "-o", "e", code=3, says="bernoulli takes probabilities")
+        self.refused("train", "b.nrg", "--data", "far.csv", "-o", "e", code=4, says="bernoulli takes probabilities")
         self.write("e.nrg", (self.folder / "b.nrg").read_text().replace("-dot(y, b)", "-dot(bernoulli(y), b)"))
         self.refused("train", "e.nrg", "--data", "p.csv", "-o", "e", code=3, says="bernoulli draws data")
 
