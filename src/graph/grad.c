@@ -215,8 +215,9 @@ static void vjp_put(pass *p) {
     int64_t n = p->x.par.index.n;
     nrg_node row = nrg_floor(g, nrg_add(g, p->a, num(p, 0.5)));
     nrg_node in = nrg_mul(g, nrg_le(g, num(p, 0), row), nrg_lt(g, row, num(p, (double)n)));
-    nrg_node rows =
-        nrg_take(g, p->d, nrg_max(g, nrg_min(g, row, num(p, (double)n - 1)), num(p, 0)));
+    double same;
+    nrg_node rows = nrg_is_const(g, p->d, &same) ? num(p, same)
+                                                 : nrg_take(g, p->d, nrg_max(g, nrg_min(g, row, num(p, (double)n - 1)), num(p, 0)));
     for (int k = shape_of(p, p->b).rank - s.rank; k > 0 && s.rank < NRG_MAX_RANK; k--)
         s.dim[s.rank++] = 1;
     give(p, p->b, nrg_select(g, nrg_reshape(g, in, s), rows, num(p, 0)));

@@ -79,10 +79,40 @@ static nrg_node taken(const work *w, nrg_node x) {
     return p.op == NRG_OP_neg ? nrg_neg(w->g, n) : nrg_mul(w->g, n, nrg_const(w->g, c));
 }
 
+// n without its last `less` axes; bad where it is not the same along them.
+static nrg_node narrow(nrg_graph *g, nrg_node n, int less) {
+    nrg_node_info x = *at(g, n);
+    double c;
+    bool same = true;
+    if (nrg_is_const(g, n, &c)) return nrg_const(g, c);
+    int rank = x.shape.rank > less ? x.shape.rank - less : 0;
+    for (int i = rank; i < x.shape.rank; i++) same = same && x.shape.dim[i] == 1;
+    if (same) return nrg_reshape(g, n, nrg_shape_of(rank, x.shape.dim));
+    if (x.op == NRG_OP_expand) return narrow(g, x.in[0], less);
+    if (!nrg_op_elementwise(x.op)) return NRG_BAD;
+    for (int k = 0; k < nrg_op_get(x.op)->arity; k++)
+        if (!(x.in[k] = narrow(g, x.in[k], less)).i) return NRG_BAD;
+    return nrg_build(g, x.op, x.in[0], x.in[1], x.in[2], NULL);
+}
+
+// Rows of one number each, repeated: the numbers are put, and what comes of them is repeated.
+static nrg_node put_narrow(nrg_graph *g, const nrg_node_info *p) {
+    nrg_node_info rows = *at(g, p->in[1]);
+    int rank = p->par.index.rank;
+    nrg_shape own = nrg_shape_of(rank, rows.shape.dim), out = nrg_shape_of(1, &p->par.index.n);
+    if (nrg_shape_count(&own) >= nrg_shape_count(&rows.shape)) return NRG_BAD;
+    nrg_node n = narrow(g, p->in[1], rows.shape.rank - rank);
+    if (!n.i) return n;
+    n = nrg_put(g, p->in[0], nrg_expand(g, n, own, rows.leads), p->par.index.n, p->par.index.leads);
+    while (out.rank < p->shape.rank) out.dim[out.rank++] = 1;
+    return nrg_expand(g, nrg_reshape(g, n, out), p->shape, p->leads);
+}
+
 static nrg_node simpler(nrg_graph *g, nrg_node y) {
     const nrg_node_info p = *at(g, y);
     work w = {.g = g};
     nrg_node out = NRG_BAD;
+    if (p.op == NRG_OP_put) return put_narrow(g, &p);
     if (p.op == NRG_OP_sum && p.par.reduce.leads == NRG_SAMPLE && !p.par.reduce.axes) {
         w.leads = NRG_SAMPLE, w.shape = at(g, p.in[0])->shape;
         out = at(g, p.in[0])->leads & NRG_SAMPLE ? taken(&w, p.in[0]) : NRG_BAD;

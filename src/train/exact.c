@@ -14,6 +14,7 @@ typedef struct {
     bool fresh;   // what is held belongs to the weights at hand
     nrg_moments *moments; // stand for the data, or NULL
     nrg_ahead ahead;      // n 0: rounds are not looked ahead of
+    bool along;           // the pass for the loss has what the next round needs: gradient, then curvature
     double *from, *to;    // [n] weights before and after a round
 } exact;
 
@@ -246,7 +247,7 @@ static nrg_status with_holes(nrg_trainer *t, const nrg_exact_block *b, nrg_progr
     return nrg_graph_check(p->g);
 }
 
-// out[i]: second derivatives of f along `many` directions at once, [many, numbers of weight i].
+// out[i]: second derivatives of f along `many` directions at once, [many, numbers of weight i]. lead 0: along ones.
 static nrg_status second(nrg_trainer *t, const nrg_exact_block *b, nrg_program *p, nrg_leads lead, nrg_node f,
                          nrg_node *out) {
     nrg_graph *g = p->g;
@@ -259,14 +260,15 @@ static nrg_status second(nrg_trainer *t, const nrg_exact_block *b, nrg_program *
         const nrg_param *q = &t->m->params.at[b->param[i]];
         const char *name = nrg_exact_direction(&p->arena, q);
         if (!name) return NRG_E098;
-        along = nrg_add(g, along, nrg_sum_all(g, nrg_mul(g, d[i], nrg_input(g, name, lead, q->shape))));
+        along = nrg_add(g, along, nrg_sum_all(g, lead ? nrg_mul(g, d[i], nrg_input(g, name, lead, q->shape)) : d[i]));
         here[i] = nrg_expand(g, nrg_scope_param(p->scope, b->param[i]), q->shape, lead);
     }
     TRY(nrg_grad(g, along, NRG_BAD, hole, (int)b->params, d));
     for (uint32_t i = 0; i < b->params; i++) {
         int64_t n = size_of(t, b->param[i]);
         nrg_node x = nrg_graph_copy(g, g, d[i], hole, here, (int)b->params);
-        out[i] = nrg_lower(g, nrg_reshape(g, nrg_sums_apart(g, x), nrg_shape_of(1, &n)), lead, 0);
+        out[i] = nrg_reshape(g, nrg_sums_apart(g, x), nrg_shape_of(1, &n));
+        if (lead) out[i] = nrg_lower(g, out[i], lead, 0);
     }
     return nrg_graph_check(g);
 }
@@ -297,6 +299,30 @@ static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_
     int more = 0;
     if (m && !twice && b->where) TRY(nrg_moments_outputs(t, e->moments, p, out + 2 * b->params, &more));
     return nrg_program_plan(p, out, 2 * (int)b->params + more, NULL, 0, rows_at_once(t, m), t->o.threads);
+}
+
+// Gradient and curvature of a block of systems of one unknown, of the sum over samples, then of the regularisers.
+static nrg_status alongside(nrg_trainer *t, void *own, nrg_program *p, const nrg_loss *l, nrg_node *out) {
+    const nrg_exact_block *b = own;
+    nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1);
+    if (!w) return NRG_E098;
+    for (uint32_t i = 0; i < b->params; i++) w[i] = nrg_scope_param(p->scope, b->param[i]);
+    for (int part = 0; part < 2; part++, out += 2 * b->params) {
+        TRY(nrg_grad(p->g, part ? l->once : l->sample, NRG_BAD, w, (int)b->params, out));
+        TRY(second(t, b, p, 0, part ? l->once : l->sample, out + b->params));
+    }
+    return NRG_OK;
+}
+
+// Then the weights at hand, and what is held for them, need no passes of their own.
+static nrg_status prepare_along(nrg_trainer *t, exact *e) {
+    nrg_exact_block *b = e->blocks.at;
+    if (!t->held || e->moments || e->blocks.n != 1 || b->B != 1 || t->teams.n != 1) return NRG_OK;
+    t->along = (nrg_along){.build = alongside, .own = b, .outputs = 2 * (int)b->params, .n = 2 * b->n};
+    if (!(t->along.mean = NRG_NEWS(&t->arena, double, 2 * b->n))) return NRG_E098;
+    e->along = true;
+    nrg_held_free(t);
+    return NRG_OK;
 }
 
 static void means(const nrg_moments *m, const nrg_program *p, double *to, int64_t n) {
@@ -416,19 +442,25 @@ static nrg_status loss_now(nrg_trainer *t, exact *e, double *loss) {
     return s;
 }
 
+// Numbers without curvature stay.
+static void apart(const double *g, const double *h, double *w, int64_t n) {
+    for (int64_t i = 0; i < n; i++) w[i] -= h[i] > 0 ? g[i] / h[i] : 0;
+}
+
 static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_block *b) {
-    TRY(prepare(t, gr, e, b));
+    if (!e->along) TRY(prepare(t, gr, e, b));
     size_t bytes = (size_t)(5 * b->n + 1) * sizeof(double);
     double *g = nrg_mem(t->ctx, NULL, 0, bytes);
     if (!g) return NRG_E098;
     double *w = g + b->n, *h = g + 2 * b->n, *scratch = g + 3 * b->n;
     nrg_exact_numbers(t, b, w, false);
-    nrg_status s = slope(t, b, w, g);
-    if (s == NRG_OK && b->logs) {
-        s = nrg_normal_curvature(t, b, h);
-        if (s == NRG_OK) logs(&t->m->params.at[b->param[0]], g, h, w, scratch, b->n);
-        if (s == NRG_OK) nrg_exact_numbers(t, b, w, true);
-    } else if (s == NRG_OK) s = nrg_normal_step(t, b, g, w);
+    if (e->along) memcpy(g, t->along.mean, (size_t)b->n * sizeof *g), memcpy(h, t->along.mean + b->n, (size_t)b->n * sizeof *h);
+    nrg_status s = e->along ? NRG_OK : slope(t, b, w, g);
+    if (s == NRG_OK && b->logs && !e->along) s = nrg_normal_curvature(t, b, h);
+    if (s == NRG_OK && b->logs) logs(&t->m->params.at[b->param[0]], g, h, w, scratch, b->n);
+    else if (s == NRG_OK && e->along) apart(g, h, w, b->n);
+    if (s == NRG_OK && (b->logs || e->along)) nrg_exact_numbers(t, b, w, true);
+    else if (s == NRG_OK) s = nrg_normal_step(t, b, g, w);
     nrg_mem(t->ctx, g, bytes, 0);
     nrg_team part = {.param = b->param, .params = b->params};
     return s == NRG_OK ? nrg_team_project(t, &part) : s;
@@ -478,6 +510,7 @@ static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     TRY(s);
     if (e->blocks.n) TRY(nrg_moments_find(t, &e->moments));
     if (e->moments) nrg_held_free(t); // a few points have it at hand
+    TRY(prepare_along(t, e));
     const char *name = nrg_arena_print(&t->arena, "opt:exact:%d", (int)gr->order);
     if (!name) return NRG_E098;
     TRY(nrg_state_own(t, name, e->meta, META_COUNT));
@@ -534,7 +567,7 @@ static nrg_status once(nrg_trainer *t, nrg_team *gr) {
     double loss;
     TRY(remember(t, gr));
     if (e->moments) TRY(nrg_moments_make(t, e->moments));
-    else if (t->held && !e->fresh) TRY(nrg_pass_loss(t, &t->value, t->bound, t->rows, t->rows_n, &loss));
+    else if ((t->held || e->along) && !e->fresh) TRY(nrg_pass_loss(t, &t->value, t->bound, t->rows, t->rows_n, &loss));
     if (e->ahead.n) TRY(ahead(t, gr, e, &loss));
     for (uint32_t i = 0; i < e->blocks.n && !e->ahead.n; i++) TRY(improve(t, gr, e, &e->blocks.at[i]));
     if (!e->ahead.n) TRY(loss_now(t, e, &loss));

@@ -211,6 +211,16 @@ typedef struct {
 // ---- held.c: what closed forms hold (best latents, probabilities), for all rows
 typedef struct nrg_held nrg_held;
 
+// What a closed form learns from the pass that takes the loss: `outputs` nodes of sums over samples, then as many of the regularisers.
+typedef struct {
+    nrg_status (*build)(nrg_trainer *t, void *own, nrg_program *p, const nrg_loss *l, nrg_node *out); // NULL: nothing
+    void *own;
+    int outputs;
+    int64_t n;    // numbers of `outputs` nodes
+    double *mean; // [n] after a pass: means over samples plus the regularisers' part
+    double *sum;  // all that the pass gives
+} nrg_along;
+
 struct nrg_trainer {
     nrg_ctx *ctx;
     nrg_arena arena;
@@ -230,6 +240,7 @@ struct nrg_trainer {
     int64_t missed, judged;            // searches that missed the offender when last looked at; of how many (0: never)
     nrg_program step, value, held_out; // minibatch step; loss of a pass over training rows, over validation rows
     nrg_held *held;               // what closed forms hold, or NULL: written by `value`
+    nrg_along along;              // what `value` has besides the loss
     bool seen[NRG_SEEN_COUNT];
     int64_t batch, epochs, epoch, at, steps, total; // at: next step in this epoch; steps an epoch; total: done so far
     double mean_weight, best_loss, valid_loss;

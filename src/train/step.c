@@ -2,6 +2,7 @@
 // not finite leaves weights and states as they were, so that the last good state is at hand when the run stops.
 #include "train/inside.h"
 #include <math.h>
+#include <string.h>
 #include <stdio.h>
 
 // Where an output lies: {sum, once, norm, seen...}
@@ -211,24 +212,31 @@ static nrg_status clock_now(nrg_trainer *t) {
     return nrg_loss_clock(t->m, t->store, t->epochs > 0 ? (double)t->epoch / (double)t->epochs : 0);
 }
 
+static bool has_more(const nrg_trainer *t, const nrg_program *p) { return t->along.build && p == &t->value; }
+
 nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, int64_t n) {
     int64_t most = chunk(t);
-    bool held = t->held && p == &t->value;
-    nrg_infer_options o = {.threads = t->o.threads, .batch = n < most ? n : most, .values_only = !held};
-    nrg_node out[OUT_SEEN + NRG_SEEN_COUNT];
+    bool held = t->held && p == &t->value, along = has_more(t, p);
+    nrg_infer_options o = {.threads = t->o.threads, .batch = n < most ? n : most, .values_only = !held && !along};
+    nrg_node *more = NULL, *out = NULL;
     nrg_update *writes = NULL;
     nrg_loss l;
     int writes_n = 0;
     TRY(nrg_program_new(t->m, t->type, &o, p));
-    if (held) { // first, so that this part of the graph is what closed forms build
-        TRY(nrg_loss_build(p, b, t->store, true, &l));
-        TRY(nrg_held_write(p, l.sample, &writes, &writes_n));
-    }
+    int more_n = along ? 2 * t->along.outputs : 0;
+    out = NRG_NEWS(&p->arena, nrg_node, OUT_SEEN + NRG_SEEN_COUNT + more_n), more = NRG_NEWS(&p->arena, nrg_node, more_n + 1);
+    if (!out || !more) return NRG_E098;
+    if (held || along) TRY(nrg_loss_build(p, b, t->store, true, &l)); // first, so that this part of the graph is what closed forms build
+    if (held) TRY(nrg_held_write(p, l.sample, &writes, &writes_n));
+    if (along) TRY(t->along.build(t, t->along.own, p, &l, more));
     p->draws_mode = NRG_DRAWS_LEVEL;
     TRY(nrg_loss_build(p, b, t->store, false, &l));
     int count = outputs(t, p, &l, out);
     out[OUT_NORM] = nrg_const(p->g, 0);
-    return nrg_program_plan(p, out, count, writes, writes_n, o.batch, t->o.threads);
+    if (more_n) memcpy(out + count, more, (size_t)more_n * sizeof *out);
+    TRY(nrg_program_plan(p, out, count + more_n, writes, writes_n, o.batch, t->o.threads));
+    if (along && !(t->along.sum = NRG_NEWS(&t->arena, double, p->offset[p->outputs_n]))) return NRG_E098;
+    return NRG_OK;
 }
 
 // What the draws of the last epoch had for an energy stands for `free` in a pass that does not draw.
@@ -243,14 +251,17 @@ static nrg_status levels(nrg_trainer *t) {
 
 nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
                          double *loss) {
-    double sum[OUT_SEEN + NRG_SEEN_COUNT];
+    double few[OUT_SEEN + NRG_SEEN_COUNT];
     int64_t most = chunk(t), chunks = n > 0 ? (n + most - 1) / most : 1;
     if (!p->run) TRY(nrg_value_build(t, p, b, n));
+    double *sum = has_more(t, p) ? t->along.sum : few;
     TRY(clock_now(t));
     TRY(levels(t));
     TRY(pass(t, p, b, rows, n, sum));
     double scale = n > 0 ? 1 / ((double)n * mean_weight(t, b)) : 0;
     *loss = sum[OUT_SUM] * scale + sum[OUT_ONCE] / (double)chunks;
+    const double *more = sum + p->offset[p->outputs_n] - 2 * t->along.n;
+    for (int64_t i = 0; i < t->along.n && sum != few; i++) t->along.mean[i] = more[i] * scale + more[t->along.n + i] / (double)chunks;
     if (b != t->bound) return NRG_OK;
     for (int i = 0, k = OUT_SEEN; i < NRG_SEEN_COUNT; i++)
         if (p->seen[i]) t->sums.seen[i] = sum[k++] / (double)n;

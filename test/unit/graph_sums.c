@@ -123,7 +123,35 @@ static void sums_are_those_of_their_numbers(void **state) {
     assert_true(tried > TRIES / 2 && products > TRIES / 100); // the rewriting was at work
 }
 
+// Rows that repeat one number are put as numbers; indices outside, or not a number, are left out either way.
+static void rows_of_one_number_are_put_once(void **state) {
+    (void)state;
+    enum { N = 6, ROWS = 4 };
+    nrg_ctx *c = nrg_ctx_new(NULL, NULL);
+    nrg_graph *g;
+    GO(nrg_graph_new(c, NRG_F64, &g));
+    nrg_shape wide = nrg_shape_of(2, (int64_t[]){2, 3}), two = nrg_shape_of(1, (int64_t[]){2}), column = nrg_shape_of(2, (int64_t[]){2, 1});
+    nrg_node at = nrg_input(g, "at", NRG_SAMPLE, two), a = nrg_input(g, "a", NRG_SAMPLE, two), b = nrg_input(g, "b", NRG_SAMPLE, wide);
+    nrg_node rows = nrg_neg(g, nrg_mul(g, nrg_const(g, 3), nrg_expand(g, nrg_reshape(g, a, column), wide, 0)));
+    nrg_node y[2] = {nrg_put(g, at, rows, ROWS, NRG_SAMPLE), nrg_put(g, at, nrg_mul(g, rows, b), ROWS, NRG_SAMPLE)};
+    nrg_node out[4] = {y[0], y[1], nrg_sums_apart(g, y[0]), nrg_sums_apart(g, y[1])};
+    assert_int_equal(out[3].i, y[1].i); // b varies along the row
+    assert_int_equal(nrg_graph_node(g, out[2])->op, NRG_OP_expand);
+    double index[2 * N] = {0, 1, 3, 3, -1, 2, 4, 0, NAN, 1, 2, 2}, x[2 * N], z[6 * N], got[4][ROWS * 3], *results[4] = {got[0], got[1], got[2], got[3]};
+    for (int i = 0; i < 2 * N; i++) x[i] = 1 + i;
+    for (int i = 0; i < 6 * N; i++) z[i] = i % 5;
+    GO(nrg_ref_eval(c, g, N, (const double *[]){index, x, z}, 0, 0, out, 4, results));
+    for (int r = 0; r < ROWS; r++) {
+        double want = 0;
+        for (int i = 0; i < 2 * N; i++) want -= index[i] == r ? 3 * x[i] : 0;
+        for (int k = 0; k < 3; k++) assert_true(got[0][3 * r + k] == want && got[2][3 * r + k] == want);
+    }
+    assert_memory_equal(got[1], got[3], sizeof got[1]);
+    nrg_graph_free(g);
+    nrg_ctx_free(c);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(sums_are_those_of_their_numbers)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(sums_are_those_of_their_numbers), cmocka_unit_test(rows_of_one_number_are_put_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
