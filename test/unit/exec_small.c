@@ -158,6 +158,9 @@ static void small_products_equal_ref(void **state) {
     }
     one(NRG_F32, 3, 1, 256, 3); // as many terms as go straight to the kernels, and one more
     one(NRG_F32, 3, 1, 257, 3);
+    static const int64_t few[] = {1, 2, 3, 4, 9, 10, 11}; // columns beside many rows
+    for (int i = 0; i < 14; i++) one(i & 1 ? NRG_F64 : NRG_F32, i < 7 ? 1 : 5, 31 + i, 62 + i, few[i % 7]);
+    one(NRG_F32, 2, 64, 129, 10);
 }
 
 int main(void) {

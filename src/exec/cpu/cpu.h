@@ -82,6 +82,9 @@ typedef struct {
                        int64_t b_col, float *c, int64_t c_row, int64_t c_col, bool add);
     void (*narrow_f64)(int64_t m, int64_t n, int64_t k, const double *a, int64_t a_row, int64_t a_term, const double *b, int64_t b_term,
                        int64_t b_col, double *c, int64_t c_row, int64_t c_col, bool add);
+    // s[j][r] += sum over k of x[k * step + r] * b[k, j], r < 128 bytes of rows: for few columns
+    void (*tall_f32)(int64_t n, int64_t k, const float *x, int64_t step, const float *b, int64_t b_term, int64_t b_col, float *s);
+    void (*tall_f64)(int64_t n, int64_t k, const double *x, int64_t step, const double *b, int64_t b_term, int64_t b_col, double *s);
     // Reductions of lines of n small windows: result j is that of the terms x[at[t] + j * step]. sum, rmax, rmin, argmax, argmin.
     void (*windows_f32)(nrg_op op, int64_t lines, int64_t line_step, int64_t n, int64_t step, int64_t terms, const int64_t *at,
                         const float *x, float *out, int64_t out_step);

@@ -6,7 +6,9 @@
 enum {
     FEW = 16,   // results that are made one by one
     MANY = 240, // rows that the caches hold beside a panel
-    TERMS = 256 // of the sum, at most
+    TERMS = 256, // of the sum, at most
+    TALL = 10,   // columns, at most, of products whose registers run along the rows
+    TURNED = 64  // terms that are turned at once for those
 };
 
 // One axis, or none: its length and its strides.
@@ -33,6 +35,6 @@ bool nrg_cpu_plain(nrg_task *t, const nrg_matmul_step *d) {
     nrg_dim row, col, term;
     if (t->parts > 1 || !single(&d->rows, t->rows, &row) || !single(&d->cols, t->rows, &col) || !single(&d->red, t->rows, &term))
         return false;
-    if (term.n < 1 || term.n > TERMS || row.n > MANY) return false;
+    if (term.n < 1) return false;
     return t->run->p->type == NRG_F64 ? plain_f64(t, d, row, col, term) : plain_f32(t, d, row, col, term);
 }
