@@ -1,5 +1,6 @@
 nrg_test(train unit/train.c train lang)
 nrg_test(train_laws laws/train.c train lang)
+nrg_test(train_mixtures unit/train_mixtures.c train lang)
 nrg_test(moments laws/moments.c train lang)
 
 # Saved inputs of the fuzz target of weights files.
