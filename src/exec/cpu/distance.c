@@ -11,9 +11,10 @@
 
 enum {
 #ifdef NRG_STRESS
-    ROWS = 12, TERMS = 5, COLUMNS = 128,
+    ROWS = 12, TERMS = 5, COLUMNS = 128, BLOCK = 3,
 #else
     ROWS = 96, TERMS = 128, COLUMNS = 1024, // of a block: rows of the left side, summed terms, columns
+    BLOCK = 64,                             // samples of a block of sums over samples: a panel of them stays in the fastest cache
 #endif
 };
 
