@@ -32,8 +32,7 @@ latent   z : K
 weight   M : real[K, D] init samples(y)
 weight   P : real[K, D] in 0.. init 1
 weight   w : real[K] in simplex init 1
-energy   E(y, z) = 0.5 * (P @ (y * y))[z] - ((P * M) @ y)[z]
-                 + 0.5 * sum(d in D: P[z, d] * (M[z, d]^2 + tiny) - log(P[z, d]) + log(2 * 3.14159265358979)) - log(w[z])
+energy   E(y, z) = 0.5 * sum(d in D: P[z, d] * ((y[d] - M[z, d])^2 + tiny) - log(P[z, d]) + log(2 * 3.14159265358979)) - log(w[z])
 marginalize z by exhaustive
 learn    energy
 optimize by exact(rounds=10)
