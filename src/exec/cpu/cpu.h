@@ -11,8 +11,10 @@ enum {
 #ifdef NRG_STRESS
     NRG_TILE = 5,
     NRG_RANDOM_BLOCKS = 3,
+    NRG_ROW_SHORT = 2,
 #else
     NRG_TILE = 512,         // numbers of one tile of a fused step: its registers stay in the first-level cache
+    NRG_ROW_SHORT = 24,     // numbers of a row from which on it goes to the kernels
     NRG_RANDOM_BLOCKS = 128, // counters of random numbers that are worked on at once
 #endif
 };
@@ -170,6 +172,7 @@ typedef struct {
 int64_t nrg_dims_count(const nrg_dims *d, int64_t rows);
 nrg_walk nrg_walk_from(const nrg_dims *d, int64_t rows, int64_t index);
 void nrg_walk_next(nrg_walk *w);
+nrg_dim nrg_dims_last(const nrg_dims *d, nrg_dims *outer); // the last axis, and those before it
 
 void nrg_cpu_tile(nrg_task *t, const nrg_tile *d);
 void nrg_cpu_move(nrg_task *t, const nrg_move *d);

@@ -30,3 +30,8 @@ void nrg_walk_next(nrg_walk *w) {
         w->i[k] = 0;
     }
 }
+
+nrg_dim nrg_dims_last(const nrg_dims *d, nrg_dims *outer) {
+    *outer = *d;
+    return d->n ? d->at[--outer->n] : (nrg_dim){1, 0, 0, 0};
+}
