@@ -257,6 +257,7 @@ static nrg_status make_starts(nrg_sampler *s) {
             TRY(start_of(s, &s->part[k], j));
             snprintf(name, sizeof name, "at:%s", s->model->vars.at[s->var[j]].name);
             s->now[j] = s->x[j] = nrg_sampler_state_new(s, name, s->shape[j], nrg_spread(s->graph, s->x0[j], NRG_SAMPLE));
+            TRY(nrg_graph_check(s->graph)); // a refused state has no first value
             s->x0[j] = s->first[s->firsts - 1].value;
         }
     return nrg_graph_check(s->graph);

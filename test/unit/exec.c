@@ -534,6 +534,63 @@ static void elementary_functions(void **state) {
     assert_true(got[2] == INFINITY && got[3] == 0 && isnan(got[4]) && fabsf(got[1] - log1pf(expf(-1))) < 1e-6f);
 }
 
+// ---- rows by index: single numbers, short, long and turned rows, indices of each sample and of all, those that are no place
+
+enum { PLACES = 5, MANY = 200, PUTS = 37, TAKEN = 12 };
+
+static nrg_node turned(nrg_graph *g, nrg_node x) {
+    int32_t order[3] = {0, 2, 1};
+    return nrg_permute(g, x, order);
+}
+
+static void rows_of(nrg_dtype type) {
+    static const int64_t dims[8][3] = {{3}, {3}, {PLACES}, {PLACES, 30}, {PLACES, 4, 3}, {PLACES}, {3, 30}, {3, 4, 3}};
+    static const int rank[8] = {1, 1, 1, 2, 3, 1, 2, 3};
+    static const nrg_leads leads[8] = {NRG_SAMPLE, 0, 0, 0, 0, NRG_SAMPLE, NRG_SAMPLE, NRG_SAMPLE};
+    static const char *const name[8] = {"k", "all", "w", "W", "V", "x", "X", "Y"};
+    static const how hows[] = {{0}, {.threads = 3, .slice = 2}, {.slice = 1, .level = NRG_CPU_PORTABLE}, {.slice = 8, .threads = 2, .batch = 16}};
+    nrg_graph *g;
+    nrg_node in[8], out[TAKEN];
+    double *v[8], *want[TAKEN];
+    int64_t count[8];
+    GO(nrg_graph_new(C, type, &g));
+    for (int i = 0; i < 8; i++) {
+        in[i] = nrg_input(g, name[i], leads[i], nrg_shape_of(rank[i], dims[i]));
+        count[i] = size_of(g, in[i], PUTS);
+        v[i] = malloc((size_t)count[i] * sizeof(double));
+        for (int64_t j = 0; j < count[i]; j++) v[i][j] = i > 1 ? (double)(j * 7 % 11) - 3 : i ? (double)(2 * j) : j % 17 == 3 ? -1 : j % 19 == 4 ? NAN : (double)(j * 5 % 7);
+    }
+    for (int i = 0; i < 4; i++) out[i] = nrg_take(g, i == 3 ? turned(g, in[4]) : in[2 + i], in[0]);
+    out[4] = nrg_take(g, in[5], in[1]);
+    out[5] = nrg_take(g, in[5], in[0]);
+    out[6] = nrg_put(g, in[0], nrg_take(g, in[5], in[1]), PLACES, NRG_SAMPLE);
+    out[7] = nrg_put(g, in[0], in[6], MANY, NRG_SAMPLE); // after the slices of a block
+    out[8] = nrg_put(g, in[0], turned(g, in[7]), PLACES, NRG_SAMPLE);
+    out[9] = nrg_put(g, in[0], in[7], PLACES, 0);
+    out[10] = nrg_put(g, in[1], in[6], PLACES, 0);
+    out[11] = nrg_put(g, in[1], in[7], PLACES, NRG_SAMPLE);
+    GO(nrg_graph_check(g));
+    for (int i = 0; i < TAKEN; i++) want[i] = malloc((size_t)size_of(g, out[i], PUTS) * sizeof(double));
+    GO(nrg_ref_eval(C, g, PUTS, (const double *const *)v, 7, 3, out, TAKEN, want));
+    for (int k = 0; k < 4; k++) { // sums of small whole numbers: the same in any order
+        double **got = run_nodes(g, out, TAKEN, v, count, 8, PUTS, hows[k]);
+        for (int i = 0; i < TAKEN; i++)
+            for (int64_t j = 0; j < size_of(g, out[i], PUTS); j++)
+                if (got[i][j] != want[i][j] && !(isnan(got[i][j]) && isnan(want[i][j])))
+                    fail_msg("run %d, output %d, number %d: %g, ref has %g", k, i, (int)j, got[i][j], want[i][j]);
+        free_all(got, TAKEN);
+    }
+    for (int i = 0; i < TAKEN; i++) free(want[i]);
+    for (int i = 0; i < 8; i++) free(v[i]);
+    nrg_graph_free(g);
+}
+
+static void rows_by_index(void **state) {
+    (void)state;
+    rows_of(NRG_F64);
+    rows_of(NRG_F32);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(table_f64, setup, teardown),
@@ -545,6 +602,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(bits_of_a_norm, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_distances, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_of_every_row, setup, teardown),
+        cmocka_unit_test_setup_teardown(rows_by_index, setup, teardown),
         cmocka_unit_test_setup_teardown(elementary_functions, setup, teardown),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
