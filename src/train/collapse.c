@@ -259,32 +259,40 @@ static nrg_status told_apart(const probe *p, nrg_collapse *out, bool *apart) {
     return NRG_OK;
 }
 
-static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, const int64_t *rows, int64_t n, int threads,
-                          nrg_collapse *out) {
+// Only what seems to have collapsed is looked at once more.
+static nrg_status compare(probe *p, const nrg_store *store, const nrg_store *fresh, const nrg_bound *b, int threads, nrg_collapse *out) {
+    static const double exact[NRG_DTYPES] = {[NRG_F32] = 4e-7, [NRG_F64] = 1e-14, [NRG_BF16X3] = 2e-5, [NRG_BF16] = 1e-2};
     double above, level, none, bent, fresh_bent;
     bool apart;
+    TRY(energies(p, fresh, b, threads));
+    spread_of(p, &out->fresh, &above, &none);
+    TRY(energies(p, store, b, threads));
+    spread_of(p, &out->spread, &out->above, &level);
+    TRY(told_apart(p, out, &apart));
+    double rounding = exact[nrg_store_type(store)] * level;
+    out->rows = p->rows, out->answers = p->answers;
+    out->known = isfinite(out->spread) && isfinite(out->fresh);
+    out->collapsed = out->known && !apart && out->spread <= fmax(flat * out->fresh, rounding);
+    if (!out->collapsed) return NRG_OK;
+    TRY(bends(p, store, b, threads, &bent));
+    TRY(energies(p, fresh, b, threads));
+    TRY(bends(p, fresh, b, threads, &fresh_bent));
+    bool far = fresh_bent > 0 && fresh_bent < away * out->fresh;
+    out->collapsed = !far || bent <= flat * fresh_bent;
+    return NRG_OK;
+}
+
+static nrg_status measure(probe *p, const nrg_store *store, const nrg_bound *b, const int64_t *rows, int64_t n, int threads,
+                          nrg_collapse *out) {
     nrg_store *fresh;
     TRY(gather(p, store, b, rows, n));
     if (!p->answers) return NRG_OK;
     TRY(nrg_store_new(p->m->ctx, nrg_store_type(store), &fresh));
     nrg_status s = nrg_store_share(store, fresh);
     if (s == NRG_OK) s = nrg_weights_init(p->m, fresh, b, NULL, 0, seed);
-    if (s == NRG_OK) s = energies(p, fresh, b, threads);
-    if (s == NRG_OK) spread_of(p, &out->fresh, &above, &none);
-    if (s == NRG_OK) s = bends(p, fresh, b, threads, &fresh_bent);
+    if (s == NRG_OK) s = compare(p, store, fresh, b, threads, out);
     nrg_store_free(fresh);
-    TRY(s);
-    TRY(energies(p, store, b, threads));
-    spread_of(p, &out->spread, &out->above, &level);
-    TRY(bends(p, store, b, threads, &bent));
-    TRY(told_apart(p, out, &apart));
-    static const double exact[NRG_DTYPES] = {[NRG_F32] = 4e-7, [NRG_F64] = 1e-14, [NRG_BF16X3] = 2e-5, [NRG_BF16] = 1e-2};
-    double rounding = exact[nrg_store_type(store)] * level;
-    out->rows = p->rows, out->answers = p->answers;
-    out->known = isfinite(out->spread) && isfinite(out->fresh);
-    bool far = fresh_bent > 0 && fresh_bent < away * out->fresh;
-    out->collapsed = out->known && !apart && out->spread <= fmax(flat * out->fresh, rounding) && (!far || bent <= flat * fresh_bent);
-    return NRG_OK;
+    return s;
 }
 
 nrg_status nrg_collapse_measure(nrg_model *m, const nrg_store *store, const nrg_bound *data, const int64_t *rows, int64_t n,
