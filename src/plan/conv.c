@@ -3,14 +3,6 @@
 
 static const nrg_node_info *info(const nrg_planner *w, nrg_node n) { return nrg_graph_node(w->p->graph, n); }
 static nrg_at at(const nrg_view *x) { return (nrg_at){x->buf, x->offset}; }
-static int64_t extent(const nrg_planner *w, int i) { return i ? nrg_lead_extent(w->p->graph, 1u << i) : -1; }
-
-static double count(const nrg_dims *d) { // without the sample axis
-    double n = 1;
-    for (int i = 0; i < d->n; i++)
-        if (d->at[i].n >= 0) n *= (double)d->at[i].n;
-    return n;
-}
 
 // Convolutions read whole images and filters: those axes must lie row-major.
 static nrg_status solid_event(nrg_planner *w, nrg_node n, nrg_view **out) {
@@ -121,11 +113,12 @@ nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
         bool ia = a->leads >> i & 1, ib = b->leads >> i & 1, gone = v->op == NRG_OP_convw && (v->par.conv.leads >> i & 1);
         if (!ia && !ib) continue;
         bool inner = v->op == NRG_OP_convw ? gone : ia && !ib;
-        TRY(nrg_plan_put_dim(w, inner ? &d->inner : &d->loop, extent(w, i), ia ? x->lead[i] : 0, ib ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
+        TRY(nrg_plan_put_dim(w, inner ? &d->inner : &d->loop, nrg_lead_extent(w->p->graph, 1u << i), ia ? x->lead[i] : 0,
+                             ib ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
     }
     conv_room(p, d);
     TRY(filters_once(w, n, d));
     uint32_t reads[2] = {d->a.buf, d->packed ? d->packed : d->b.buf};
-    double flops = 2 * (double)(d->C * d->h * d->w) * (double)(d->F * d->P * d->Q) * count(&d->loop) * count(&d->inner);
+    double flops = 2 * (double)(d->C * d->h * d->w) * (double)(d->F * d->P * d->Q) * nrg_plan_count(&d->loop) * nrg_plan_count(&d->inner);
     return nrg_plan_step(w, NRG_STEP_conv, n, (uint32_t)w->level[n.i] - (barrier ? 1 : 0), d, reads, 2, &d->buf, 1, flops);
 }

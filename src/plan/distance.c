@@ -60,7 +60,7 @@ static void axes_of(const nrg_planner *w, nrg_node n, const parts *p, axes *x) {
     *x = (axes){.sum = n, .in = v->in[0]};
     for (int i = 0; i < NRG_MAX_LEADS; i++)
         if (s->leads >> i & 1)
-            x->at[x->n++] = (axis){i, -1, i ? nrg_lead_extent(w->p->graph, 1u << i) : -1, a->leads >> i & 1, b->leads >> i & 1,
+            x->at[x->n++] = (axis){i, -1, nrg_lead_extent(w->p->graph, 1u << i), a->leads >> i & 1, b->leads >> i & 1,
                                    weighed && (q->leads >> i & 1), v->par.reduce.leads >> i & 1};
     for (int i = 0; i < s->shape.rank; i++)
         x->at[x->n++] = (axis){-1, i, s->shape.dim[i], varies(a, s->shape.rank, i), varies(b, s->shape.rank, i),
@@ -267,14 +267,7 @@ static nrg_status lay(nrg_planner *w, nrg_node n, const parts *p, const axes *x,
     return NRG_OK;
 }
 
-static double count(const nrg_dims *d) { // without the sample axis
-    double n = 1;
-    for (int i = 0; i < d->n; i++)
-        if (d->at[i].n >= 0) n *= (double)d->at[i].n;
-    return n;
-}
-
-static double terms(const layout *l) { return count(&l->loop) * count(&l->rows) * count(&l->cols) * count(&l->red); }
+static double terms(const layout *l) { return nrg_plan_count(&l->loop) * nrg_plan_count(&l->rows) * nrg_plan_count(&l->cols) * nrg_plan_count(&l->red); }
 
 static nrg_status sum_over_samples(nrg_planner *w, nrg_node n, const parts *p, const axes *x) {
     nrg_spread_step *d = NRG_NEW(&w->p->arena, nrg_spread_step);
@@ -329,7 +322,7 @@ static nrg_status centre(nrg_planner *w, nrg_node n, uint32_t packed, int64_t pa
     int64_t unit = 64 / (int64_t)p->real;
     nrg_centre_step *o = NRG_NEW(&p->arena, nrg_centre_step);
     if (!o) return NRG_E098;
-    *o = (nrg_centre_step){packed, p->bufs.n, (int64_t)count(&l->cols), (int64_t)count(&l->red), (int64_t)count(&l->loop), panel, 0};
+    *o = (nrg_centre_step){packed, p->bufs.n, (int64_t)nrg_plan_count(&l->cols), (int64_t)nrg_plan_count(&l->red), (int64_t)nrg_plan_count(&l->loop), panel, 0};
     *size = o->size = NRG_CENTRE_ROOM(o->k, unit) + NRG_CENTRE_ROOM(o->n, unit) + panel;
     *buf = o->buf;
     nrg_plan_buf b = {.place = NRG_AT_ONCE, .count = o->size * o->loops, .node = n, .phase = p->bufs.at[packed].phase};

@@ -5,14 +5,6 @@
 
 static const nrg_node_info *info(const nrg_planner *w, nrg_node n) { return nrg_graph_node(w->p->graph, n); }
 static nrg_at at(const nrg_view *x) { return (nrg_at){x->buf, x->offset}; }
-static int64_t extent(const nrg_planner *w, int i) { return i ? nrg_lead_extent(w->p->graph, 1u << i) : -1; }
-
-static double count(const nrg_dims *d) { // without the sample axis
-    double n = 1;
-    for (int i = 0; i < d->n; i++)
-        if (d->at[i].n >= 0) n *= (double)d->at[i].n;
-    return n;
-}
 
 static bool has_sample(const nrg_dims *d) {
     for (int i = 0; i < d->n; i++)
@@ -50,10 +42,10 @@ nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *l
     nrg_plan *p = w->p;
     bool sample = has_sample(loop);
     uint32_t phase = sample ? (uint32_t)w->level[n.i] : p->bufs.at[b.buf].phase;
-    int64_t unit = 64 / (int64_t)p->real, columns = (int64_t)count(cols);
+    int64_t unit = 64 / (int64_t)p->real, columns = (int64_t)nrg_plan_count(cols);
     bool tiles = nrg_dtype_bf16(p->type) && info(w, n)->op == NRG_OP_matmul;
-    *panel = (columns + unit - 1) / unit * unit * (int64_t)count(red); // whole panels of 256 bytes a row, the last rounded up to 64 bytes
-    if (tiles) *panel = (columns + 15) / 16 * (((int64_t)count(red) + 31) / 32) * (p->type == NRG_BF16X3 ? 512 : 256);
+    *panel = (columns + unit - 1) / unit * unit * (int64_t)nrg_plan_count(red); // whole panels of 256 bytes a row, the last rounded up to 64 bytes
+    if (tiles) *panel = (columns + 15) / 16 * (((int64_t)nrg_plan_count(red) + 31) / 32) * (p->type == NRG_BF16X3 ? 512 : 256);
     for (uint32_t i = 0; i < w->pack_list.n; i++) {
         nrg_pack_step *o = w->pack_list.at[i];
         if (o->tiles != tiles || o->b.buf != b.buf || o->b.offset != b.offset || p->bufs.at[o->buf].phase != phase) continue;
@@ -63,7 +55,7 @@ nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *l
     }
     nrg_pack_step *o = NRG_NEW(&p->arena, nrg_pack_step);
     if (!o) return NRG_E098;
-    nrg_plan_buf packed = {.place = sample ? NRG_AT_SLICE : NRG_AT_ONCE, .sample = sample, .count = *panel * (int64_t)count(loop), .node = n,
+    nrg_plan_buf packed = {.place = sample ? NRG_AT_SLICE : NRG_AT_ONCE, .sample = sample, .count = *panel * (int64_t)nrg_plan_count(loop), .node = n,
                            .phase = phase};
     *o = (nrg_pack_step){b, *loop, *cols, *red, p->bufs.n, tiles};
     TRY(NRG_PUSH(&p->arena, p->bufs, packed));
@@ -80,14 +72,15 @@ static nrg_status leads_of_product(nrg_planner *w, const nrg_node_info *v, nrg_m
         if (!a && !b) continue;
         bool gone = v->par.matmul.leads >> i & 1;
         nrg_dims *to = gone ? &d->red : a && b ? &d->loop : a ? &d->rows : &d->cols;
-        TRY(nrg_plan_put_dim(w, to, extent(w, i), a ? x->lead[i] : 0, b ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
+        TRY(nrg_plan_put_dim(w, to, nrg_lead_extent(w->p->graph, 1u << i), a ? x->lead[i] : 0, b ? z->lead[i] : 0, gone ? 0 : y->lead[i]));
     }
     return NRG_OK;
 }
 
 // A large target keeps both operands for a block of samples and makes one product of them; a small one has lanes.
 static bool deferred(const nrg_plan *p, const nrg_matmul_step *d) {
-    double target = count(&d->rows) * count(&d->cols) * count(&d->loop), kept = (count(&d->rows) + count(&d->cols)) * count(&d->red);
+    double rows = nrg_plan_count(&d->rows), cols = nrg_plan_count(&d->cols);
+    double target = rows * cols * nrg_plan_count(&d->loop), kept = (rows + cols) * nrg_plan_count(&d->red);
     return target >= NRG_LARGE && (double)p->block * kept < NRG_LANES * target;
 }
 
@@ -96,13 +89,13 @@ static nrg_status product_step(nrg_planner *w, nrg_node n, nrg_matmul_step *d, b
     nrg_plan *p = w->p;
     bool sampled = w->level[n.i] & 1;
     if (sampled && !left_sampled && !has_sample(&d->loop)) swap_sides(d);
-    else if (!sampled && count(&d->cols) < 16 && count(&d->rows) > count(&d->cols)) swap_sides(d);
+    else if (!sampled && nrg_plan_count(&d->cols) < 16 && nrg_plan_count(&d->rows) > nrg_plan_count(&d->cols)) swap_sides(d);
     const nrg_plan_buf *right = &p->bufs.at[d->b.buf];
-    bool few = (double)p->batch * count(&d->rows) * count(&d->cols) <= 16; // results: they read it where it lies
+    bool few = (double)p->batch * nrg_plan_count(&d->rows) * nrg_plan_count(&d->cols) <= 16; // results: they read it where it lies
     if (sampled && !few && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red))
         TRY(nrg_plan_pack(w, n, d->b, &d->loop, &d->cols, &d->red, &d->packed, &d->panel));
     uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, 0};
-    double flops = 2 * count(&d->rows) * count(&d->cols) * count(&d->red) * count(&d->loop);
+    double flops = 2 * nrg_plan_count(&d->rows) * nrg_plan_count(&d->cols) * nrg_plan_count(&d->red) * nrg_plan_count(&d->loop);
     uint32_t phase = (uint32_t)w->level[n.i] - (d->lanes || d->deferred ? 1 : 0);
     TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, 2, &d->c.buf, 1, flops));
     p->steps.at[p->steps.n - 1].deferred = d->deferred;

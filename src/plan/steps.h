@@ -344,6 +344,7 @@ nrg_status nrg_plan_buffer(nrg_planner *w, nrg_node n, nrg_view **out); // a new
 nrg_status nrg_plan_copy(nrg_planner *w, nrg_node n, const nrg_view *from, nrg_view **out);
 bool nrg_plan_movement(nrg_op op);
 nrg_status nrg_plan_put_dim(nrg_planner *w, nrg_dims *d, int64_t n, int64_t a, int64_t b, int64_t c);
+double nrg_plan_count(const nrg_dims *d); // numbers of these axes, without the samples
 // lower.c, products.c, conv.c: one node -> steps
 nrg_status nrg_plan_step(nrg_planner *w, nrg_step_kind kind, nrg_node n, uint32_t phase, const void *detail, const uint32_t *reads,
                          int reads_n, const uint32_t *writes, int writes_n, double flops);

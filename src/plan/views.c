@@ -185,3 +185,10 @@ nrg_status nrg_plan_view(nrg_planner *w, nrg_node n, nrg_view **out) {
     w->views[n.i] = *out = x;
     return NRG_OK;
 }
+
+double nrg_plan_count(const nrg_dims *d) {
+    double n = 1;
+    for (int i = 0; i < d->n; i++)
+        if (d->at[i].n >= 0) n *= (double)d->at[i].n;
+    return n;
+}
