@@ -32,6 +32,7 @@ typedef void (*nrg_micro_f64)(int mr, int nv, int64_t kc, const double *const *a
 // three: that for the remainders of b, then for both sides, then for the remainders of a. Numbers are rounded to nearest, ties to even;
 // denormal ones are zeros. That is what the instruction TDPBF16PS does.
 enum { NRG_TILE_TERMS = 512 }; // bfloat16 numbers of a tile
+enum { NRG_LIST_MORE = 16 };   // numbers that may be written beyond a list
 typedef struct {
     int64_t rows, cols, terms; // in tiles
     bool three, add;
@@ -55,6 +56,15 @@ typedef struct {
     void (*bf16)(bool pairs, bool turned, const float *x, int64_t row, uint16_t *hi, uint16_t *lo); // rounds a tile; pairs: of a right side
     nrg_micro_f32 micro_f32;
     nrg_micro_f64 micro_f64;
+    // Terms of two rows, a[i] and b[i] (a[ak[i]], b[ak[i]] unless NULL), that are not both zero, or all: gives how many. x, y, at have
+    // room for NRG_LIST_MORE more.
+    int64_t (*nonzero_f32)(int64_t k, const float *a, const float *b, const int64_t *ak, bool all, float *x, float *y, int32_t *at);
+    int64_t (*nonzero_f64)(int64_t k, const double *a, const double *b, const int64_t *ak, bool all, double *x, double *y, int32_t *at);
+    // c[0][0 .. nv * 64 bytes) (+)= sum over i of x[i] * b[at[i] * nv * 16 + j] (8 of doubles), c[1] likewise of y; mr: only c[0], or both
+    void (*pair_f32)(int mr, int nv, int64_t n, const float *x, const float *y, const int32_t *at, const float *b, float *const *c, bool add);
+    void (*pair_f64)(int mr, int nv, int64_t n, const double *x, const double *y, const int32_t *at, const double *b, double *const *c, bool add);
+    bool (*finite_f32)(int64_t n, const float *x); // are all of them?
+    bool (*finite_f64)(int64_t n, const double *x);
     // Planes of rows of n numbers copied.
     void (*planes_f32)(int64_t planes, int64_t rows, int64_t n, const float *from, int64_t from_plane, int64_t from_row, float *to,
                        int64_t to_plane, int64_t to_row);

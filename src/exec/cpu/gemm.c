@@ -1,17 +1,21 @@
 // Products: packs tiles of both sides and drives the inner kernel. Every element of the result is one chain of fused
 // multiply-adds in the order of the summed axes: blocks of the sum store and reload it, which is exact. So its bits do not
-// depend on the rows beside it, on blocks, threads or instruction set.
+// depend on the rows beside it, on blocks, threads or instruction set. Nor on whether zeros of the left side are gone through.
 #include "exec/cpu/cpu.h"
 #include <string.h>
 
 enum {
     MR = 6, // rows of a tile
 #ifdef NRG_STRESS
-    MC = 12, KC = 5, PANELS = 400,
+    MC = 12, KC = 5, PANELS = 400, WORTH = 1,
 #else
     MC = 240, KC = 256, // rows (whole pairs of tiles) and summed terms of a block
-    PANELS = 131072,    // numbers of packed panels kept at once; with MC * KC and a tile it fits NRG_SCRATCH_FLOATS
+    PANELS = 131072,    // numbers of packed panels kept at once; with LEFT and a tile it fits NRG_SCRATCH_FLOATS
+    WORTH = 1 << 22,    // multiplications from which on it pays to look for zeros
 #endif
+    THIN = (KC + 1) / 2,           // summed terms of a block whose zeros are left out: a panel of them stays in the fastest cache
+    LISTED = MC / 2 * THIN + NRG_LIST_MORE, // numbers of all lists of a block
+    LEFT = MC * KC > 3 * LISTED ? MC * KC : 3 * LISTED,
 };
 typedef enum { ROWS, TERMS, COLUMNS } side;
 
