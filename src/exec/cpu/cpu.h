@@ -80,11 +80,9 @@ typedef struct {
     void (*far_f32)(int mr, int nv, int64_t kc, const float *const *a, const float *b, const float *w, int64_t ldb, float *const *c, bool add);
     void (*far_f64)(int mr, int nv, int64_t kc, const double *const *a, const double *b, const double *w, int64_t ldb, double *const *c,
                     bool add);
-    // c[r][0 .. 64 bytes) += sum over k of w[r][k * step] * (a[k * lda + j] - m[r][j])^2
-    void (*spread_f32)(int mr, int64_t kc, const float *a, int64_t lda, const float *const *w, int64_t step, const float *const *m,
-                       float *const *c);
-    void (*spread_f64)(int mr, int64_t kc, const double *a, int64_t lda, const double *const *w, int64_t step, const double *const *m,
-                       double *const *c);
+    // c[0 .. nv * 64 bytes) += sum over i < n of w[i] * (a[at[i] + j] - m[j])^2
+    void (*spread_f32)(int nv, int64_t n, const int64_t *at, const float *w, const float *a, const float *m, float *c);
+    void (*spread_f64)(int nv, int64_t n, const int64_t *at, const double *w, const double *a, const double *m, double *c);
     float (*scores_f32)(int64_t n, float *s, const float *h); // s = h - s, and the least; NaN when one is not finite
     double (*scores_f64)(int64_t n, double *s, const double *h);
     float (*shifted_f32)(int64_t n, float *to, const float *from, const float *less); // to = from - less, and the sum of squares

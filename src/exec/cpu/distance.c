@@ -11,10 +11,10 @@
 
 enum {
 #ifdef NRG_STRESS
-    ROWS = 12, TERMS = 5, COLUMNS = 128, BLOCK = 3,
+    ROWS = 12, TERMS = 5, COLUMNS = 128, BLOCK = 3, WEIGHED = 2,
 #else
     ROWS = 96, TERMS = 128, COLUMNS = 1024, // of a block: rows of the left side, summed terms, columns
-    BLOCK = 64,                             // samples of a block of sums over samples: a panel of them stays in the fastest cache
+    BLOCK = 128, WEIGHED = 64,              // of sums over samples: samples, a panel of which stays in the fastest cache, and rows
 #endif
 };
 
