@@ -212,13 +212,24 @@ static nrg_status from_kept(nrg_sampler *s, int j) {
     return nrg_graph_check(s->graph);
 }
 
+// A module's guess, from fresh noise for every chain where it asks for some: from G(normal(8)).
+static nrg_status from_module(nrg_sampler *s, const nrg_sampler_part *p, int j, const nrg_expr *from) {
+    nrg_group gr = {.vars = s->spec.vars, .verb = NRG_SAMPLE_VERB, .stmt = p->stmt};
+    gr.stmt.from = (nrg_expr *)from; // it is only read
+    nrg_sampler_noise(s, true);
+    nrg_status st = nrg_descent_start(s->inference, &gr, s->var[j], NRG_SAMPLE, 0, &s->x0[j]);
+    nrg_sampler_noise(s, false);
+    return st;
+}
+
 static nrg_status start_of(nrg_sampler *s, const nrg_sampler_part *p, int j) {
     const nrg_expr *from = s->spec.from ? s->spec.from : p->stmt.from;
     nrg_model *m = s->model;
     int32_t v = s->var[j];
     nrg_node bound = nrg_scope_bound(s->scope, v); // its data, where there are any
+    const nrg_expr *anew = from && from->kind == NRG_X_CALL && nrg_word_is(from, "buffer") ? nrg_call_arg(from, "start", 5) : NULL;
     if (!from || nrg_word_is(from, "noise") || nrg_word_is(from, "buffer")) {
-        TRY(from_noise(s, j, from));
+        TRY(anew ? from_module(s, p, j, anew) : from_noise(s, j, from));
         return s->spec.kept ? from_kept(s, j) : NRG_OK;
     }
     if (nrg_word_is(from, "data")) {
@@ -228,8 +239,7 @@ static nrg_status start_of(nrg_sampler *s, const nrg_sampler_part *p, int j) {
         nrg_help(m->ctx, "give data with %s, or start from noise", m->vars.at[v].name);
         return st;
     }
-    nrg_group gr = {.vars = s->spec.vars, .verb = NRG_SAMPLE_VERB, .stmt = p->stmt};
-    return nrg_descent_start(s->inference, &gr, v, NRG_SAMPLE, 0, &s->x0[j]);
+    return from_module(s, p, j, from);
 }
 
 // ---- graph and plans

@@ -7,6 +7,8 @@ static nrg_node noise(void *ud, bool normal, nrg_shape shape) {
     return nrg_sampler_random(ud, normal ? NRG_RANDOM_NORMAL : NRG_RANDOM_UNIFORM, shape);
 }
 
+void nrg_sampler_noise(nrg_sampler *s, bool on) { nrg_scope_noise(s->scope, on ? noise : NULL, on ? s : NULL); }
+
 static nrg_status fits(nrg_sampler *s, const nrg_sampler_part *p) {
     if (p->n == 1) return NRG_OK;
     nrg_status st = nrg_fail(s->model->ctx, NRG_E026, p->stmt.by_span, "a module proposes one variable, and %d are named here", p->n);
@@ -18,9 +20,9 @@ static nrg_status build(nrg_sampler *s, nrg_sampler_part *p) {
     nrg_value v;
     int j = p->first;
     for (int k = 0; k < s->n; k++) nrg_scope_bind(s->scope, s->var[k], s->now[k]);
-    nrg_scope_noise(s->scope, noise, s);
+    nrg_sampler_noise(s, true);
     nrg_status st = nrg_eval(s->scope, p->stmt.by, &v);
-    nrg_scope_noise(s->scope, NULL, NULL);
+    nrg_sampler_noise(s, false);
     for (int k = 0; k < s->n; k++) nrg_scope_bind(s->scope, s->var[k], s->x[k]);
     TRY(st);
     TRY(nrg_proposal_fits(s->model, s->var[j], p->stmt.by, s->graph, v.node));

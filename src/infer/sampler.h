@@ -74,6 +74,7 @@ nrg_node nrg_sampler_long(nrg_sampler *s, double most);
 const char *nrg_sampler_last(const nrg_sampler *s); // the full name of the newest state
 void nrg_sampler_update(nrg_sampler *s, nrg_node state, nrg_node value);
 nrg_node nrg_sampler_random(nrg_sampler *s, nrg_random_kind kind, nrg_shape shape); // fresh numbers at each call and step
+void nrg_sampler_noise(nrg_sampler *s, bool on); // modules that are evaluated from now on draw fresh noise: normal(8), uniform(8)
 nrg_node nrg_sampler_at(nrg_sampler *s, nrg_node y, const nrg_node *x); // y, which stands at s->x, taken at x [s->n] instead
 // Gradient of U with respect to x[j] at x; of reals, bits and signs. Built at the first call.
 nrg_status nrg_sampler_gradient(nrg_sampler *s, int j, nrg_node *out);

@@ -169,7 +169,7 @@ static nrg_status start_point(checker *k, const nrg_expr *e) {
     if (kind == N_MODULE || kind == N_USE ||
         (kind != N_NONE && kind != N_FUNCTION && kind != N_LAYER && e == head))
         return nrg_resolve(k, e, SEE_VARS);
-    const char *args = nrg_same(head->text, "buffer")  ? "n restart sd tempering hottest"
+    const char *args = nrg_same(head->text, "buffer")  ? "n restart sd tempering hottest start"
                        : nrg_same(head->text, "noise") ? "sd"
                                                        : "";
     if (nrg_in_list(points, head->text)) return nrg_check_args(k, e, args, head->text, 0, SEE_VARS);

@@ -222,6 +222,30 @@ optimize by adam(lr=0.05 -> 0.0005, batch=100, epochs=40)
             share = float(kit.table((self.folder / "run" / "log.csv").read_text())[-1]["repeats"])
             self.assertEqual(share > 0.9, alike)
 
+    # Chains begin where a module says, each at fresh noise: x = z + z0 + z1 + 3 has mean 3, variance 5 and covariance 4, which a step of 1e-9
+    # leaves as they are. Bounds of 5.4 standard errors (variance 5 sqrt(2 / n)): three numbers fail once in some millions.
+    def test_starts_of_a_module(self):
+        model = """predict  x : real[2]
+weight   m : real init 0
+module   begin(z) = z + sum(z) + 3
+energy   E(x) = 0.5 * sq(x - m)
+sample   x by langevin(steps=1, step=1e-9) from START
+learn    nll
+optimize by adam(lr=1e-9, batch=100, epochs=1)
+data     x = concat(a, b)
+"""
+        self.write("ab.csv", "a,b\n" + "".join(f"{x},{-x}\n" for x in self.xs))
+        for start, n in (("begin(normal(2))", 4000), ("buffer(1000, start=begin(normal(2)))", 1000)):
+            self.write("start.nrg", model.replace("START", start))
+            self.nrg("train", "start.nrg", "--data", "ab.csv", "-o", "run", "--overwrite", "--quiet", "--seed", 4)
+            kept = ["--from", "buffer"] if "buffer" in start else []
+            rows = kit.table(self.nrg("sample", "run", "-n", n, "--chains", n, "--warmup", 1, "--seed", 5, "--quiet", *kept).stdout)
+            a, b = ([float(r[name]) for r in rows] for name in list(rows[0])[-2:])
+            for xs in (a, b):
+                self.assertLess(abs(statistics.mean(xs) - 3), 5.4 * math.sqrt(5 / n), start)
+                self.assertLess(abs(statistics.variance(xs) - 5), 5.4 * 5 * math.sqrt(2 / n), start)
+            self.assertLess(abs(statistics.covariance(a, b) - 4), 5.4 * math.sqrt((25 + 16) / n), start)
+
     # 199 chains, batches of 100: which take part changes, so that the weights are not those of the first 100 chains alone.
     def test_chains_beyond_a_batch_take_part(self):
         model = GAUSS.replace("epochs=100", "epochs=4").replace("steps=5", "steps=1")
