@@ -1,41 +1,7 @@
 // The processor executor against ref: every row of ops.def, in both types, with any slice size and any threads.
-#include "plan/steps.h"
-#include "exec/cpu/cpu.h"
+#include "runs.h"
 #include "table/cases.h"
 #include "table/cases.c"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-static void say(nrg_ctx *c) {
-    for (int i = 0; i < nrg_diag_count(c); i++) print_message("%s\n", nrg_diag_get(c, i)->message);
-}
-
-static nrg_ctx *C; // of the test at hand
-
-static void check(nrg_status s, const char *what) {
-    if (s == NRG_OK) return;
-    say(C);
-    fail_msg("%s: %s", what, nrg_status_name(s));
-}
-#define GO(call) check(call, #call)
-
-static int setup(void **state) {
-    (void)state;
-    C = nrg_ctx_new(NULL, NULL);
-    return C ? 0 : 1;
-}
-static int teardown(void **state) {
-    (void)state;
-    size_t used = nrg_mem_used(C);
-    (void)used;
-    nrg_ctx_free(C);
-    return 0;
-}
 
 // ---- the table
 
@@ -47,17 +13,8 @@ enum { GUARD = 16 }; // numbers before and after an output that must stay as the
 
 static double *as_doubles(const void *p, nrg_dtype type, int64_t n) {
     double *d = malloc(((size_t)n + 1) * sizeof *d);
-    for (int64_t i = 0; i < n; i++) d[i] = type == NRG_F64 ? ((const double *)p)[i] : (double)((const float *)p)[i];
+    for (int64_t i = 0; i < n; i++) d[i] = typed_at(type, p, i);
     return d;
-}
-
-static void *as_type(const double *d, nrg_dtype type, int64_t n) {
-    void *p = malloc(((size_t)n + 1) * sizeof(double));
-    for (int64_t i = 0; i < n; i++) {
-        if (type == NRG_F64) ((double *)p)[i] = d[i];
-        else ((float *)p)[i] = (float)d[i];
-    }
-    return p;
 }
 
 static bool close_enough(double x, double y, double tol) {
@@ -77,8 +34,8 @@ static double *run_case_plan(const test_case *t, nrg_dtype type, int64_t slice, 
     GO(nrg_run_new(C, p, threads, &r));
     nrg_run_level(r, level);
     for (int i = 0; i < t->inputs; i++) {
-        in[i] = as_type(t->value[i], type, t->count[i]);
-        nrg_run_bind(r, t->in[i], (nrg_buffer){in[i], type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+        in[i] = typed(type, t->value[i], t->count[i]);
+        nrg_run_bind(r, t->in[i], (nrg_buffer){in[i], buffer_type(type), NULL});
     }
     size_t bytes = ((size_t)t->y_count + 2 * GUARD) * real;
     char *out = malloc(bytes);
@@ -131,11 +88,6 @@ static void table_f64(void **state) { (void)state; table(NRG_F64); }
 static void table_f32(void **state) { (void)state; table(NRG_F32); }
 
 // ---- whole graphs
-
-static double noise(uint32_t *s) { // in [-1, 1)
-    *s = *s * 1664525u + 1013904223u;
-    return (double)(*s >> 8) * 0x1p-23 - 1;
-}
 
 static double *random_numbers(int64_t n, double scale, uint32_t seed) {
     double *x = malloc(((size_t)n + 1) * sizeof *x);
@@ -211,8 +163,8 @@ static double **run_nodes(nrg_graph *g, const nrg_node *out, int outs, double *c
     nrg_run_level(r, h.level);
     void *in[16] = {0}, *to[16] = {0};
     for (int i = 0; i < slots; i++) {
-        in[i] = as_type(v[i], type, count[i]);
-        nrg_run_bind(r, nrg_input_at(g, (uint32_t)i), (nrg_buffer){in[i], type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+        in[i] = typed(type, v[i], count[i]);
+        nrg_run_bind(r, nrg_input_at(g, (uint32_t)i), (nrg_buffer){in[i], buffer_type(type), NULL});
     }
     double **d = malloc((size_t)outs * sizeof *d);
     int64_t size[16];

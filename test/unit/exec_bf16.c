@@ -1,36 +1,9 @@
 // Matrix products from bfloat16 numbers: rounding, tiles against their definition bit by bit, whole products against ref, and how
 // exact they are. Matrix units are compared with plain C where the processor has them.
-#include "plan/steps.h"
-#include "exec/cpu/cpu.h"
+#include "runs.h"
 #include "table/cases.h"
 #include "table/cases.c"
 #include <float.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-static nrg_ctx *C; // of the test at hand
-
-static int setup(void **state) {
-    (void)state;
-    C = nrg_ctx_new(NULL, NULL);
-    return C ? 0 : 1;
-}
-static int teardown(void **state) {
-    (void)state;
-    nrg_ctx_free(C);
-    return 0;
-}
-static void check(nrg_status s, const char *what) {
-    if (s == NRG_OK) return;
-    for (int i = 0; i < nrg_diag_count(C); i++) print_message("%s\n", nrg_diag_get(C, i)->message);
-    fail_msg("%s: %s", what, nrg_status_name(s));
-}
-#define GO(call) check(call, #call)
 
 static const nrg_cpu_level levels[] = {NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512, NRG_CPU_AMX};
 enum { LEVELS = sizeof levels / sizeof *levels };
@@ -41,7 +14,6 @@ static bool here(nrg_cpu_level level) {
 }
 
 static uint32_t next(uint32_t *s) { return *s = *s * 1664525u + 1013904223u; }
-static float noise(uint32_t *s) { return (float)(next(s) >> 8) * 0x1p-23f - 1; } // in [-1, 1)
 
 static float of_half(uint16_t h) {
     uint32_t u = (uint32_t)h << 16;
@@ -149,7 +121,7 @@ static void tiles(void **state) {
         for (int shape = 0; shape < ROWS * COLS * (TERMS + 1) * 4; shape++) {
             bool three = shape & 1, add = shape & 2;
             int at = shape / 4, rows = at % ROWS + 1, cols = at / ROWS % COLS + 1, terms = at / ROWS / COLS;
-            for (int i = 0; i < 16 * ROWS * WIDE; i++) got[i] = want[i] = noise(&seed);
+            for (int i = 0; i < 16 * ROWS * WIDE; i++) got[i] = want[i] = (float)noise(&seed);
             nrg_tiles j = {.rows = rows, .cols = cols, .terms = terms, .three = three, .add = add, .a = a, .b = b, .b_strip = (TERMS + 1) * 1024,
                            .c = got, .c_row = WIDE};
             go(&j);
@@ -273,7 +245,7 @@ static net net_make(nrg_dtype type, int64_t in, int64_t n) {
     GO(nrg_graph_check(g));
     for (int i = 0; i < 3; i++) {
         w.value[i] = malloc((size_t)w.count[i] * sizeof(double));
-        for (int64_t k = 0; k < w.count[i]; k++) w.value[i][k] = (double)((i ? 0.2f : 1) * noise(&seed));
+        for (int64_t k = 0; k < w.count[i]; k++) w.value[i][k] = (double)((i ? 0.2f : 1) * (float)noise(&seed));
     }
     return w;
 }

@@ -1,30 +1,5 @@
 // Distances and nearest rows: the steps that they become, against ref and against the differences themselves.
-#include "plan/steps.h"
-#include "exec/cpu/cpu.h"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-static nrg_ctx *C;
-static int setup(void **state) {
-    (void)state;
-    return (C = nrg_ctx_new(NULL, NULL)) ? 0 : 1;
-}
-static int teardown(void **state) {
-    (void)state;
-    nrg_ctx_free(C);
-    return 0;
-}
-#define GO(call) assert_int_equal(call, NRG_OK)
-
-static double noise(uint32_t *seed) { // -1 .. 1
-    *seed = *seed * 1664525u + 1013904223u;
-    return (double)(*seed >> 8) / 8388608.0 - 1;
-}
+#include "runs.h"
 
 enum { OUTS = 4 };
 
@@ -53,15 +28,6 @@ typedef struct {
     nrg_step_kind has; // a step that the plan must have
 } how;
 
-static void *typed(const double *v, int64_t n, nrg_dtype type) {
-    void *p = malloc((size_t)(n + 1) * sizeof(double));
-    assert_non_null(p);
-    for (int64_t i = 0; i < n; i++)
-        if (type == NRG_F64) ((double *)p)[i] = v[i];
-        else ((float *)p)[i] = (float)v[i];
-    return p;
-}
-
 // Numbers of the outputs, as doubles.
 static void run(const world *m, double *const *v, how h, double **out) {
     nrg_dtype type = nrg_graph_type(m->g);
@@ -75,8 +41,8 @@ static void run(const world *m, double *const *v, how h, double **out) {
     GO(nrg_run_new(C, p, h.threads ? h.threads : 1, &r));
     nrg_run_level(r, h.level);
     for (int i = 0; i < 3; i++) {
-        in[i] = typed(v[i], numbers(m, node[i]), type);
-        nrg_run_bind(r, node[i], (nrg_buffer){in[i], type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+        in[i] = typed(type, v[i], numbers(m, node[i]));
+        nrg_run_bind(r, node[i], (nrg_buffer){in[i], buffer_type(type), NULL});
     }
     for (int i = 0; i < m->outs; i++) {
         assert_non_null(to[i] = calloc((size_t)numbers(m, m->out[i]) + 1, sizeof(double)));

@@ -1,42 +1,9 @@
 // Convolutions and pooling of many shapes: as ref, and the same bits for any threads, instruction set and place in a batch.
-#include "plan/steps.h"
-#include "exec/cpu/cpu.h"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-static nrg_ctx *C; // of the test at hand
-
-static int setup(void **state) {
-    (void)state;
-    C = nrg_ctx_new(NULL, NULL);
-    return C ? 0 : 1;
-}
-static int teardown(void **state) {
-    (void)state;
-    nrg_ctx_free(C);
-    return 0;
-}
-
-#define GO(call)                                                                                                       \
-    do {                                                                                                               \
-        nrg_status s_ = (call);                                                                                        \
-        if (s_ == NRG_OK) break;                                                                                       \
-        for (int i_ = 0; i_ < nrg_diag_count(C); i_++) print_message("%s\n", nrg_diag_get(C, i_)->message);           \
-        fail_msg("%s: %s", #call, nrg_status_name(s_));                                                                \
-    } while (0)
+#include "runs.h"
 
 static double *numbers(int64_t n, uint32_t seed) { // in [-1, 1), exact in float
     double *x = malloc(((size_t)n + 1) * sizeof *x);
-    for (int64_t i = 0; i < n; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        x[i] = (double)(seed >> 8) * 0x1p-23 - 1;
-    }
+    for (int64_t i = 0; i < n; i++) x[i] = noise(&seed);
     return x;
 }
 
@@ -78,7 +45,7 @@ static void run(const work *w, int64_t first, int64_t n, how h, void **out) {
         for (int64_t k = 0; k < count; k++)
             if (w->type == NRG_F64) ((double *)in[i])[k] = w->in[i][from + k];
             else ((float *)in[i])[k] = (float)w->in[i][from + k];
-        nrg_run_bind(r, nrg_input_at(w->g, (uint32_t)i), (nrg_buffer){in[i], w->type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+        nrg_run_bind(r, nrg_input_at(w->g, (uint32_t)i), (nrg_buffer){in[i], buffer_type(w->type), NULL});
     }
     for (int i = 0; i < w->outs; i++) {
         out[i] = malloc(((size_t)size_of(w, i, n) + 1) * real);

@@ -1,32 +1,5 @@
 // Runs of plans: states, repeats, phases, rows by index, number types, refusals of memory, and how much of it is used.
-#include "plan/steps.h"
-#include "exec/cpu/cpu.h"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-static nrg_ctx *C; // of the test at hand
-
-static int setup(void **state) {
-    (void)state;
-    C = nrg_ctx_new(NULL, NULL);
-    return C ? 0 : 1;
-}
-static int teardown(void **state) {
-    (void)state;
-    nrg_ctx_free(C);
-    return 0;
-}
-static void check(nrg_status s, const char *what) {
-    if (s == NRG_OK) return;
-    for (int i = 0; i < nrg_diag_count(C); i++) print_message("%s\n", nrg_diag_get(C, i)->message);
-    fail_msg("%s: %s", what, nrg_status_name(s));
-}
-#define GO(call) check(call, #call)
+#include "runs.h"
 
 static nrg_shape shape(int rank, int64_t a, int64_t b) { return nrg_shape_of(rank, (int64_t[]){a, b}); }
 static nrg_node number(nrg_graph *g, double x) { return nrg_const(g, x); }
@@ -62,8 +35,8 @@ static void langevin_repeats_inside_a_slice(void **state) {
     nrg_node m = nrg_input(g, "m", 0, shape(1, 3, 0));
     nrg_node e = nrg_sum_all(g, nrg_add(g, nrg_mul(g, number(g, 0.5), nrg_square(g, nrg_sub(g, x, m))), nrg_mul(g, number(g, 0.125), nrg_square(g, nrg_square(g, x)))));
     GO(nrg_grad(g, e, NRG_BAD, &x, 1, &grad));
-    nrg_node noise = nrg_random(g, id, NRG_RANDOM_NORMAL, NRG_FOR_NOISE, shape(1, 3, 0));
-    nrg_node next = nrg_add(g, nrg_sub(g, x, nrg_mul(g, number(g, 0.1), grad)), nrg_mul(g, number(g, 0.3), noise));
+    nrg_node shake = nrg_random(g, id, NRG_RANDOM_NORMAL, NRG_FOR_NOISE, shape(1, 3, 0));
+    nrg_node next = nrg_add(g, nrg_sub(g, x, nrg_mul(g, number(g, 0.1), grad)), nrg_mul(g, number(g, 0.3), shake));
     nrg_update u = {x, next};
     double all[30], once[30], ids[3] = {11, 12, 13}, mean[3] = {1, -1, 0}, want[9], old[9], energy[3], seen[3];
     int64_t rows[3] = {7, 2, 5};

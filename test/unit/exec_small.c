@@ -1,21 +1,10 @@
 // Small work against ref, the same bits however it is shared: products of few rows, columns or terms, of any strides, with weights that
 // live in reused memory; rows that repeat; a row for each sample; sums of updates whose group is one pass.
-#include "plan/steps.h"
-#include "exec/cpu/cpu.h"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "runs.h"
 
 enum { IN = 5, OUT = 12 };
-#define GO(x) assert_int_equal(x, NRG_OK)
 
 typedef struct {
-    nrg_ctx *c;
     nrg_graph *g;
     int64_t n;
     nrg_node in[IN], out[OUT];
@@ -48,8 +37,7 @@ static nrg_node width(world *w, nrg_node a, int64_t m, int64_t k, int64_t n) { /
 
 static void make(world *w, nrg_dtype type, int64_t n, int64_t m, int64_t k, int64_t cols) {
     memset(w, 0, sizeof *w);
-    assert_non_null(w->c = nrg_ctx_new(NULL, NULL));
-    GO(nrg_graph_new(w->c, type, &w->g));
+    GO(nrg_graph_new(C, type, &w->g));
     w->n = n;
     nrg_graph *g = w->g;
     nrg_node x = input(w, 0, NRG_SAMPLE, m, k), a = nrg_tanh(g, input(w, 1, 0, k, cols)), t = nrg_sin(g, input(w, 2, 0, cols, k)),
@@ -70,16 +58,7 @@ static void make(world *w, nrg_dtype type, int64_t n, int64_t m, int64_t k, int6
         assert_non_null(w->want[i] = calloc((size_t)numbers(w, out[i]) + 1, sizeof(double)));
     }
     GO(nrg_graph_check(g));
-    GO(nrg_ref_eval(w->c, g, n, (const double *const *)w->value, 7, 3, w->out, w->outs, w->want));
-}
-
-static void *typed(nrg_dtype type, const double *v, int64_t n) {
-    void *p = malloc(((size_t)n + 1) * sizeof(double));
-    assert_non_null(p);
-    for (int64_t i = 0; i < n; i++)
-        if (type == NRG_F64) ((double *)p)[i] = v[i];
-        else ((float *)p)[i] = (float)v[i];
-    return p;
+    GO(nrg_ref_eval(C, g, n, (const double *const *)w->value, 7, 3, w->out, w->outs, w->want));
 }
 
 static void run(const world *w, int64_t batch, int64_t slice, int threads, nrg_cpu_level level, void **to) {
@@ -88,12 +67,12 @@ static void run(const world *w, int64_t batch, int64_t slice, int threads, nrg_c
     nrg_plan *p;
     nrg_run *r;
     void *in[IN];
-    GO(nrg_plan_make(w->c, &spec, &p));
-    GO(nrg_run_new(w->c, p, threads, &r));
+    GO(nrg_plan_make(C, &spec, &p));
+    GO(nrg_run_new(C, p, threads, &r));
     nrg_run_level(r, level);
     for (int i = 0; i < IN; i++) {
         in[i] = typed(type, w->value[i], numbers(w, w->in[i]));
-        nrg_run_bind(r, w->in[i], (nrg_buffer){in[i], type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+        nrg_run_bind(r, w->in[i], (nrg_buffer){in[i], buffer_type(type), NULL});
     }
     for (int i = 0; i < w->outs; i++) nrg_run_output(r, i, to[i]);
     for (int again = 0; again < 2; again++) GO(nrg_run_go(r, w->n, 1, 7, 3));
@@ -145,7 +124,6 @@ static void one(nrg_dtype type, int64_t n, int64_t m, int64_t k, int64_t cols) {
     for (int i = 0; i < w.outs; i++) free(a[i]), free(b[i]), free(w.want[i]);
     for (int i = 0; i < IN; i++) free(w.value[i]);
     nrg_graph_free(w.g);
-    nrg_ctx_free(w.c);
 }
 
 static void small_products_equal_ref(void **state) {
@@ -164,6 +142,6 @@ static void small_products_equal_ref(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(small_products_equal_ref)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(small_products_equal_ref, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

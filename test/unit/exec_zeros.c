@@ -1,23 +1,11 @@
 // Products whose left side is mostly zeros, which are left out: the bits of plain chains of fused multiply-adds over all terms, zeros of
 // either sign and sides that are not finite included, forward and as a sum over samples.
-#include "plan/steps.h"
-#include "exec/cpu/cpu.h"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "runs.h"
 
-#define GO(x) assert_int_equal(x, NRG_OK)
 enum { ROWS = 163, TERMS = 303, COLUMNS = 150 };
 
 static uint32_t seed;
-static double draw(void) {
-    seed = seed * 1664525u + 1013904223u;
-    return (double)(seed >> 8) * 0x1p-23 - 1;
-}
+static double draw(void) { return noise(&seed); }
 
 typedef struct {
     double share;   // of numbers that are not zero
@@ -26,7 +14,6 @@ typedef struct {
 } kind;
 
 typedef struct {
-    nrg_ctx *c;
     nrg_graph *g;
     nrg_node in[3], out[2]; // x [samples, terms], w [terms, columns], d [samples, columns]; x w, x' d
     double x[ROWS * TERMS], w[TERMS * COLUMNS], d[ROWS * COLUMNS], y[ROWS * COLUMNS], g_w[TERMS * COLUMNS];
@@ -39,8 +26,7 @@ static double chain(nrg_dtype type, double a, double b, double s) {
 static world *make(nrg_dtype type, kind k) {
     world *w = calloc(1, sizeof *w);
     assert_non_null(w);
-    assert_non_null(w->c = nrg_ctx_new(NULL, NULL));
-    GO(nrg_graph_new(w->c, type, &w->g));
+    GO(nrg_graph_new(C, type, &w->g));
     nrg_shape row = nrg_shape_of(2, (int64_t[]){1, TERMS}), wide = nrg_shape_of(2, (int64_t[]){1, COLUMNS}),
               weights = nrg_shape_of(2, (int64_t[]){TERMS, COLUMNS});
     w->in[0] = nrg_input(w->g, "x", NRG_SAMPLE, row), w->in[1] = nrg_input(w->g, "w", 0, weights), w->in[2] = nrg_input(w->g, "d", NRG_SAMPLE, wide);
@@ -65,18 +51,9 @@ static world *make(nrg_dtype type, kind k) {
     return w;
 }
 
-static void *typed(nrg_dtype type, const double *v, int64_t n) {
-    void *p = malloc((size_t)n * sizeof(double));
-    assert_non_null(p);
-    for (int64_t i = 0; i < n; i++)
-        if (type == NRG_F64) ((double *)p)[i] = v[i];
-        else ((float *)p)[i] = (float)v[i];
-    return p;
-}
-
 static void same(nrg_dtype type, const void *got, const double *want, int64_t n, const char *what) {
     for (int64_t i = 0; i < n; i++) {
-        double x = type == NRG_F64 ? ((const double *)got)[i] : (double)((const float *)got)[i];
+        double x = typed_at(type, got, i);
         if (!(isnan(x) && isnan(want[i])) && memcmp(&x, &want[i], sizeof x) != 0) fail_msg("%s, number %d: %.17g, the chain has %.17g", what, (int)i, x, want[i]);
     }
 }
@@ -90,12 +67,12 @@ static void run(world *w, int64_t slice, int threads, nrg_cpu_level level) {
     int64_t count[] = {ROWS * TERMS, TERMS * COLUMNS, ROWS * COLUMNS};
     void *in[3], *out[2] = {calloc(ROWS * COLUMNS, 8), calloc(TERMS * COLUMNS, 8)};
     assert_true(out[0] && out[1]);
-    GO(nrg_plan_make(w->c, &spec, &p));
-    GO(nrg_run_new(w->c, p, threads, &r));
+    GO(nrg_plan_make(C, &spec, &p));
+    GO(nrg_run_new(C, p, threads, &r));
     nrg_run_level(r, level);
     for (int i = 0; i < 3; i++) {
         in[i] = typed(type, value[i], count[i]);
-        nrg_run_bind(r, w->in[i], (nrg_buffer){in[i], type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32, NULL});
+        nrg_run_bind(r, w->in[i], (nrg_buffer){in[i], buffer_type(type), NULL});
     }
     for (int i = 0; i < 2; i++) nrg_run_output(r, i, out[i]);
     GO(nrg_run_go(r, ROWS, 1, 7, 3));
@@ -119,12 +96,11 @@ static void chains(void **state) {
             run(w, ROWS, 1, NRG_CPU_PORTABLE);
             run(w, 50, 3, NRG_CPU_BEST);
             nrg_graph_free(w->g);
-            nrg_ctx_free(w->c);
             free(w);
         }
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(chains)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(chains, setup, teardown)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

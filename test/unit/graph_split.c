@@ -1,61 +1,16 @@
 // Sums with a weighed squared difference among their terms are taken apart while a graph is built (graph/split.c): values against the
 // numbers that are summed, gradients against those of the terms that no sum has touched, and what the planner makes of natural texts.
-#include "exec/exec.h"
-#include "graph/inside.h"
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
+#include "leaves.h"
 
-enum { LEAVES = 8, SAMPLES = 3, EVENT = 2, TRIES = 6000, ROOM = SAMPLES * 8 * EVENT * EVENT };
-#define GO(x) assert_int_equal(x, NRG_OK)
+enum { TRIES = 6000 };
 
-typedef struct {
-    nrg_ctx *c;
-    nrg_graph *g;
-    nrg_leads lead[3]; // of 3 samples, 2 and 4
-    nrg_node leaf[LEAVES];
-    double *value[LEAVES];
-    uint32_t seed;
-} world;
-
-static uint32_t draw(world *w, uint32_t n) {
-    w->seed = w->seed * 1664525u + 1013904223u;
-    return (w->seed >> 8) % n;
+static kind any(world *w) {
+    nrg_leads leads = draw(w, 2) ? NRG_SAMPLE : 0;
+    for (int k = 1; k < 3; k++)
+        if (draw(w, 2)) leads |= w->lead[k];
+    int64_t dims[2] = {draw(w, 2) ? EVENT : 1, draw(w, 2) ? EVENT : 1};
+    return (kind){leads, nrg_shape_of((int)draw(w, 3), dims)};
 }
-
-static int64_t numbers(const world *w, nrg_node x) {
-    return nrg_node_count(w->g, x) * (nrg_graph_node(w->g, x)->leads & NRG_SAMPLE ? SAMPLES : 1);
-}
-
-static void begin(world *w, uint32_t seed) {
-    *w = (world){.c = nrg_ctx_new(NULL, NULL), .seed = seed * 7919u + 1};
-    GO(nrg_graph_new(w->c, NRG_F64, &w->g));
-    w->lead[0] = NRG_SAMPLE, w->lead[1] = nrg_lead_new(w->g, "a", 2), w->lead[2] = nrg_lead_new(w->g, "b", 4);
-    for (int i = 0; i < LEAVES; i++) {
-        char name[] = "v0";
-        name[1] = (char)('0' + i);
-        nrg_leads leads = draw(w, 2) ? NRG_SAMPLE : 0;
-        for (int k = 1; k < 3; k++)
-            if (draw(w, 2)) leads |= w->lead[k];
-        int64_t dims[2] = {draw(w, 2) ? EVENT : 1, draw(w, 2) ? EVENT : 1};
-        w->leaf[i] = nrg_input(w->g, name, leads, nrg_shape_of((int)draw(w, 3), dims));
-        int64_t n = numbers(w, w->leaf[i]);
-        assert_non_null(w->value[i] = malloc((size_t)n * sizeof(double)));
-        for (int64_t k = 0; k < n; k++) w->value[i][k] = 0.5 + draw(w, 1000) / 1000.0;
-    }
-}
-
-static void end(world *w) {
-    for (int i = 0; i < LEAVES; i++) free(w->value[i]);
-    nrg_graph_free(w->g);
-    nrg_ctx_free(w->c);
-}
-
-static nrg_node leaf(world *w) { return w->leaf[draw(w, LEAVES)]; }
 
 static nrg_node difference(world *w) {
     nrg_node d = nrg_sub(w->g, leaf(w), leaf(w));
@@ -84,29 +39,6 @@ static nrg_node grow(world *w, int depth) {
     }
 }
 
-// Adds the numbers of x over leading and event axes; magnitude: the same of their absolute values.
-static void add_up(const world *w, nrg_node x, nrg_leads gone, uint32_t axes, const double *from, double *to, double *magnitude) {
-    const nrg_node_info *v = nrg_graph_node(w->g, x);
-    int64_t n[5] = {1, 1, 1, 1, 1}, stride[5] = {0}, step = 1, all = 1;
-    bool kept[5];
-    for (int k = 0; k < 3; k++) {
-        if (v->leads & w->lead[k]) n[k] = k ? nrg_lead_extent(w->g, w->lead[k]) : SAMPLES;
-        kept[k] = !(gone & w->lead[k]);
-    }
-    for (int k = 0; k < v->shape.rank; k++) n[3 + k] = v->shape.dim[k];
-    for (int k = 0; k < 2; k++) kept[3 + k] = !(axes >> k & 1);
-    for (int k = 4; k >= 0; k--) {
-        if (kept[k]) stride[k] = step, step *= n[k];
-        all *= n[k];
-    }
-    memset(to, 0, (size_t)step * sizeof *to), memset(magnitude, 0, (size_t)step * sizeof *magnitude);
-    for (int64_t i = 0; i < all; i++) {
-        int64_t at = 0, left = i;
-        for (int k = 4; k >= 0; left /= n[k--]) at += left % n[k] * stride[k];
-        to[at] += from[i], magnitude[at] += fabs(from[i]);
-    }
-}
-
 static void near(const char *what, uint32_t seed, double got, double want, double magnitude) {
     if (!(fabs(got - want) <= 1e-11 * magnitude + 1e-13)) fail_msg("seed %u, %s: %.17g, should be %.17g", seed, what, got, want);
 }
@@ -128,7 +60,7 @@ static void sums_are_those_of_their_terms(void **state) {
     int tried = 0, split = 0;
     for (uint32_t seed = 0; seed < TRIES; seed++) {
         world w;
-        begin(&w, seed);
+        begin(&w, seed, any);
         nrg_node x = grow(&w, 4);
         nrg_leads gone = 0, leads = nrg_graph_node(w.g, x)->leads;
         int rank = nrg_graph_node(w.g, x)->shape.rank;
