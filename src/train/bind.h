@@ -49,6 +49,8 @@ nrg_status nrg_bind_labels(nrg_bound *b, int32_t var, const nrg_array *a, int64_
 // domains.c: NaN, range, bit, sign, int, simplex ... of an array bound as it is, or of computed rows [n, event] from row `first`.
 nrg_status nrg_bind_domain(const nrg_bound *b, int32_t var, const nrg_array *a, int64_t shift);
 nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n, int64_t width);
+bool nrg_bind_counted(const nrg_bound *b, int32_t var); // does a count of doubts settle it?
+nrg_node nrg_bind_doubts(const nrg_bound *b, int32_t var, nrg_graph *g, nrg_node x);
 void nrg_bind_place(const nrg_shape *s, int64_t cell, nrg_text *out); // "sample 3, position [1, 2]"
 // fit.c: finds standardise(a) and whiten(a) in an expression; *out is the expression with them replaced by names.
 nrg_status nrg_bind_transforms(nrg_bound *b, nrg_store *store, nrg_expr *e, nrg_expr **out);

@@ -83,29 +83,26 @@ static nrg_status unit_rows(const nrg_bound *b, int32_t var, const double *at, i
     return NRG_OK;
 }
 
-typedef struct {
-    double lo[4], hi[4], odd[4];
-} extremes;
-
-static void look(extremes *e, const double *x, bool whole) {
-    const double round = 6755399441055744.0; // 1.5 * 2^52: after it is added and taken away a smaller number is whole
-    for (int k = 0; k < 4; k++) {
-        double rest = whole ? x[k] - (x[k] + round - round) : x[k] - x[k]; // NaN where x is, or is infinite
-        e->lo[k] = x[k] < e->lo[k] ? x[k] : e->lo[k];
-        e->hi[k] = x[k] > e->hi[k] ? x[k] : e->hi[k];
-        e->odd[k] += rest * rest;
+// How many numbers of a value may be wrong: none in the usual case, which is seen while the value is made. Stricter than `wrong`.
+nrg_node nrg_bind_doubts(const nrg_bound *b, int32_t var, nrg_graph *g, nrg_node x) {
+    const nrg_var *v = &b->m->vars.at[var];
+    double lo = -INFINITY, hi = INFINITY, slack = 5e-6;
+    if (v->domain.kind == NRG_DOM_RANGE) {
+        lo = v->domain.lo - slack * fmax(1, fabs(v->domain.lo));
+        hi = v->domain.hi + slack * fmax(1, fabs(v->domain.hi));
     }
+    nrg_node fine = nrg_mul(g, nrg_lt(g, nrg_const(g, lo), x), nrg_lt(g, x, nrg_const(g, hi)));
+    if (v->elem == NRG_BIT) fine = nrg_mul(g, fine, nrg_eq(g, x, nrg_square(g, x)));
+    else if (v->elem == NRG_SIGN) fine = nrg_mul(g, fine, nrg_eq(g, nrg_abs(g, x), nrg_const(g, 1)));
+    else if (v->elem != NRG_REAL) fine = nrg_mul(g, fine, nrg_eq(g, x, nrg_floor(g, x)));
+    nrg_node each = nrg_sum_all(g, nrg_sub(g, nrg_const(g, 1), fine));
+    return nrg_reduce(g, NRG_OP_sum, each, 0, NRG_SAMPLE, false);
 }
 
-// The usual case in one pass, four at a time: the least and the largest number are fine, and all are whole where they must be.
-static bool plainly_fine(const nrg_var *v, const double *at, int64_t n) {
-    bool whole = v->elem != NRG_REAL;
-    if (v->elem == NRG_SIGN || n < 4) return false;
-    extremes e = {{at[0], at[1], at[2], at[3]}, {at[0], at[1], at[2], at[3]}, {0}};
-    for (int64_t i = 0; i + 4 <= n; i += 4) look(&e, at + i, whole);
-    look(&e, at + n - 4, whole);
-    double least = fmin(fmin(e.lo[0], e.lo[1]), fmin(e.lo[2], e.lo[3])), most = fmax(fmax(e.hi[0], e.hi[1]), fmax(e.hi[2], e.hi[3]));
-    return e.odd[0] + e.odd[1] + e.odd[2] + e.odd[3] == 0 && !wrong(v, least, 1e-5) && !wrong(v, most, 1e-5);
+static bool adds_up(const nrg_var *v) { return v->domain.kind == NRG_DOM_SIMPLEX || v->domain.kind == NRG_DOM_SPHERE; }
+
+bool nrg_bind_counted(const nrg_bound *b, int32_t var) {
+    return var >= 0 && b->m->vars.at[var].elem != NRG_CATEGORY && !adds_up(&b->m->vars.at[var]);
 }
 
 nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n,
@@ -113,7 +110,7 @@ nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, i
     const nrg_var *v = &b->m->vars.at[var];
     nrg_shape shape;
     TRY(nrg_var_shape(b->m, var, &shape));
-    for (int64_t i = plainly_fine(v, at, n * width) ? n * width : 0; i < n * width; i++) {
+    for (int64_t i = 0; i < n * width; i++) {
         const char *why = wrong(v, at[i], 1e-5);
         if (!why) continue;
         if (isnan(at[i]) && !(b->spec.need >> var & 1)) continue;
@@ -127,9 +124,7 @@ nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, i
             if (at[i] < 0 || at[i] >= size)
                 return fault(b, var, NULL, &shape, first * width + i, at[i], "is not one of its labels", 0, size);
     }
-    if (v->domain.kind == NRG_DOM_SIMPLEX || v->domain.kind == NRG_DOM_SPHERE)
-        return unit_rows(b, var, at, first, n, width);
-    return NRG_OK;
+    return adds_up(v) ? unit_rows(b, var, at, first, n, width) : NRG_OK;
 }
 
 static nrg_status unit_array(const nrg_bound *b, int32_t var, const nrg_array *a) {
@@ -160,6 +155,5 @@ nrg_status nrg_bind_domain(const nrg_bound *b, int32_t var, const nrg_array *a, 
             if (why && (needed || !isnan(x))) return fault(b, var, a, &shape, i, x, why, lo, hi);
         }
     }
-    if (v->domain.kind == NRG_DOM_SIMPLEX || v->domain.kind == NRG_DOM_SPHERE) return unit_array(b, var, a);
-    return NRG_OK;
+    return adds_up(v) ? unit_array(b, var, a) : NRG_OK;
 }

@@ -127,25 +127,30 @@ static void sheet_free(sheet *t) {
     nrg_graph_free(t->g);
 }
 
-static nrg_status sheet_make(const nrg_bound *b, nrg_dtype type, const nrg_expr *e, int64_t n, sheet *t) {
+// var: of which numbers that may be wrong are counted, or -1.
+static nrg_status sheet_make(const nrg_bound *b, nrg_dtype type, const nrg_expr *e, int64_t n, int32_t var, sheet *t) {
     *t = (sheet){.type = type};
     TRY(nrg_graph_new(b->ctx, type, &t->g));
     TRY(nrg_scope_new(b->m, t->g, &t->s));
-    nrg_node out;
-    TRY(nrg_bound_eval(b, t->s, e, &out));
+    nrg_node out[2];
+    TRY(nrg_bound_eval(b, t->s, e, &out[0]));
     TRY(nrg_graph_check(t->g));
-    t->shape = nrg_graph_node(t->g, out)->shape;
+    t->shape = nrg_graph_node(t->g, out[0])->shape;
     t->width = nrg_shape_count(&t->shape);
-    if (!(nrg_graph_node(t->g, out)->leads & NRG_SAMPLE)) out = nrg_expand(t->g, out, t->shape, NRG_SAMPLE);
-    nrg_plan_spec spec = {.graph = t->g, .outputs = &out, .outputs_n = 1, .batch = n};
+    if (!(nrg_graph_node(t->g, out[0])->leads & NRG_SAMPLE)) out[0] = nrg_expand(t->g, out[0], t->shape, NRG_SAMPLE);
+    if (var >= 0) out[1] = nrg_bind_doubts(b, var, t->g, out[0]);
+    TRY(nrg_graph_check(t->g));
+    nrg_plan_spec spec = {.graph = t->g, .outputs = out, .outputs_n = var >= 0 ? 2 : 1, .batch = n};
     TRY(nrg_plan_make(b->ctx, &spec, &t->p));
     return nrg_run_new(b->ctx, t->p, b->spec.threads > 0 ? b->spec.threads : 1, &t->r);
 }
 
-static nrg_status sheet_go(const nrg_bound *b, sheet *t, nrg_store *store, const int64_t *rows, int64_t n, void *to) {
+// to, doubts: NULL where they are not wanted.
+static nrg_status sheet_go(const nrg_bound *b, sheet *t, nrg_store *store, const int64_t *rows, int64_t n, void *to, void *doubts) {
     TRY(nrg_bound_rows_set(b, store, rows));
     TRY(nrg_store_bind(store, t->g, t->r));
     nrg_run_output(t->r, 0, to);
+    nrg_run_output(t->r, 1, doubts);
     return nrg_run_go(t->r, n, 1, 0, 0);
 }
 
@@ -158,8 +163,8 @@ static const nrg_binding *binding_of(const nrg_bound *b, int32_t var) {
 static nrg_status compute(const nrg_bound *b, nrg_store *store, const nrg_expr *e, const int64_t *rows, int64_t n,
                           void *to) {
     sheet t;
-    nrg_status s = sheet_make(b, nrg_store_type(store), e, n, &t);
-    if (s == NRG_OK) s = sheet_go(b, &t, store, rows, n, to);
+    nrg_status s = sheet_make(b, nrg_store_type(store), e, n, -1, &t);
+    if (s == NRG_OK) s = sheet_go(b, &t, store, rows, n, to, NULL);
     sheet_free(&t);
     return s;
 }
@@ -204,29 +209,41 @@ nrg_status nrg_bound_numbers(const nrg_bound *b, nrg_store *store, int32_t var, 
     return s;
 }
 
+// Rows of a data statement as doubles, checked or kept. at: room for them, and for them as they are made.
+static nrg_status check_rows(nrg_bound *b, nrg_store *store, const nrg_binding *k, sheet *t, const int64_t *rows, int64_t n, double *at) {
+    double *raw = at + n * t->width;
+    TRY(sheet_go(b, t, store, rows, n, raw, NULL));
+    nrg_numbers_get(&(nrg_buffer){.data = raw, .type = t->type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32}, at, n * t->width);
+    return k->var >= 0 ? nrg_bind_numbers(b, k->var, at, rows[0], n, t->width) : nrg_bind_weights(b, k->expr, at, rows[0], n);
+}
+
+static nrg_status check_chunk(nrg_bound *b, nrg_store *store, const nrg_binding *k, sheet *t, bool counted, int64_t first) {
+    int64_t n = b->rows - first < CHUNK ? b->rows - first : CHUNK, rows[CHUNK];
+    double doubts = 1;
+    for (int64_t i = 0; i < n; i++) rows[i] = first + i;
+    if (counted) {
+        float single = 1;
+        TRY(sheet_go(b, t, store, rows, n, NULL, t->type == NRG_F64 ? (void *)&doubts : (void *)&single));
+        if (t->type != NRG_F64) doubts = (double)single;
+    }
+    if (doubts == 0) return NRG_OK;
+    size_t bytes = (size_t)(2 * n * t->width + 1) * sizeof(double);
+    double *at = nrg_mem(b->ctx, NULL, 0, bytes);
+    if (!at) return NRG_E098;
+    nrg_status s = check_rows(b, store, k, t, rows, n, at);
+    nrg_mem(b->ctx, at, bytes, 0);
+    return s;
+}
+
 // Computes all rows of a data statement once, chunk by chunk, and checks them; row weights are kept.
 nrg_status nrg_bind_computed(nrg_bound *b, nrg_store *store, const nrg_binding *k) {
+    bool counted = nrg_bind_counted(b, k->var);
     sheet t;
-    nrg_status s = sheet_make(b, nrg_store_type(store), k->expr, CHUNK, &t);
-    size_t cells = (size_t)(CHUNK * (s == NRG_OK ? t.width : 0) + 1), bytes = cells * 2 * sizeof(double);
-    double *at = s == NRG_OK ? nrg_mem(b->ctx, NULL, 0, bytes) : NULL;
-    int64_t rows[CHUNK], most = s == NRG_OK && t.width > 64 ? CHUNK * 64 / t.width + 16 : CHUNK; // what fits a cache
-    if (s == NRG_OK && !at) s = NRG_E098;
+    nrg_status s = sheet_make(b, nrg_store_type(store), k->expr, CHUNK, counted ? k->var : -1, &t);
     if (s == NRG_OK && k->var >= 0) s = nrg_bind_shape(b, k->var, NULL, &t.shape, false);
     if (s == NRG_OK && k->var < 0 && t.width != 1)
-        s = nrg_fail(b->ctx, NRG_E050, k->expr->span, "row weights must be one number a sample, found %lld",
-                     (long long)t.width);
-    if (most > CHUNK) most = CHUNK;
-    for (int64_t first = 0; first < b->rows && s == NRG_OK; first += most) {
-        int64_t n = b->rows - first < most ? b->rows - first : most;
-        for (int64_t i = 0; i < n; i++) rows[i] = first + i;
-        s = sheet_go(b, &t, store, rows, n, at + cells);
-        nrg_buffer buf = {.data = at + cells, .type = t.type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32};
-        nrg_numbers_get(&buf, at, n * t.width);
-        if (s == NRG_OK && k->var >= 0) s = nrg_bind_numbers(b, k->var, at, first, n, t.width);
-        else if (s == NRG_OK) s = nrg_bind_weights(b, k->expr, at, first, n);
-    }
-    if (at) nrg_mem(b->ctx, at, bytes, 0);
+        s = nrg_fail(b->ctx, NRG_E050, k->expr->span, "row weights must be one number a sample, found %lld", (long long)t.width);
+    for (int64_t first = 0; first < b->rows && s == NRG_OK; first += CHUNK) s = check_chunk(b, store, k, &t, counted, first);
     sheet_free(&t);
     return s;
 }
