@@ -25,7 +25,7 @@ typedef struct {
     const char *bf16, *bf16x3; // "": said without a word
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
-    bool rescue, f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, autocorrelation, help;
+    bool rescue, f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, summary, autocorrelation, help;
 } cli;
 
 typedef struct {

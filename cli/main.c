@@ -19,7 +19,7 @@ static const cli_command commands[] = {
      MODEL_FLAGS "data out overwrite json", cli_calibrate},
     {"sample", "sample MODEL [VAR...] [-n 64] [--given x=...] [-o FILE]",
      "draws from exp(-beta E), and what their chains say about themselves",
-     MODEL_FLAGS "data given out overwrite json n steps warmup every chains tempering hottest anneal from autocorrelation top", cli_sample},
+     MODEL_FLAGS "data given out overwrite json n steps warmup every chains tempering hottest anneal from summary autocorrelation top", cli_sample},
     {"energy", "energy MODEL --data FILE [--against HELD]", "F(x, y) of each sample; low = good",
      MODEL_FLAGS "data against given out overwrite json", cli_energy},
     {"logz", "logz MODEL [VAR...] [--width 0.1] [--data FILE]", "log of the normaliser of exp(-beta E), as an interval",

@@ -1,5 +1,6 @@
 // nrg sample: draws from a model, with what their chains say about themselves.
 #include "cli.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,9 +38,22 @@ static nrg_status deliver(cli *c, nrg_samples *r) {
         if (s == NRG_OK) s = nrg_samples_autocorrelation(r, top, form, &text);
         return s == NRG_OK ? cli_print(c, text) : s;
     }
+    if (s == NRG_OK && c->summary) {
+        s = nrg_samples_summary(r, form, &text);
+        return s == NRG_OK ? cli_print(c, text) : s;
+    }
     if (s != NRG_OK || c->out) return s;
     s = nrg_samples_text(r, form, &text);
     return s == NRG_OK ? cli_print(c, text) : s;
+}
+
+// What must not be there yet: for Stan's tools every chain has a file of its own.
+static const char *first_file(const cli *c, const nrg_sample_options *o, char *to, size_t room) {
+    static const char tail[] = ".stan.csv";
+    size_t n = strlen(c->out), t = sizeof tail - 1;
+    if (n < t || strcmp(c->out + n - t, tail) != 0 || o->chains == 1 || (o->chains == 0 && o->n == 1)) return c->out;
+    snprintf(to, room, "%.*s_1%s", (int)(n - t), c->out, tail);
+    return to;
 }
 
 nrg_status cli_sample(cli *c) {
@@ -47,6 +61,7 @@ nrg_status cli_sample(cli *c) {
     nrg_table *data = NULL;
     nrg_samples *r = NULL;
     nrg_sample_options o;
+    char name[1000];
     if (c->words.n < 1) return cli_usage(c, "nrg sample run -n 64", "which model?");
     nrg_status s = cli_sample_options(c, &o);
     o.vars = c->words.at + 1;
@@ -54,7 +69,7 @@ nrg_status cli_sample(cli *c) {
     if (s == NRG_OK && c->from && (strcmp(c->from, "buffer") != 0 || !cli_folder(c->words.at[0])))
         s = cli_usage(c, "nrg sample RUN --from buffer", "--from takes buffer, of a run folder");
     if (s == NRG_OK && c->from) o.buffer = c->words.at[0];
-    if (s == NRG_OK && c->out) s = cli_may_save(c, c->out, ".csv .json .npz");
+    if (s == NRG_OK && c->out) s = cli_may_save(c, first_file(c, &o, name, sizeof name), ".csv .json .npz");
     if (s == NRG_OK) s = cli_model(c, c->words.at[0], &m);
     if (s == NRG_OK) s = cli_data(c, m, &data);
     if (s == NRG_OK) s = nrg_ebm_sample(m, data, &o, &r);

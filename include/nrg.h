@@ -462,7 +462,9 @@ typedef struct {
 NRG_API nrg_status nrg_ebm_sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, nrg_samples **out);
 NRG_API void nrg_samples_free(nrg_samples *r);
 NRG_API nrg_status nrg_samples_text(nrg_samples *r, nrg_form form, const char **text); /* the first n of each row, draw by draw */
-NRG_API nrg_status nrg_samples_save(nrg_samples *r, const char *path);                 /* .npz, .csv, .json; .stan.csv as the tools of Stan read */
+NRG_API nrg_status nrg_samples_save(nrg_samples *r, const char *path);                 /* .npz, .csv, .json; d.stan.csv as the tools of Stan read, of several chains d_1.stan.csv, ... */
+/* A line a number: mean, its Monte Carlo error, deviation, quantiles, effective sample sizes and R-hat; of a category a line a label: its share. */
+NRG_API nrg_status nrg_samples_summary(nrg_samples *r, nrg_form form, const char **text);
 /* The same draws as arrays: energy, each variable by name, chain, draw. */
 NRG_API nrg_status nrg_samples_table(nrg_samples *r, nrg_table **out);
 

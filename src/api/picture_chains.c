@@ -122,7 +122,7 @@ static nrg_status trim(chains_look *l, const places *p, const double *at, int64_
 static nrg_status trace(chains_look *l, const places *p, const number *v, const double *x, nrg_panel *out) {
     double *at, *full;
     int64_t whole;
-    nrg_health h = {NAN, NAN, NAN};
+    nrg_health h = {NAN, NAN, NAN, NAN};
     int shown = (int)(p->chains < CHAINS ? p->chains : CHAINS);
     nrg_curve *curve = NRG_NEWS(&l->arena, nrg_curve, shown);
     if (!curve) return NRG_E098;

@@ -2,9 +2,11 @@
 #include "api/api.h"
 #include "infer/sample.h"
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { DRAWS = 64, CHAINS = 16, EVERY = 10 };
+enum { DRAWS = 64, CHAINS = 16, EVERY = 10, NAME_ROOM = 72 };
 
 // The samples that users see, with what they stand on.
 typedef struct {
@@ -13,7 +15,8 @@ typedef struct {
     nrg_draws draws;
     nrg_arena arena;
     nrg_text said;
-    double beta;
+    double beta, seconds;
+    char worst[3][NAME_ROOM]; // the numbers with the worst R-hat, bulk and tail sizes
 } samples;
 
 void nrg_samples_free(nrg_samples *r) {
@@ -94,8 +97,10 @@ static nrg_status sizes(nrg_ebm *m, const nrg_sample_options *o, nrg_sample_spec
 
 // ---- the public form: everything is copied or owned, the samples outlive the model
 
-static void worst(double *to, double x, bool high) {
-    if (isnan(*to) || (high ? x > *to : x < *to)) *to = x;
+static void worst(double *to, double x, bool high, const nrg_sampled *v, int64_t w, char *name) {
+    if (isnan(x) || !(isnan(*to) || (high ? x > *to : x < *to))) return;
+    *to = x;
+    snprintf(name, NAME_ROOM, v->rank ? "%.40s[%lld]" : "%.40s", v->name, (long long)w);
 }
 
 // Labels are copied: draws outlive the model, tables the draws.
@@ -110,7 +115,8 @@ static nrg_status copy_labels(nrg_arena *a, const char *const *from, int64_t n, 
     return NRG_OK;
 }
 
-static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, int64_t n) {
+// Variables `beside` are drawn because nothing says how they would be eliminated; their health counts, their values are not shown.
+static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, int64_t n, nrg_vars beside) {
     nrg_draws *d = &r->draws;
     nrg_samples *p = &r->pub;
     nrg_sampled *vars = NRG_NEWS(&r->arena, nrg_sampled, d->n);
@@ -119,41 +125,57 @@ static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, i
                        .energy = d->energy, .rhat = d->energy_health.rhat, .bulk = d->energy_health.bulk, .tail = d->energy_health.tail,
                        .acceptance = d->acceptance, .step = d->step, .temperature = d->temperature, .diverged = d->diverged,
                        .swapped = d->swapped, .warmup = d->warmup, .every = spec->every};
+    p->vars = 0;
+    for (int i = 0; i < 3; i++) snprintf(r->worst[i], sizeof r->worst[i], "energy");
     for (int j = 0; j < d->n; j++) {
         nrg_shape shape;
         const char *name = m->model->vars.at[d->var[j]].name;
+        nrg_sampled *v = &vars[p->vars];
         TRY(nrg_var_shape(m->model, d->var[j], &shape));
         double *h = NRG_NEWS(&r->arena, double, 3 * d->width[j] + 1);
-        vars[j] = (nrg_sampled){.name = nrg_arena_copy(&r->arena, name, strlen(name)), .rank = shape.rank, .width = d->width[j],
+        *v = (nrg_sampled){.name = nrg_arena_copy(&r->arena, name, strlen(name)), .rank = shape.rank, .width = d->width[j],
                                 .value = d->value[j], .rhat = h, .bulk = h ? h + d->width[j] : NULL, .tail = h ? h + 2 * d->width[j] : NULL};
-        if (!h || !vars[j].name) return NRG_E098;
+        if (!h || !v->name) return NRG_E098;
         int32_t category = m->model->vars.at[d->var[j]].category;
         const nrg_dim *dim = category >= 0 ? &m->model->dims.at[category] : NULL;
-        vars[j].labels_n = dim ? dim->size : 0;
-        TRY(copy_labels(&r->arena, dim ? (const char *const *)dim->labels : NULL, vars[j].labels_n, &vars[j].labels));
-        memcpy(vars[j].dim, shape.dim, sizeof shape.dim);
+        v->labels_n = dim ? dim->size : 0;
+        TRY(copy_labels(&r->arena, dim ? (const char *const *)dim->labels : NULL, v->labels_n, &v->labels));
+        memcpy(v->dim, shape.dim, sizeof shape.dim);
         for (int64_t w = 0; w < d->width[j]; w++) {
             const nrg_health *x = &d->health[j][w];
             h[w] = x->rhat, h[d->width[j] + w] = x->bulk, h[2 * d->width[j] + w] = x->tail;
-            worst(&p->rhat, x->rhat, true);
-            worst(&p->bulk, x->bulk, false);
-            worst(&p->tail, x->tail, false);
+            worst(&p->rhat, x->rhat, true, v, w, r->worst[0]);
+            worst(&p->bulk, x->bulk, false, v, w, r->worst[1]);
+            worst(&p->tail, x->tail, false, v, w, r->worst[2]);
         }
+        p->vars += !(beside >> d->var[j] & 1);
     }
     return NRG_OK;
 }
 
 // ---- health in words
 
-static void put_trust(nrg_text *t, const nrg_samples *p) {
+static void put_trust(nrg_text *t, const samples *r) {
+    const nrg_samples *p = &r->pub;
     if (p->draws < 4) {
         nrg_text_put(t, "R-hat and effective sample sizes need 4 draws a chain\n");
         return;
     }
-    nrg_text_put(t, "worst R-hat %.4g, bulk ESS %.4g, tail ESS %.4g of %lld draws", p->rhat, p->bulk, p->tail,
-                 (long long)(p->chains * p->draws));
+    nrg_text_put(t, "worst R-hat %.4g (%s), bulk ESS %.4g (%s), tail ESS %.4g (%s) of %lld draws", p->rhat, r->worst[0], p->bulk, r->worst[1], p->tail,
+                 r->worst[2], (long long)(p->chains * p->draws));
+    if (p->bulk > 0 && r->seconds > 0) nrg_text_put(t, "; %.3g s, %.3g effective draws a second", r->seconds, p->bulk / r->seconds);
     if (p->rhat > 1.01) nrg_text_put(t, "\nabove 1.01 the chains do not agree, or the draws are too few to tell: a longer warm-up, more draws");
     nrg_text_put(t, "\n");
+}
+
+// What a test that refuses nearly everything, or trajectories that break, mean for the draws.
+static void put_advice(nrg_text *t, const nrg_samples *p) {
+    double steps = (double)(p->rows * p->chains) * (double)(p->draws > 1 ? (p->draws - 1) * p->every : p->warmup - p->warmup / 2);
+    if (p->acceptance < 0.01)
+        nrg_text_put(t, "nearly every step is refused: these are the starts, no draws; a smaller step, or leave `step` out so that it is learned\n");
+    else if (p->diverged && steps > 0)
+        nrg_text_put(t, "%.2g%% of the steps diverge: the energy bends more sharply there than the step, and draws near such places are missing; a smaller "
+                     "step, a longer warm-up, or other variables\n", 100 * fmin(1, (double)p->diverged / steps));
 }
 
 static nrg_status put_health(samples *r) {
@@ -169,10 +191,12 @@ static nrg_status put_health(samples *r) {
     nrg_text_put(&t, "\n");
     if (!isnan(p->swapped)) nrg_text_put(&t, "each chain the coldest of a ladder; %.3g of the swaps between neighbours taken%s\n", p->swapped,
                                          p->swapped < 0.1 ? ": more levels would serve" : "");
-    if (isnan(p->temperature)) nrg_text_put(&t, "implied temperature not known: a gradient is clipped, or a module draws\n");
+    if (isnan(p->temperature))
+        nrg_text_put(&t, "implied temperature not known: %s\n", strstr(r->draws.how, "by a module") ? "a module draws" : "a gradient is clipped, or statements have different ones");
     else nrg_text_put(&t, "implied temperature %.4g%s\n", p->temperature,
                       fabs(p->temperature - 1) > 1e-9 ? ": noise^2 / step is not 1, so these are draws of exp(-beta E / temperature)" : "");
-    put_trust(&t, p);
+    put_advice(&t, p);
+    put_trust(&t, r);
     r->pub.health = t.bad ? NULL : nrg_arena_copy(&r->arena, t.at, t.n);
     r->pub.how = nrg_arena_copy(&r->arena, r->draws.how, strlen(r->draws.how));
     nrg_text_free(&t);
@@ -209,18 +233,36 @@ static nrg_status keep_on(nrg_ebm *m, const char *run, nrg_sample_spec *spec, nr
     return NRG_E090;
 }
 
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+// What was not asked for, is not held, and has no verb: drawn beside, so that the rest comes from its marginal density.
+static nrg_vars drawn_beside(const nrg_ebm *m, nrg_vars drawn, nrg_vars held) {
+    nrg_vars out = nrg_api_visible(m) | (m->model->energy.vars & nrg_model_role(m->model, NRG_LATENT));
+    for (int32_t v = 0; v < (int32_t)m->model->vars.n; v++)
+        if (nrg_model_infer(m->model, NRG_MINIMIZE, v) || nrg_model_infer(m->model, NRG_MARGINALIZE, v)) out &= ~((nrg_vars)1 << v);
+    return out & ~drawn & ~held & ~nrg_model_role(m->model, NRG_GIVEN);
+}
+
 static nrg_status sample(nrg_ebm *m, const nrg_table *data, const nrg_sample_options *o, samples *r) {
     nrg_sample_spec spec = {.first = o->first, .seed = o->seed ? o->seed : m->seed, .threads = m->threads};
     nrg_values v;
     int64_t n;
+    double began = now();
     TRY(nrg_api_drawn(m, data, o->vars, o->vars_n, &spec.vars, &spec.given));
+    nrg_vars beside = drawn_beside(m, spec.vars, spec.given);
+    spec.vars |= beside;
     TRY(sizes(m, o, &spec, &n));
     TRY(nrg_values_make(m, data, spec.given | nrg_api_found(m, data, spec.vars), &v));
     spec.rows = data && v.vars ? v.rows : 1;
     nrg_status s = warn_of_growth(m, &spec);
     if (s == NRG_OK && o->buffer) s = keep_on(m, o->buffer, &spec, &r->arena);
     if (s == NRG_OK) s = nrg_sample(m->model, m->store, &spec, &r->draws);
-    if (s == NRG_OK) s = publish(m, r, &spec, n);
+    r->seconds = now() - began;
+    if (s == NRG_OK) s = publish(m, r, &spec, n, beside);
     if (s == NRG_OK) s = put_health(r);
     nrg_values_free(&v);
     return s;
@@ -336,18 +378,19 @@ nrg_status nrg_samples_autocorrelation(nrg_samples *p, int64_t top, nrg_form for
     return s == NRG_OK ? nrg_text_end(t) : s;
 }
 
-// As Stan's tools read draws: what the run was as # lines, a header with entries x.1, x.2, one chain after the other. lp__ is
-// -beta E; acceptance and step size are means over the run, the same on every line. Which draws are divergent is not kept: the
-// column is there where none is.
-static nrg_status put_stan(nrg_samples *p, nrg_text *t) {
-    nrg_ctx *c = ((samples *)p)->ctx;
-    nrg_api_clear(t);
-    if (p->rows > 1) return nrg_fail(c, NRG_E090, NRG_NOWHERE, "the CSV of Stan's tools holds one row of data, not %lld: --given x=...", (long long)p->rows);
-    nrg_text_put(t, "# model = nrg\n# method = sample (Default)\n#   num_samples = %lld\n#   num_warmup = %lld\n#   thin = %lld\n"
-                    "# num_chains = %lld, one after the other\n",
-                 (long long)(p->draws), (long long)p->warmup, (long long)p->every, (long long)p->chains);
-    if (p->diverged) nrg_text_put(t, "# %lld divergent steps in all\n", (long long)p->diverged);
-    nrg_text_put(t, "lp__,accept_stat__,stepsize__%s", p->diverged ? "" : ",divergent__");
+// As Stan's tools read draws: one chain a file, what the run was as # lines, a header with entries x.1, x.2; categories as 1, 2, ... whose labels
+// the # lines tell. lp__ is -beta E; acceptance and step size are means over the run, the same on every line; a draw is divergent when a step
+// since the one before was.
+static void put_stan_head(const nrg_samples *p, const char *how, int64_t chain, nrg_text *t) {
+    nrg_text_put(t, "# model = nrg\n# method = sample (Default)\n#   sample\n#     num_samples = %lld\n#     num_warmup = %lld\n#     save_warmup = false\n#     thin = %lld\n"
+                    "# id = %lld\n# num_chains = %lld, one a file\n# %s\n",
+                 (long long)p->draws, (long long)p->warmup, (long long)p->every, (long long)chain + 1, (long long)p->chains, how);
+    for (int j = 0; j < p->vars; j++)
+        for (int64_t l = 0; p->var[j].labels && l < p->var[j].labels_n; l++) {
+            if (!l) nrg_text_put(t, "# %s:", p->var[j].name);
+            nrg_text_put(t, "%s %lld %s%s", l ? "," : "", (long long)l + 1, p->var[j].labels[l], l + 1 == p->var[j].labels_n ? "\n" : "");
+        }
+    nrg_text_put(t, "lp__,accept_stat__,stepsize__,divergent__");
     for (int j = 0; j < p->vars; j++)
         for (int64_t w = 0; w < p->var[j].width; w++) {
             int64_t rest = w, at[NRG_MAX_RANK] = {0};
@@ -356,23 +399,133 @@ static nrg_status put_stan(nrg_samples *p, nrg_text *t) {
             for (int32_t a = 0; a < p->var[j].rank; a++) nrg_text_put(t, ".%lld", (long long)at[a] + 1);
         }
     nrg_text_put(t, "\n");
-    for (int64_t i = 0; i < p->chains * p->draws; i++) {
-        nrg_text_put(t, "%.9g,%.9g,%.9g%s", -((samples *)p)->beta * p->energy[i], isnan(p->acceptance) ? 1 : p->acceptance, p->step, p->diverged ? "" : ",0");
-        for (int j = 0; j < p->vars; j++) put_values(t, &p->var[j], i, NRG_AS_CSV);
+}
+
+static nrg_status put_stan(nrg_samples *p, int64_t chain, nrg_text *t) {
+    const samples *all = (samples *)p;
+    nrg_api_clear(t);
+    put_stan_head(p, p->how, chain, t);
+    for (int64_t d = 0; d < p->draws; d++) {
+        int64_t i = chain * p->draws + d;
+        nrg_text_put(t, "%.9g,%.9g,%.9g,%d", -all->beta * p->energy[i], isnan(p->acceptance) ? 1 : p->acceptance, isnan(p->step) ? 0 : p->step, all->draws.broken[i] > 0);
+        for (int j = 0; j < p->vars; j++)
+            for (int64_t w = 0; w < p->var[j].width; w++) nrg_text_put(t, ",%.9g", p->var[j].value[i * p->var[j].width + w] + (p->var[j].labels_n > 0));
         nrg_text_put(t, "\n");
     }
     return nrg_text_end(t);
+}
+
+// draws.stan.csv of one chain; of several draws_1.stan.csv, draws_2.stan.csv, ...
+static nrg_status save_stan(nrg_samples *p, const char *path) {
+    nrg_ctx *c = ((samples *)p)->ctx;
+    nrg_text *said = &((samples *)p)->said;
+    nrg_text name = nrg_text_make(c);
+    nrg_status s = NRG_OK;
+    if (p->rows > 1) return nrg_fail(c, NRG_E090, NRG_NOWHERE, "the CSV of Stan's tools holds one row of data, not %lld: --given x=...", (long long)p->rows);
+    for (int64_t k = 0; k < p->chains && s == NRG_OK; k++) {
+        nrg_api_clear(&name);
+        if (p->chains == 1) nrg_text_put(&name, "%s", path);
+        else nrg_text_put(&name, "%.*s_%lld.stan.csv", (int)(strlen(path) - strlen(".stan.csv")), path, (long long)k + 1);
+        s = put_stan(p, k, said);
+        if (s == NRG_OK) s = nrg_text_end(&name);
+        if (s == NRG_OK) s = nrg_file_write(c, name.at, said->at, said->n);
+    }
+    nrg_text_free(&name);
+    return s;
+}
+
+// ---- a line a number, as Stan's and ArviZ's summaries have it
+
+typedef struct {
+    double mean, error, sd, low, median, high;
+    nrg_health h;
+} digest;
+
+static int by_size(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double quantile(const double *sorted, int64_t n, double p) {
+    double at = p * (double)(n - 1);
+    int64_t i = (int64_t)at;
+    return i + 1 < n ? sorted[i] + (at - (double)i) * (sorted[i + 1] - sorted[i]) : sorted[n - 1];
+}
+
+static nrg_status digest_of(nrg_ctx *c, double *x, int64_t chains, int64_t n, digest *out) {
+    double sum = 0, squares = 0;
+    int64_t all = chains * n;
+    *out = (digest){0};
+    TRY(nrg_health_of(c, x, chains, n, &out->h));
+    for (int64_t i = 0; i < all; i++) sum += x[i];
+    out->mean = sum / (double)all;
+    for (int64_t i = 0; i < all; i++) squares += (x[i] - out->mean) * (x[i] - out->mean);
+    out->sd = all > 1 ? sqrt(squares / (double)(all - 1)) : NAN;
+    out->error = out->sd / sqrt(out->h.mean);
+    qsort(x, (size_t)all, sizeof *x, by_size);
+    out->low = quantile(x, all, 0.05), out->median = quantile(x, all, 0.5), out->high = quantile(x, all, 0.95);
+    return NRG_OK;
+}
+
+static void put_digest(nrg_text *t, int64_t row, const char *name, const digest *d, nrg_form form) {
+    static const char *const column[] = {"mean", "mcse", "sd", "5%", "50%", "95%", "ess_bulk", "ess_tail", "rhat"};
+    const double value[] = {d->mean, d->error, d->sd, d->low, d->median, d->high, d->h.bulk, d->h.tail, d->h.rhat};
+    bool json = form == NRG_AS_JSON;
+    if (json) nrg_text_put(t, row >= 0 ? "{\"row\": %lld, " : "{", (long long)row);
+    else if (row >= 0) nrg_text_put(t, "%lld,", (long long)row);
+    nrg_text_put(t, json ? "\"number\": \"%s\"" : "%s", name);
+    for (size_t k = 0; k < sizeof value / sizeof *value; k++) {
+        if (json) nrg_text_put(t, ", \"%s\": ", column[k]);
+        else nrg_text_put(t, ",");
+        nrg_text_put(t, isfinite(value[k]) ? k > 5 && k < 8 ? "%.0f" : "%.4g" : isinf(value[k]) && !json ? "inf" : json ? "null" : "", value[k]);
+    }
+    nrg_text_put(t, json ? "}\n" : "\n");
+}
+
+// One number, or, of a category, whether it has label l.
+static nrg_status summarise(nrg_samples *p, int64_t row, const char *name, const double *from, int64_t width, int64_t l, double *room, nrg_form form, nrg_text *t) {
+    int64_t each = p->chains * p->draws;
+    digest d;
+    for (int64_t i = 0; i < each; i++) {
+        double x = from[(row * each + i) * width];
+        room[i] = l < 0 ? x : x == (double)l;
+    }
+    TRY(digest_of(((samples *)p)->ctx, room, p->chains, p->draws, &d));
+    put_digest(t, p->rows > 1 ? row : -1, name, &d, form);
+    return NRG_OK;
+}
+
+static nrg_status summarise_row(nrg_samples *p, int64_t row, double *room, nrg_form form, nrg_text *t) {
+    char name[300];
+    for (int j = 0; j < p->vars; j++)
+        for (int64_t w = 0; w < p->var[j].width; w++)
+            for (int64_t l = p->var[j].labels ? 0 : -1; l < (p->var[j].labels ? p->var[j].labels_n : 0); l++) {
+                int n = snprintf(name, sizeof name, p->var[j].rank ? "%.100s[%lld]" : "%.100s", p->var[j].name, (long long)w);
+                if (l >= 0) snprintf(name + n, sizeof name - (size_t)n, "=%.100s", p->var[j].labels[l]);
+                TRY(summarise(p, row, name, p->var[j].value + w, p->var[j].width, l, room, form, t));
+            }
+    return summarise(p, row, "energy", p->energy, 1, -1, room, form, t);
+}
+
+nrg_status nrg_samples_summary(nrg_samples *p, nrg_form form, const char **text) {
+    samples *all = (samples *)p;
+    nrg_text *t = &all->said;
+    nrg_arena a = nrg_arena_make(all->ctx);
+    double *room = NRG_NEWS(&a, double, p->chains * p->draws + 1);
+    nrg_status s = room ? NRG_OK : NRG_E098;
+    nrg_api_clear(t);
+    if (form == NRG_AS_CSV) nrg_text_put(t, "%snumber,mean,mcse,sd,5%%,50%%,95%%,ess_bulk,ess_tail,rhat\n", p->rows > 1 ? "row," : "");
+    for (int64_t r = 0; r < p->rows && s == NRG_OK; r++) s = summarise_row(p, r, room, form, t);
+    nrg_arena_free(&a);
+    *text = t->at ? t->at : "";
+    return s == NRG_OK ? nrg_text_end(t) : s;
 }
 
 nrg_status nrg_samples_save(nrg_samples *p, const char *path) {
     nrg_ctx *c = ((samples *)p)->ctx;
     const char *text;
     nrg_table *t;
-    if (nrg_ends(path, ".stan.csv")) {
-        nrg_text *said = &((samples *)p)->said;
-        TRY(put_stan(p, said));
-        return nrg_file_write(c, path, said->at, said->n);
-    }
+    if (nrg_ends(path, ".stan.csv")) return save_stan(p, path);
     if (nrg_ends(path, ".csv") || nrg_ends(path, ".json")) {
         TRY(nrg_samples_text(p, nrg_ends(path, ".json") ? NRG_AS_JSON : NRG_AS_CSV, &text));
         return nrg_file_write(c, path, text, strlen(text));

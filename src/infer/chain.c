@@ -13,7 +13,7 @@ static nrg_status no_verb(nrg_inference *i, int32_t v) {
         i->ctx, NRG_E060, var->span,
         "%s is neither held nor eliminated: the model has no minimize or marginalize for it",
         var->name);
-    nrg_help(i->ctx, "give %s, or add   minimize %s", var->name, var->name);
+    nrg_help(i->ctx, "give %s (--given %s=...), or add   minimize %s   or   marginalize %s", var->name, var->name, var->name, var->name);
     return s;
 }
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { STEPS = 1000, CHUNK = 8 }; // of warm-up, unless told; runs of the graph between two looks at who is done
+enum { STEPS = 1000, CHUNK = 8, STARTS = 100 }; // of warm-up, unless told; runs of the graph between two looks at who is done; tries
 
 nrg_status nrg_sampler_eliminates(nrg_chain *c, int k) {
     return nrg_fail(c->i->ctx, NRG_E026, c->at[k].stmt.by_span, "a sampler draws values and eliminates no variable");
@@ -120,12 +120,26 @@ static nrg_status unbuilt(nrg_model *m, nrg_span at, const char *what, const cha
     return s;
 }
 
+// What to write instead: the same set as the image of free numbers, or as a term of the energy.
+static nrg_status no_domain(nrg_model *m, const nrg_var *var) {
+    nrg_status s = nrg_fail(m->ctx, NRG_E071, var->domain.span, "drawing inside the domain of %s is not built yet", var->name);
+    if (var->elem != NRG_REAL) nrg_help(m->ctx, "declare %s without the domain, and add what it forbids to the energy: forbid(...); draw by metropolis", var->name);
+    else nrg_help(m->ctx, "draw free numbers u and write %s of u in the energy (softmax(u), unit(u)), with minus the logarithm of how it stretches volumes", var->name);
+    return s;
+}
+
+static nrg_status no_end(nrg_model *m, const nrg_var *var) {
+    nrg_status s = nrg_fail(m->ctx, NRG_E071, var->span, "drawing %s, a whole number without bounds, is not built yet", var->name);
+    nrg_help(m->ctx, "bound it:  %s : int in 0..100", var->name);
+    return s;
+}
+
 static nrg_status check_var(nrg_sampler *s, int32_t v) {
     nrg_model *m = s->model;
     const nrg_var *var = &m->vars.at[v];
     if (!(m->energy.vars >> v & 1) || var->role == NRG_WEIGHT)
         return nrg_fail(m->ctx, NRG_E060, var->span, "%s is not a variable that the energy leaves open", var->name);
-    if (var->domain.kind > NRG_DOM_RANGE) return unbuilt(m, var->domain.span, "inside the domain of", var->name);
+    if (var->domain.kind > NRG_DOM_RANGE) return no_domain(m, var);
     if (nrg_var_ragged(m, v)) return unbuilt(m, var->span, "arrays of several lengths:", var->name);
     return NRG_OK;
 }
@@ -190,7 +204,7 @@ static nrg_status from_noise(nrg_sampler *s, int j, const nrg_expr *from) {
     bool closed = d->kind == NRG_DOM_RANGE && !isinf(d->lo) && !isinf(d->hi) && !e;
     double sd = 1, choices = real ? 0 : nrg_finite_choices(s->model, s->var[j]);
     if (e) TRY(nrg_eval_schedule(s->model, e, 1, &sd));
-    if (!real && choices < 1) return unbuilt(s->model, s->model->vars.at[s->var[j]].span, "a variable without finite values:", s->model->vars.at[s->var[j]].name);
+    if (!real && choices < 1) return no_end(s->model, &s->model->vars.at[s->var[j]]);
     nrg_node r = nrg_sampler_random(s, closed || !real ? NRG_RANDOM_UNIFORM : NRG_RANDOM_NORMAL, s->shape[j]);
     if (!real) {
         nrg_node digit = nrg_min(g, nrg_floor(g, nrg_mul(g, r, nrg_const(g, choices))), nrg_const(g, choices - 1));
@@ -236,7 +250,7 @@ static nrg_status start_of(nrg_sampler *s, const nrg_sampler_part *p, int j) {
         if (bound.i) return s->x0[j] = bound, NRG_OK;
         if (m->vars.at[v].role == NRG_LATENT) return from_noise(s, j, NULL);
         nrg_status st = nrg_fail(m->ctx, NRG_E051, from->span, "the chains of %s start at the data, and there are none for it", m->vars.at[v].name);
-        nrg_help(m->ctx, "give data with %s, or start from noise", m->vars.at[v].name);
+        nrg_help(m->ctx, "--data FILE with %s, or start from noise: --stmt 'sample %s by ... from noise'", m->vars.at[v].name, m->vars.at[v].name);
         return st;
     }
     return from_module(s, p, j, from);
@@ -405,6 +419,54 @@ nrg_status nrg_chains_start(nrg_chains *s, int64_t n, uint64_t seed, uint32_t st
     return nrg_run_go(s->run_start, n, 1, seed, step);
 }
 
+// Of chains [0, n) those whose energy is not finite; with `mark`, which.
+static nrg_status lost(nrg_chains *s, int64_t n, uint64_t seed, void *energy, bool *mark, int64_t *count) {
+    *count = 0;
+    TRY(nrg_chains_look(s, n, seed, 0, energy, s->base.i ? (char *)energy + (size_t)n * sizeof(double) : NULL));
+    for (int64_t i = 0; i < n; i++) *count += mark[i] = !isfinite(nrg_store_number(nrg_store_type(s->store), energy, i));
+    return NRG_OK;
+}
+
+// Chains that stand well keep their states. *moved: whether another start is another place at all.
+static nrg_status start_again(nrg_chains *s, int64_t n, uint64_t seed, uint32_t step, const bool *mark, nrg_arena *a, bool *moved) {
+    size_t size = nrg_dtype_size(nrg_store_type(s->store));
+    char **was = NRG_NEWS(a, char *, s->states.n + 1);
+    if (!was) return NRG_E098;
+    for (uint32_t k = 0; k < s->states.n; k++) {
+        size_t bytes = (size_t)(s->states.at[k].count * n) * size;
+        if (!(was[k] = nrg_arena_get(a, bytes + 1))) return NRG_E098;
+        memcpy(was[k], nrg_store_get(s->store, s->states.at[k].name)->data, bytes);
+    }
+    TRY(nrg_chains_start(s, n, seed, step));
+    *moved = false;
+    for (uint32_t k = 0; k < s->states.n; k++) {
+        size_t each = (size_t)s->states.at[k].count * size;
+        char *now = nrg_store_get(s->store, s->states.at[k].name)->data;
+        for (int64_t i = 0; i < n; i++) {
+            if (mark[i]) *moved = *moved || memcmp(now + (size_t)i * each, was[k] + (size_t)i * each, each) != 0;
+            else memcpy(now + (size_t)i * each, was[k] + (size_t)i * each, each);
+        }
+    }
+    return NRG_OK;
+}
+
+nrg_status nrg_chains_start_well(nrg_chains *s, int64_t n, uint64_t seed, uint32_t step) {
+    nrg_arena a = nrg_arena_make(s->model->ctx);
+    bool *mark = NRG_NEWS(&a, bool, n + 1), moved = true;
+    void *energy = NRG_NEWS(&a, double, 2 * n + 1);
+    int64_t count = 0;
+    nrg_status st = mark && energy ? nrg_chains_start(s, n, seed, step) : NRG_E098;
+    if (st == NRG_OK) st = lost(s, n, seed, energy, mark, &count);
+    for (uint32_t k = 1; k <= STARTS && st == NRG_OK && count > 0 && moved; k++) {
+        nrg_arena kept = nrg_arena_make(s->model->ctx);
+        st = start_again(s, n, seed, UINT32_MAX - k, mark, &kept, &moved);
+        nrg_arena_free(&kept);
+        if (st == NRG_OK) st = lost(s, n, seed, energy, mark, &count);
+    }
+    nrg_arena_free(&a);
+    return st;
+}
+
 int64_t nrg_chains_numbers(const nrg_chains *s, int64_t steps) { return s->left ? steps * s->runs + CHUNK : steps; }
 
 // Chains whose steps are of several runs: until each has taken its steps. Numbers of runs are set aside for all that a step may
@@ -483,6 +545,15 @@ static double mean_of(const nrg_sampler *s, const char *name, int64_t n) {
     double sum = 0;
     for (int64_t i = 0; b && i < n; i++) sum += nrg_store_number(nrg_store_type(s->store), b->data, b->rows ? b->rows[i] : i);
     return b && n > 0 ? sum / (double)n : NAN;
+}
+
+int64_t nrg_chains_diverged(const nrg_chains *s, int64_t lane) {
+    int64_t n = 0;
+    for (int k = 0; k < s->parts; k++) {
+        const nrg_buffer *b = s->part[k].diverged ? nrg_store_get(s->store, s->part[k].diverged) : NULL;
+        if (b) n += (int64_t)llround(nrg_store_number(nrg_store_type(s->store), b->data, b->rows ? b->rows[lane] : lane));
+    }
+    return n;
 }
 
 // Of several parts: the lowest acceptance, the first step size, all divergences, the temperature if it is the same for all.

@@ -74,7 +74,9 @@ static double mean(const double *x, int64_t n) {
 
 static double variance(const double *x, int64_t n) {
     double a = mean(x, n), s = 0;
-    for (int64_t i = 0; i < n; i++) s += (x[i] - a) * (x[i] - a);
+    bool varies = false; // rounding is no variance
+    for (int64_t i = 0; i < n; i++) s += (x[i] - a) * (x[i] - a), varies = varies || x[i] != x[0];
+    if (!varies) return 0;
     return s / (double)(n - 1);
 }
 
@@ -170,7 +172,7 @@ static void below(const double *draws, int64_t chains, int64_t n, double q, halv
 nrg_status nrg_health_of(nrg_ctx *c, const double *draws, int64_t chains, int64_t n, nrg_health *out) {
     halves h = {.m = 2 * chains, .n = n / 2};
     int64_t count = h.m * h.n, all = chains * n;
-    *out = (nrg_health){NAN, NAN, NAN};
+    *out = (nrg_health){NAN, NAN, NAN, NAN};
     for (int64_t i = 0; i < all; i++)
         if (!isfinite(draws[i])) return NRG_OK;
     if (chains < 1 || n < 4) return NRG_OK;
@@ -183,6 +185,7 @@ nrg_status nrg_health_of(nrg_ctx *c, const double *draws, int64_t chains, int64_
         return NRG_E098;
     }
     split(draws, chains, n, &h);
+    out->mean = effective(&h, means);
     normalise(h.z, count, sorted);
     out->rhat = rhat(&h);
     out->bulk = effective(&h, means);

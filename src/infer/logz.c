@@ -171,7 +171,7 @@ static nrg_status find_base(annealing *z) {
         }
         return nrg_base_fit(&z->base, blocks * C);
     }
-    TRY(nrg_chains_start(z->pilot, z->lanes, z->spec->seed, z->at++));
+    TRY(nrg_chains_start_well(z->pilot, z->lanes, z->spec->seed, z->at++));
     TRY(go(z, z->pilot, LEARN));
     for (int i = 0; i < SEEN; i++) {
         TRY(go(z, z->pilot, APART));
@@ -195,13 +195,20 @@ static nrg_status runaway(annealing *z) {
     return s;
 }
 
-// beta E - U0 of every chain; where E is infinite or not a number nothing has any weight.
+static nrg_status undefined(annealing *z) {
+    nrg_status s = nrg_fail(z->model->ctx, NRG_E080, z->model->energy.span, "the energy is not a number at some places: there is no sum over all of them");
+    nrg_help(z->model->ctx, "bound the variables to where it is one, or forbid the other places: forbid(x < 0)");
+    return s;
+}
+
+// beta E - U0 of every chain; where E is infinite nothing has any weight.
 static nrg_status look(annealing *z) {
     nrg_dtype type = nrg_store_type(z->store);
     TRY(nrg_chains_look(z->hot, z->lanes, z->spec->seed, z->at, z->energy, z->u0));
     for (int64_t i = 0; i < z->lanes; i++) {
         double E = nrg_store_number(type, z->energy, i);
         if (E == -INFINITY) return runaway(z);
+        if (isnan(E)) return undefined(z);
         z->gap[i] = isfinite(E) ? E - nrg_store_number(type, z->u0, i) : INFINITY;
     }
     return NRG_OK;
@@ -478,9 +485,28 @@ static nrg_status anneal(annealing *z, nrg_log_z_out *out) {
     return NRG_OK;
 }
 
+// Of a single real variable without walls: whether the integral exists at all. Where it does not, annealing finds some number all the same.
+static nrg_status exists(annealing *z) {
+    nrg_text said = nrg_text_make(z->model->ctx);
+    nrg_ask_spec one = {.question = NRG_DIST, .given = z->spec->given, .n = z->spec->rows, .threads = z->spec->threads};
+    bool diverges = false;
+    if (z->spec->vars & (z->spec->vars - 1)) return NRG_OK;
+    while (!(z->spec->vars >> one.var & 1)) one.var++;
+    nrg_status s = nrg_growth_check(z->model, z->store, &one, &diverges, &said);
+    if (s == NRG_OK && diverges) {
+        const char *name = z->model->vars.at[one.var].name;
+        s = nrg_fail(z->model->ctx, NRG_E060, z->model->vars.at[one.var].span, "log Z does not exist: exp(-beta E) has no finite sum over all %s", name);
+        nrg_fact(z->model->ctx, "%s", said.at);
+        nrg_help(z->model->ctx, "bound it:  %s : real in LO..HI;   or add a term that grows", name);
+    }
+    nrg_text_free(&said);
+    return s;
+}
+
 static nrg_status run(annealing *z, nrg_log_z_out *out) {
     TRY(room(z, out));
     if (!z->spec->annealed) TRY(exactly(z, &out->exact, out->low));
+    if (!out->exact) TRY(exists(z));
     if (out->exact) memcpy(out->high, out->low, (size_t)z->spec->rows * sizeof(double));
     else {
         TRY(nrg_lanes_store(z->model, &z->arena, z->store, z->spec->rows, z->spec->chains, &z->store));

@@ -18,6 +18,7 @@ typedef struct {
     int64_t levels;
     nrg_ladder ladder;
     int64_t warmup, scored;
+    int64_t *broken;  // divergent steps of each chain that is told, by its last draw
 } drawing;
 
 void nrg_draws_free(nrg_draws *d) {
@@ -51,6 +52,12 @@ nrg_status nrg_lanes_store(nrg_model *m, nrg_arena *a, const nrg_store *from, in
     return NRG_OK;
 }
 
+static bool continues(const nrg_sample_spec *p) {
+    bool any = false;
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++) any = any || p->kept[v];
+    return any;
+}
+
 static int64_t steps_of(const drawing *s) {
     nrg_status st = NRG_OK;
     double steps = STEPS;
@@ -59,16 +66,11 @@ static int64_t steps_of(const drawing *s) {
         const nrg_infer_stmt *one = &s->model->infers.at[i];
         if (one->verb != NRG_SAMPLE_VERB || !(one->vars & s->spec->vars)) continue;
         if (nrg_proposes(one) && one->vars == s->spec->vars) return 1; // a module draws at once
+        if (nrg_word_is(one->from, "buffer") && !continues(s->spec)) return STEPS; // its `steps` are those of kept chains between two updates
         steps = nrg_method_arg(s->model, one, "steps", STEPS, &st);
         break;
     }
     return (int64_t)steps;
-}
-
-static bool continues(const nrg_sample_spec *p) {
-    bool any = false;
-    for (int32_t v = 0; v < NRG_MAX_VARS; v++) any = any || p->kept[v];
-    return any;
 }
 
 // The chains' places as chains.c reads them; every chain of a ladder starts at the one that is told.
@@ -125,6 +127,12 @@ static nrg_status lost(drawing *s, int64_t lane, const char *what) {
     return st;
 }
 
+static nrg_status shut_out(drawing *s, int64_t lane) {
+    nrg_status st = nrg_fail(s->model->ctx, NRG_E080, s->model->energy.span, "chain %lld stands where the energy is infinite: these are no draws of the model", (long long)lane);
+    nrg_help(s->model->ctx, "a start that is allowed (from data, from noise(sd)), more warm-up, or metropolis, which leaves such places by any step");
+    return st;
+}
+
 static nrg_status record(drawing *s, nrg_draws *out, int64_t draw, uint32_t at, void *raw) {
     nrg_dtype type = nrg_store_type(s->store);
     TRY(nrg_chains_look(s->chains, s->lanes, s->spec->seed, at, raw, NULL));
@@ -140,7 +148,11 @@ static nrg_status record(drawing *s, nrg_draws *out, int64_t draw, uint32_t at, 
     for (int64_t i = 0; i < s->lanes / s->levels; i++) {
         double E = nrg_store_number(type, raw, i * s->levels) / s->model->beta;
         if (isnan(E)) return lost(s, i, "the energy");
+        if (isinf(E)) return shut_out(s, i);
         out->energy[i * s->spec->draws + draw] = E;
+        int64_t broken = nrg_chains_diverged(s->chains, i * s->levels);
+        out->broken[i * s->spec->draws + draw] = (double)(broken - s->broken[i]);
+        s->broken[i] = broken;
     }
     return NRG_OK;
 }
@@ -149,6 +161,9 @@ static nrg_status room(drawing *s, nrg_draws *out) {
     out->n = nrg_chains_vars(s->chains, out->var);
     int64_t told = s->lanes / s->levels;
     out->energy = NRG_NEWS(&out->arena, double, told * s->spec->draws + 1);
+    out->broken = NRG_NEWS(&out->arena, double, told * s->spec->draws + 1);
+    s->broken = NRG_NEWS(&s->arena, int64_t, told + 1);
+    if (!out->broken || !s->broken) return NRG_E098;
     for (int j = 0; j < out->n; j++) {
         out->width[j] = nrg_chains_state_at(s->chains, j)->count;
         if ((double)told * (double)s->spec->draws * (double)out->width[j] > 1e12)
@@ -168,12 +183,12 @@ static double worse(double a, double b, bool high) { return isnan(a) ? b : isnan
 // The worst over rows of one number: from[chain, draw] at stride `width`.
 static nrg_status look_at(drawing *s, const double *from, int64_t width, double *room, nrg_health *out) {
     int64_t each = s->spec->chains * s->spec->draws;
-    *out = (nrg_health){NAN, NAN, NAN};
+    *out = (nrg_health){NAN, NAN, NAN, NAN};
     for (int64_t r = 0; r < s->spec->rows; r++) {
         nrg_health h;
         for (int64_t i = 0; i < each; i++) room[i] = from[(r * each + i) * width];
         TRY(nrg_health_of(s->model->ctx, room, s->spec->chains, s->spec->draws, &h));
-        *out = (nrg_health){worse(out->rhat, h.rhat, true), worse(out->bulk, h.bulk, false), worse(out->tail, h.tail, false)};
+        *out = (nrg_health){worse(out->rhat, h.rhat, true), worse(out->bulk, h.bulk, false), worse(out->tail, h.tail, false), worse(out->mean, h.mean, false)};
     }
     return NRG_OK;
 }
@@ -185,7 +200,7 @@ static nrg_status judge(drawing *s, nrg_draws *out) {
     for (int j = 0; j < out->n; j++) {
         int64_t gap = out->width[j] > LOOKED_AT ? out->width[j] / LOOKED_AT : 1; // of many numbers some, evenly spread
         for (int64_t w = 0; w < out->width[j]; w++) {
-            out->health[j][w] = (nrg_health){NAN, NAN, NAN};
+            out->health[j][w] = (nrg_health){NAN, NAN, NAN, NAN};
             if (w % gap == 0) TRY(look_at(s, out->value[j] + w, out->width[j], tmp, &out->health[j][w]));
         }
     }
@@ -235,8 +250,9 @@ static nrg_status draw(drawing *s, nrg_draws *out) {
     TRY(room(s, out));
     void *raw = nrg_arena_get(&s->arena, (size_t)(s->lanes + 1) * sizeof(double));
     if (!raw) return NRG_E098;
-    TRY(nrg_chains_start(s->chains, s->lanes, s->spec->seed, 0)); // steps are numbered from 1: the starts have used 0
+    TRY(nrg_chains_start_well(s->chains, s->lanes, s->spec->seed, 0)); // steps are numbered from 1: the starts have used 0
     TRY(warm_up(s, &at, raw));
+    for (int64_t i = 0; i < s->lanes / s->levels; i++) s->broken[i] = nrg_chains_diverged(s->chains, i * s->levels);
     for (int64_t d = 0; d < s->spec->draws; d++) {
         if (d) TRY(go(s, s->spec->every, &at, raw));
         TRY(record(s, out, d, at, raw));

@@ -9,6 +9,7 @@
 typedef struct {
     double rhat;       // rank-normalised split R-hat, the larger of plain and folded; NaN below 4 draws a chain
     double bulk, tail; // effective sample sizes; NaN below 4 draws a chain
+    double mean;       // that of the mean: mean +- sd / sqrt(it)
 } nrg_health;
 nrg_status nrg_health_of(nrg_ctx *c, const double *draws, int64_t chains, int64_t n, nrg_health *out);
 // Autocorrelations rho[lags + 1] of the draws at lags from 0 (NaN from n on), about the mean of all chains, so that chains which
@@ -46,6 +47,8 @@ void nrg_chains_free(nrg_chains *c);
 // Numbers of the chains: random numbers depend on them, not on the lane. id NULL: first, first + 1, ...
 nrg_status nrg_chains_ids(nrg_chains *c, const int64_t *id, int64_t first, int64_t n);
 nrg_status nrg_chains_start(nrg_chains *c, int64_t n, uint64_t seed, uint32_t step); // all states at their first values
+// The same; chains whose energy is not finite there start again, at most 100 times. Steps from 4294967195 on are the further starts'.
+nrg_status nrg_chains_start_well(nrg_chains *c, int64_t n, uint64_t seed, uint32_t step);
 nrg_status nrg_chains_go(nrg_chains *c, int64_t n, int64_t steps, uint64_t seed, uint32_t *at); // at: counts steps
 // beta E, and U0 where there is a base (else NULL), whatever the heat; of the store's type.
 nrg_status nrg_chains_look(nrg_chains *c, int64_t n, uint64_t seed, uint32_t at, void *energy, void *base);
@@ -56,6 +59,7 @@ const nrg_chains_state *nrg_chains_state_at(const nrg_chains *c, int i);        
 nrg_status nrg_chains_print(const nrg_chains *c, nrg_text *out);
 // Over n chains: mean acceptance a step counted (NaN: every step is taken), mean step size, divergences, implied temperature.
 typedef struct { double acceptance, step, temperature; int64_t diverged; } nrg_chains_score;
+int64_t nrg_chains_diverged(const nrg_chains *c, int64_t lane); // divergent steps of one chain so far
 void nrg_chains_score_of(const nrg_chains *c, int64_t n, int64_t steps, nrg_chains_score *out);
 
 // How many numbers of `at` these steps take.
@@ -113,6 +117,7 @@ typedef struct {
     double *value[NRG_MAX_VARS];    // [rows, chains, draws, width]
     nrg_health *health[NRG_MAX_VARS]; // [width]: the worst over rows
     double *energy;                 // [rows, chains, draws]
+    double *broken;                 // [rows, chains, draws] divergent steps since the draw before
     nrg_health energy_health;
     int64_t warmup;                 // steps that were taken before the first draw
     double acceptance;              // mean over chains and steps after the warm-up; NaN: every step is taken

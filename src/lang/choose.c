@@ -60,14 +60,15 @@ static nrg_status unfit(checker *k, const nrg_expr *at, nrg_status code, const c
     return s;
 }
 
-static const char *const for_discrete =
-    "for a discrete variable use exhaustive, viterbi, factors, graphcut or gibbs";
-static const char *const for_real =
-    "use gradient, fista, exact, or grid(points=...) for a few dimensions";
+// What serves instead, by the verb.
+static const char *const for_discrete[] = {"for a discrete variable use exhaustive or factors", "for a discrete variable use exhaustive or factors",
+                                           "for a discrete variable use gibbs, gwg or metropolis: a statement of its own, beside that of the reals"};
+static const char *const for_real[] = {"use gradient, lbfgs, exact, or grid(points=...) for a few dimensions",
+                                       "use exact, or grid(points=...) for a few bounded reals", "use hmc, nuts, mala, langevin or metropolis"};
 
-static nrg_status fits_chain(checker *k, const nrg_expr *at, const nrg_method_row *row, int32_t i) {
+static nrg_status fits_chain(checker *k, const nrg_expr *at, const nrg_method_row *row, nrg_verb verb, int32_t i) {
     const nrg_var *v = &k->m->vars.at[i];
-    if (!discrete(v)) return unfit(k, at, NRG_E026, row->name, "a discrete variable", i, for_real);
+    if (!discrete(v)) return unfit(k, at, NRG_E026, row->name, "a discrete variable", i, for_real[verb]);
     if (v->rank == 0)
         return unfit(k, at, NRG_E027, row->name, "a sequence", i,
                      "one category has no neighbours; use exhaustive");
@@ -78,31 +79,31 @@ static nrg_status fits_chain(checker *k, const nrg_expr *at, const nrg_method_ro
     return NRG_OK;
 }
 
-static nrg_status fits(checker *k, const nrg_expr *at, const nrg_method_row *row, int32_t i) {
+static nrg_status fits(checker *k, const nrg_expr *at, const nrg_method_row *row, nrg_verb verb, int32_t i) {
     const nrg_var *v = &k->m->vars.at[i];
     const char *word = row->domain;
     bool ragged;
     if (nrg_same(word, "real") || nrg_same(word, "quadratic") || nrg_same(word, "smooth"))
         return discrete(v)
-                   ? unfit(k, at, NRG_E026, row->name, "a continuous variable", i, for_discrete)
+                   ? unfit(k, at, NRG_E026, row->name, "a continuous variable", i, for_discrete[verb])
                    : NRG_OK;
     if (nrg_same(word, "finite")) {
         if (discrete(v) && (v->elem != NRG_INT || bounded(v))) return NRG_OK;
         return unfit(k, at, NRG_E026,
                      nrg_same(row->name, "exhaustive") ? "exhaustive search" : row->name,
-                     "a finite domain", i, for_real);
+                     "a finite domain", i, for_real[verb]);
     }
     if (nrg_same(word, "box3")) {
         if (!discrete(v) && bounded(v) && entries(k->m, v, &ragged) <= 3) return NRG_OK;
         return unfit(k, at, NRG_E026, row->name, "at most three bounded reals", i,
-                     discrete(v) ? for_discrete : "give it a range, in -1..1, or use gradient");
+                     discrete(v) ? for_discrete[verb] : "give it a range, in -1..1, or use gradient");
     }
-    if (nrg_same(word, "chain")) return fits_chain(k, at, row, i);
+    if (nrg_same(word, "chain")) return fits_chain(k, at, row, verb, i);
     if (nrg_same(word, "discrete") && !discrete(v))
-        return unfit(k, at, NRG_E026, row->name, "a discrete variable", i, for_real);
+        return unfit(k, at, NRG_E026, row->name, "a discrete variable", i, for_real[verb]);
     if (nrg_same(word, "binary") && v->elem != NRG_BIT && v->elem != NRG_SIGN)
         return unfit(k, at, NRG_E026, row->name, "bits or signs", i,
-                     discrete(v) ? for_discrete : for_real);
+                     discrete(v) ? for_discrete[verb] : for_real[verb]);
     if (nrg_same(word, "tree") && v->domain.kind != NRG_DOM_TREE &&
         v->domain.kind != NRG_DOM_PROJECTIVE)
         return unfit(k, at, NRG_E027, row->name, "the domain tree or projective", i,
@@ -113,18 +114,29 @@ static nrg_status fits(checker *k, const nrg_expr *at, const nrg_method_row *row
     return NRG_OK;
 }
 
-static nrg_status fits_verb(checker *k, const nrg_expr *at, const nrg_method_row *row,
-                            nrg_verb verb) {
-    static const char letters[] = "msd";
-    if (strchr(row->verbs, letters[verb])) return NRG_OK;
-    nrg_status s = nrg_fail(k->c, NRG_E026, at->at, "%s cannot %s", row->name, verbs[verb]);
+static const char letters[] = "msd"; // of the verbs in the table of methods
+
+static void list_methods(checker *k, nrg_verb verb) {
     nrg_text t = nrg_text_make(k->c);
     for (int i = 1; i < NRG_BY_COUNT; i++) {
         const nrg_method_row *r = nrg_method_get((nrg_method)i);
-        if (strchr(r->verbs, letters[verb])) nrg_text_put(&t, " %s", r->name);
+        if (r->built && strchr(r->verbs, letters[verb])) nrg_text_put(&t, " %s", r->name);
     }
     if (t.at) nrg_fact(k->c, "methods that can:%s", t.at);
     nrg_text_free(&t);
+}
+
+static nrg_status unknown(checker *k, const char *name, nrg_span span, nrg_verb verb) {
+    nrg_status s = nrg_names_unknown(k, "method", name, span, 1u << N_METHOD | 1u << N_MODULE);
+    if (!nrg_names_near(k, name, 1u << N_METHOD | 1u << N_MODULE)) list_methods(k, verb);
+    return s;
+}
+
+static nrg_status fits_verb(checker *k, const nrg_expr *at, const nrg_method_row *row,
+                            nrg_verb verb) {
+    if (strchr(row->verbs, letters[verb])) return NRG_OK;
+    nrg_status s = nrg_fail(k->c, NRG_E026, at->at, "%s cannot %s", row->name, verbs[verb]);
+    list_methods(k, verb);
     for (int i = 0; i < 3; i++)
         if (strchr(row->verbs, letters[i]))
             return nrg_help(k->c, "%s can %s", row->name, verbs[i]), s;
@@ -189,14 +201,12 @@ static nrg_status method(checker *k, nrg_infer_stmt *st, const nrg_expr *e) {
     if (kind == N_MODULE || head->kind == NRG_X_MEMBER)
         return nrg_resolve(k, e, SEE_VARS); // a proposer
     const nrg_method_row *row = nrg_method_find(name, &st->method);
-    if (!row)
-        return nrg_names_unknown(k, "method", *name ? name : nrg_source_part(k, head), head->span,
-                                 1u << N_METHOD | 1u << N_MODULE);
+    if (!row) return unknown(k, *name ? name : nrg_source_part(k, head), head->span, st->verb);
     TRY(fits_verb(k, head, row, st->verb));
     bool any = st->method == NRG_BY_variational || st->method == NRG_BY_ancestral;
     for (uint32_t i = 0; i < k->m->vars.n; i++)
         if (st->vars >> i & 1 && !(any && st->verb == NRG_SAMPLE_VERB))
-            TRY(fits(k, head, row, (int32_t)i));
+            TRY(fits(k, head, row, st->verb, (int32_t)i));
     return nrg_check_args(k, e, row->args, row->name, any ? 8 : 0, SEE_VARS);
 }
 

@@ -134,7 +134,6 @@ bool nrg_names_lost(const checker *k, const char *name) {
 static void list_all(checker *k, unsigned kinds) {
     const char *const *list = kinds >> N_LOSS & 1        ? nrg_loss_names
                               : kinds >> N_OPTIMIZER & 1 ? nrg_optimizer_names
-                              : kinds >> N_METHOD & 1    ? nrg_method_names
                                                          : NULL;
     if (!list) return;
     nrg_text t = nrg_text_make(k->c);

@@ -31,7 +31,8 @@ nrg_status nrg_override_statements(checker *k) {
         for (uint32_t j = 0; j < more.n; j++) {
             bool placed = false;
             for (uint32_t a = 0; a < originals; a++) {
-                if (k->list.at[a].dead || !replaces(&more.at[j], &k->list.at[a])) continue;
+                bool further = j > 0 && more.at[j].n == 0 && more.at[j].key == more.at[j - 1].key; // report a, b: one statement
+                if (further || k->list.at[a].dead || !replaces(&more.at[j], &k->list.at[a])) continue;
                 if (placed)
                     k->list.at[a].dead = true;
                 else {

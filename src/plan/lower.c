@@ -67,7 +67,7 @@ static nrg_status reduce(nrg_planner *w, nrg_node n) {
     for (int i = 0; i < NRG_MAX_LEADS; i++) {
         if (!(a->leads >> i & 1)) continue;
         bool gone = v->par.reduce.leads >> i & 1;
-        int64_t ext = i ? nrg_lead_extent(w->p->graph, 1u << i) : -1;
+        int64_t ext = nrg_lead_extent(w->p->graph, 1u << i);
         TRY(nrg_plan_put_dim(w, gone ? &d->gone : &d->kept, ext, x->lead[i], 0, gone ? 0 : c[i]));
     }
     for (int i = 0; i < a->shape.rank; i++) {
@@ -98,7 +98,7 @@ static nrg_status random_step(nrg_planner *w, nrg_node n) {
     // One stream for each number of ids; the shape of the draw is what follows.
     d->count = nrg_shape_count(&v->par.random.shape);
     for (int i = 0; i < NRG_MAX_LEADS; i++)
-        if (v->leads >> i & 1) TRY(nrg_plan_put_dim(w, &d->leads, i ? nrg_lead_extent(w->p->graph, 1u << i) : -1, x->lead[i], 0, y->lead[i]));
+        if (v->leads >> i & 1) TRY(nrg_plan_put_dim(w, &d->leads, nrg_lead_extent(w->p->graph, 1u << i), x->lead[i], 0, y->lead[i]));
     for (int i = 0; i < a->shape.rank; i++) TRY(nrg_plan_put_dim(w, &d->leads, a->shape.dim[i], x->event[i], 0, y->event[i]));
     return nrg_plan_step(w, NRG_STEP_random, n, (uint32_t)w->level[n.i], d, &d->ids.buf, 1, &d->buf, 1, 0);
 }
@@ -126,7 +126,7 @@ static nrg_status part(nrg_planner *w, nrg_node n, int k, const nrg_view *y, int
     for (int i = 0; i < NRG_MAX_LEADS; i++)
         if (v->leads >> i & 1) {
             int64_t s = a->leads >> i & 1 ? x->lead[i] : 0;
-            TRY(nrg_plan_put_dim(w, &d->dims, i ? nrg_lead_extent(w->p->graph, 1u << i) : -1, s, 0, y->lead[i]));
+            TRY(nrg_plan_put_dim(w, &d->dims, nrg_lead_extent(w->p->graph, 1u << i), s, 0, y->lead[i]));
         }
     for (int i = 0; i < a->shape.rank; i++) TRY(nrg_plan_put_dim(w, &d->dims, a->shape.dim[i], x->event[i], 0, y->event[i]));
     return nrg_plan_step(w, NRG_STEP_move, n, (uint32_t)w->level[n.i], d, &d->a.buf, 1, &d->c.buf, 1, 0);
@@ -152,7 +152,7 @@ static nrg_status concat(nrg_planner *w, nrg_node n) {
 }
 
 static nrg_status add_lead(nrg_planner *w, nrg_dims *d, int i, nrg_leads a, const nrg_view *x, nrg_leads b, const nrg_view *z, int64_t c) {
-    int64_t ext = i ? nrg_lead_extent(w->p->graph, 1u << i) : -1;
+    int64_t ext = nrg_lead_extent(w->p->graph, 1u << i);
     return nrg_plan_put_dim(w, d, ext, a >> i & 1 ? x->lead[i] : 0, b >> i & 1 ? z->lead[i] : 0, c);
 }
 

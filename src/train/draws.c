@@ -363,7 +363,7 @@ double nrg_draws_age(const nrg_drawing *d) {
     return n ? sum / (double)n : (double)d->steps;
 }
 
-// "sample v, h by gibbs   (blocks h | v)   (draws for nll: 100 persistent chains, 1 step an update)"
+// "sample v, h by gibbs   (blocks h | v)   (draws: 100 persistent chains, 1 step an update)"
 nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out) {
     TRY(nrg_chains_print(d->chains, out));
     const char *s = d->steps == 1 ? "" : "s";
@@ -373,12 +373,12 @@ nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out) {
         return out->bad ? NRG_E098 : NRG_OK;
     }
     if (d->slots) {
-        nrg_text_put(out, "   (draws for nll: %lld persistent chains, %lld step%s an update", (long long)d->slots, k, s);
+        nrg_text_put(out, "   (draws: %lld persistent chains, %lld step%s an update", (long long)d->slots, k, s);
         if (d->restart > 0) nrg_text_put(out, ", %.3g%% restarted", 100 * d->restart);
         if (d->ladder.levels > 1) nrg_text_put(out, ", each on a ladder of %lld heats down to %.3g", (long long)d->ladder.levels, d->ladder.hottest);
         nrg_text_put(out, ")");
     } else if (nrg_word_is(d->stmt->from, "data"))
-        nrg_text_put(out, "   (draws for nll: contrastive divergence, %lld step%s from the data, biased)", k, s);
-    else nrg_text_put(out, "   (draws for nll: short runs of %lld step%s, biased)", k, s);
+        nrg_text_put(out, "   (draws: contrastive divergence, %lld step%s from the data, biased)", k, s);
+    else nrg_text_put(out, "   (draws: short runs of %lld step%s, biased)", k, s);
     return out->bad ? NRG_E098 : NRG_OK;
 }

@@ -24,9 +24,20 @@ static bool constant(const nrg_model *m, const nrg_expr *e) {
     return true;
 }
 
-// Terms without an energy that read weights (regularisers) do not belong to the plane.
+static bool square_of_atom(const nrg_expr *e) {
+    return e->kind == NRG_X_BINARY && nrg_same(e->op, "^") && e->kid[0]->kind == NRG_X_ATOM && e->kid[1]->kind == NRG_X_NUMBER && e->kid[1]->number == 2;
+}
+
+// c (pos^2 + free^2), as energy_l2 is: it keeps energies near zero, right and wrong ones alike.
+static bool keeps_small(const nrg_model *m, const nrg_expr *e) {
+    if (e->kind != NRG_X_BINARY) return false;
+    if (nrg_same(e->op, "*")) return (constant(m, e->kid[0]) && keeps_small(m, e->kid[1])) || (constant(m, e->kid[1]) && keeps_small(m, e->kid[0]));
+    return nrg_same(e->op, "+") && square_of_atom(e->kid[0]) && square_of_atom(e->kid[1]);
+}
+
+// Regularisers, terms without an energy that read weights and those that keep all energies small, do not belong to the plane.
 static nrg_status add_terms(nrg_plane *p, const nrg_expr *e, double sign, nrg_node *sum) {
-    if (!has_atom(e) && !constant(nrg_scope_model(p->scope), e)) return NRG_OK;
+    if (keeps_small(nrg_scope_model(p->scope), e) || (!has_atom(e) && !constant(nrg_scope_model(p->scope), e))) return NRG_OK;
     if (sum_of(e)) {
         TRY(add_terms(p, e->kid[0], sign, sum));
         return add_terms(p, e->kid[1], nrg_same(e->op, "-") ? -sign : sign, sum);

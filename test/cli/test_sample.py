@@ -61,17 +61,72 @@ class Sample(kit.Case):
     def test_stan_csv(self):
         self.write("m.nrg", "hyper beta = 2\ndim A = 2, B = 3\npredict x : real\npredict m : real[A, B]\nenergy E(x, m) = 0.5 * sq(m - x) + sq(x)\n")
         self.nrg("sample", "m.nrg", "-n", 20, "--chains", 4, "-o", "d.stan.csv", "--quiet")
-        lines = (self.folder / "d.stan.csv").read_text().splitlines()
+        self.assertEqual(sorted(p.name for p in self.folder.glob("d*.csv")), [f"d_{k}.stan.csv" for k in (1, 2, 3, 4)])  # a file a chain
+        lines = (self.folder / "d_2.stan.csv").read_text().splitlines()
         self.assertTrue(lines[0].startswith("# "))
         rows = [line.split(",") for line in lines if not line.startswith("#")]
         self.assertEqual(rows[0], "lp__,accept_stat__,stepsize__,divergent__,x,m.1.1,m.1.2,m.1.3,m.2.1,m.2.2,m.2.3".split(","))
-        self.assertEqual(len(rows), 21)
+        self.assertEqual(len(rows), 6)
         for row in rows[1:]:  # lp__ is the logarithm of the density, up to a constant
             x, *m = map(float, row[4:])
             self.assertAlmostEqual(float(row[0]), -2 * (0.5 * sum((a - x) ** 2 for a in m) + x * x), places=3)
         plain = kit.table(self.nrg("sample", "m.nrg", "-n", 20, "--chains", 4, "--quiet").stdout)
         one = [float(r["x"]) for r in plain if r["chain"] == "1"]
-        self.assertEqual([float(r[4]) for r in rows[6:11]], one)  # chain after chain
+        self.assertEqual([float(r[4]) for r in rows[1:]], one)
+        self.refused("sample", "m.nrg", "-n", 20, "--chains", 4, "-o", "d.stan.csv", code=2, says="exists already")
+        self.write("c.nrg", "dim C = {red, green}\npredict c : C\nenergy E(c) = 1 * (c == C.red)\n")
+        self.nrg("sample", "c.nrg", "-n", 9, "--chains", 1, "-o", "c.stan.csv", "--quiet")
+        lines = (self.folder / "c.stan.csv").read_text().splitlines()
+        self.assertIn("# c: 1 red, 2 green", lines)
+        self.assertEqual({line.split(",")[4] for line in lines if line[0] not in "#l"}, {"1", "2"})  # numbers, as these tools read
+
+    def test_summary(self):
+        """The table equals its definition over the draws of the file; a label of a category is a share."""
+        self.write("s.nrg", "dim C = {red, green}, D = 2\npredict c : C\npredict x : real[D]\nenergy E(c, x) = (c == C.red) + sq(x - 3) / 8\n")
+        rows = kit.table(self.nrg("sample", "s.nrg", "-n", 4000, "--seed", 1, "--summary", "-o", "s.csv").stdout)
+        draws = kit.table((self.folder / "s.csv").read_text())
+        self.assertEqual([r["number"] for r in rows], ["x[0]", "x[1]", "c=red", "c=green", "energy"])
+        of = {r["number"]: r for r in rows}
+        for name, x in (("x[1]", [float(d["x[1]"]) for d in draws]), ("c=green", [float(d["c"] == "green") for d in draws])):
+            self.assertAlmostEqual(float(of[name]["mean"]), statistics.mean(x), delta=1e-3)
+            self.assertAlmostEqual(float(of[name]["sd"]), statistics.stdev(x), delta=1e-3)
+            self.assertAlmostEqual(float(of[name]["50%"]), statistics.median(x), delta=1e-3)
+        # 5 errors: a false alarm in 2 million
+        self.assertLess(abs(float(of["x[0]"]["mean"]) - 3), 5 * float(of["x[0]"]["mcse"]))
+        self.assertLess(abs(float(of["c=red"]["mean"]) - 1 / (1 + math.e)), 5 * float(of["c=red"]["mcse"]))
+        self.assertAlmostEqual(float(of["x[0]"]["mcse"]), 2 / math.sqrt(4000), delta=0.01)
+        one = [json.loads(line) for line in self.nrg("sample", "s.nrg", "-n", 40, "--summary", "--json").stdout.splitlines()]
+        self.assertEqual(one[0]["number"], "x[0]")
+
+    def test_what_is_not_asked_for_is_drawn_beside(self):
+        """x alone, of an energy over x and b without a verb for b: its marginal is a mixture, 1 : e around 0 and 6."""
+        self.write("b.nrg", "predict x : real\npredict b : bit\nenergy E(x, b) = 0.5 * (x - 1.5 * b)^2 - b\n")
+        x = [float(r["x"]) for r in kit.table(self.nrg("sample", "b.nrg", "x", "-n", 4000, "--seed", 1).stdout)]
+        share = math.e / (1 + math.e)
+        self.assertLess(abs(statistics.mean(x) - 1.5 * share), 0.15)
+        self.assertLess(abs(statistics.variance(x) - 1 - 2.25 * share * (1 - share)), 0.2)
+        self.refused("logz", "b.nrg", "x", code=5, says="marginalize b")
+
+    def test_places_that_are_forbidden(self):
+        """Starts go where the energy is finite; where there is no such place, no draws are told."""
+        self.write("f.nrg", "predict x : real in 0..1\nenergy E(x) = forbid(x < 0.5) + x\n")
+        for by in ("hmc", "mala", "metropolis", "nuts"):
+            x = [float(r["x"]) for r in kit.table(self.nrg("sample", "f.nrg", "-n", 64, "--stmt", f"sample x by {by}").stdout)]
+            self.assertGreaterEqual(min(x), 0.5)
+        self.refused("sample", "f.nrg", "--stmt", "energy E(x) = forbid(x < 2)", code=6, says="where the energy is infinite")
+        self.write("l.nrg", "predict x : real in -1..4\nenergy E(x) = x - log(x)\n")  # no number left of 0
+        x = [float(r["x"]) for r in kit.table(self.nrg("sample", "l.nrg", "-n", 2000, "--seed", 1).stdout)]
+        self.assertGreater(min(x), 0)
+        self.refused("logz", "l.nrg", code=6, says="not a number at some places")
+
+    def test_no_log_z_without_a_sum(self):
+        self.write("w.nrg", "predict x : real\nenergy E(x) = log(1 + x^2) / 4\n")
+        got = self.refused("logz", "w.nrg", code=5, says="log Z does not exist")
+        self.assertIn("grows only like", got.stderr)
+
+    def test_kept_chains_are_warmed_up(self):
+        self.write("k.nrg", "predict x : real\nenergy E(x) = x^2\nsample x by mala(steps=2) from buffer(100)\n")
+        self.assertIn("warm-up 1000 steps", self.nrg("sample", "k.nrg", "-n", 8).stderr)
 
     def test_steps(self):
         got = self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 40, "--chains", 4, "--warmup", 30, "--steps", 90).stderr
@@ -231,7 +286,7 @@ class Sample(kit.Case):
         self.refused("sample", "g.nrg", code=4, says="no data for x")
         self.refused("sample", code=2, says="which model")
         self.write("d.nrg", "predict n : int in 0..\nenergy E(n) = n\n")
-        self.refused("sample", "d.nrg", code=3, says="without finite values")
+        self.refused("sample", "d.nrg", code=3, says="a whole number without bounds")
         self.write("bad.nrg", "predict x : real\nenergy E(x) = -sq(sq(x))\nsample x by langevin(step=1)\n")
         self.refused("sample", "bad.nrg", code=6, says="ran away")
 
