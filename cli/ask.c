@@ -112,6 +112,20 @@ static nrg_status deliver(cli *c, nrg_reply *r) {
     return s == NRG_OK ? cli_print(c, text) : s;
 }
 
+// --log-z: of exp(-beta E) over the asked variable, given what is given.
+static nrg_status log_z(cli *c, nrg_ebm *m, const nrg_table *data, const nrg_ask_options *ask) {
+    nrg_log_z_options o;
+    nrg_log_z *z = NULL;
+    if (ask->question != NRG_DIST || c->out) return cli_usage(c, "nrg ask dist x MODEL --log-z", c->out ? "--log-z writes no file" : "--log-z belongs to the question dist");
+    nrg_status s = cli_logz_options(c, &o);
+    o.vars = &ask->var, o.vars_n = 1;
+    if (s == NRG_OK && !ask->anyway) s = nrg_ebm_answers(m, NRG_DIST, ask->var);
+    if (s == NRG_OK) s = nrg_ebm_log_z(m, data, &o, &z);
+    if (s == NRG_OK) s = cli_logz_deliver(c, z);
+    nrg_log_z_free(z);
+    return s;
+}
+
 nrg_status cli_ask(cli *c) {
     nrg_ebm *m = NULL;
     nrg_table *data = NULL;
@@ -127,7 +141,7 @@ nrg_status cli_ask(cli *c) {
     if (s == NRG_OK) s = cli_model(c, c->words.at[2], &m);
     if (s == NRG_OK) s = asked(c, m, &o);
     if (s == NRG_OK) s = cli_data(c, m, &data);
-    if (s == NRG_OK) s = nrg_ebm_ask(m, data, &o, &r);
+    if (s == NRG_OK) s = c->log_z ? log_z(c, m, data, &o) : nrg_ebm_ask(m, data, &o, &r);
     if (r) {
         nrg_status d = deliver(c, r);
         if (d != NRG_OK) s = d;

@@ -25,7 +25,7 @@ typedef struct {
     const char *bf16, *bf16x3; // "": said without a word
     void *keep[3 * CLI_MANY]; // memory that lives until the command ends
     int keep_n;
-    bool rescue, f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, summary, autocorrelation, help;
+    bool rescue, f64, resume, overwrite, quiet, json, anyway, last, shapes, graph, plan, audit, resolved, errors, losses, grey, log_z, summary, autocorrelation, help;
 } cli;
 
 typedef struct {
@@ -84,6 +84,8 @@ nrg_status cli_test(cli *c);
 nrg_status cli_sample(cli *c);  // sample.c
 nrg_status cli_bench(cli *c);   // bench.c
 nrg_status cli_sample_options(cli *c, nrg_sample_options *o); // -n, --chains, --warmup, --every, --steps
+nrg_status cli_logz_options(cli *c, nrg_log_z_options *o);             // --width, --chains, --steps, --from, --base
+nrg_status cli_logz_deliver(cli *c, nrg_log_z *z);
 nrg_status cli_plot(cli *c);    // plot.c
 nrg_status cli_selftest(cli *c);
 nrg_status cli_logz(cli *c);    // logz.c

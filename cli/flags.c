@@ -63,6 +63,7 @@ static const flag flags[] = {
     ONE("tempering", tempering, "LEVELS", "each chain is the coldest of a ladder of so many, which trade places"),
     ONE("hottest", hottest, "H", "heat of the last of a ladder: exp(-H beta E) (0.05)"),
     ONE("anneal", anneal, "H", "heat at the start of the warm-up, 1 after its first quarter"),
+    ON("log-z", log_z, "dist: the logarithm of its normaliser instead, as an interval (--width)"),
     ON("summary", summary, "a line a number instead of the draws: mean, its error, deviation, quantiles, effective sample sizes, R-hat"),
     ON("autocorrelation", autocorrelation, "a table of autocorrelations instead of the draws, the slowest number first (--top N)"),
     ONE("from", from, "data|buffer", "logz: the way back starts at the data; sample: at the chains that training kept"),

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static nrg_status read_options(cli *c, nrg_log_z_options *o) {
+nrg_status cli_logz_options(cli *c, nrg_log_z_options *o) {
     long long chains = 0, steps = 0;
     char *end;
     nrg_status s = cli_integer(c, "chains", c->chains, 2, &chains);
@@ -29,7 +29,7 @@ static void put_means(cli *c, const nrg_log_z *z) {
     if (z->rows > 1 && z->heats) cli_note(c, "mean over %lld rows: %.4g .. %.4g, %.3g wide\n", (long long)z->rows, low, high, high - low);
 }
 
-static nrg_status deliver(cli *c, nrg_log_z *z) {
+nrg_status cli_logz_deliver(cli *c, nrg_log_z *z) {
     const char *text;
     cli_note(c, "%s\n", z->how);
     if (z->heats)
@@ -45,11 +45,11 @@ nrg_status cli_logz(cli *c) {
     nrg_log_z *z = NULL;
     nrg_log_z_options o;
     if (c->words.n < 1) return cli_usage(c, "nrg logz run", "which model?");
-    nrg_status s = read_options(c, &o);
+    nrg_status s = cli_logz_options(c, &o);
     if (s == NRG_OK) s = cli_model(c, c->words.at[0], &m);
     if (s == NRG_OK) s = cli_data(c, m, &data);
     if (s == NRG_OK) s = nrg_ebm_log_z(m, data, &o, &z);
-    if (s == NRG_OK) s = deliver(c, z);
+    if (s == NRG_OK) s = cli_logz_deliver(c, z);
     nrg_log_z_free(z);
     nrg_table_free(data);
     nrg_ebm_free(m);

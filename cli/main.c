@@ -13,7 +13,7 @@ static const cli_command commands[] = {
      MODEL_FLAGS "data valid out time checkpoint resume rescue init overwrite json", cli_train},
     {"ask", "ask best|rank|dist VAR MODEL [--data FILE] [--given x=...]",
      "answer one of the six questions",
-     MODEL_FLAGS "data given top minima among anyway out overwrite json n", cli_ask},
+     MODEL_FLAGS "data given top minima among anyway log-z width chains steps out overwrite json n", cli_ask},
     {"calibrate", "calibrate VAR MODEL --data FILE [-o OUT.nrgm]",
      "fit the scale of the energies to rows that were not trained on, so that `ask dist` is honest",
      MODEL_FLAGS "data out overwrite json", cli_calibrate},

@@ -93,6 +93,7 @@ static void draw(screen *s, const nrg_progress *p) {
 static bool progress(void *ud, const nrg_progress *p) {
     screen *s = ud;
     if (!s->c->quiet) draw(s, p);
+    if (p->epoch_end) cli_show(s->c); // a warning of an hour ago helps nobody
     return interrupts == 0;
 }
 

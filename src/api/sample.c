@@ -163,7 +163,7 @@ static void put_trust(nrg_text *t, const samples *r) {
     }
     nrg_text_put(t, "worst R-hat %.4g (%s), bulk ESS %.4g (%s), tail ESS %.4g (%s) of %lld draws", p->rhat, r->worst[0], p->bulk, r->worst[1], p->tail,
                  r->worst[2], (long long)(p->chains * p->draws));
-    if (p->bulk > 0 && r->seconds > 0) nrg_text_put(t, "; %.3g s, %.3g effective draws a second", r->seconds, p->bulk / r->seconds);
+    if (p->bulk > 0 && r->seconds > 0 && p->rhat <= 1.1) nrg_text_put(t, "; %.3g s, %.3g effective draws a second", r->seconds, p->bulk / r->seconds);
     if (p->rhat > 1.01) nrg_text_put(t, "\nabove 1.01 the chains do not agree, or the draws are too few to tell: a longer warm-up, more draws");
     nrg_text_put(t, "\n");
 }

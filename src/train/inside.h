@@ -253,7 +253,7 @@ struct nrg_trainer {
     size_t best_bytes;
     bool best_fresh, stopped;     // best_fresh: not on disk yet
     double first_step;            // steps done before this session
-    double calm, slow;            // mean gap of the first epoch, at least 1; factor of the learning rate
+    double calm, slow;            // gap of the first update, then mean gap of the first epoch, at least 1; factor of the learning rate
     int rescues;
     bool stuck, same;             // W107, W110 were said
     nrg_collapse collapse;        // as last looked at

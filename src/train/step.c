@@ -153,8 +153,8 @@ static double mean_weight(const nrg_trainer *t, const nrg_bound *b) { return b =
 // Energy of the draws less that of the data, per sample of the batch.
 static double gap(const nrg_program *p, int64_t n) {
     const double *seen = p->values + OUT_SEEN;
-    if (!p->seen[NRG_SEEN_POS] || !p->seen[NRG_SEEN_NEG]) return 0;
-    return (seen[1] - seen[0]) / (double)n;
+    if (!p->seen[NRG_SEEN_POS] || !(p->seen[NRG_SEEN_NEG] || p->seen[NRG_SEEN_FREE])) return 0;
+    return (p->seen[NRG_SEEN_NEG] ? seen[1] - seen[0] : seen[0] - seen[1]) / (double)n;
 }
 
 nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {

@@ -3,9 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-// A gap this many times larger than the mean of the first epoch (and than 1) has left what training can mend by itself.
+// A gap this many times larger than at first (and than 1) has left what training can mend by itself.
 static const double RUNAWAY = 1000;
-static const double CALM = 10;      // up to so many times larger, weights count as good
+static const double CALM = 10;      // up to so many times the gap of the first epoch, weights count as good
 static const double STUCK = 0.02; // share of the chains that moved in an epoch's updates
 static const double SAME = 0.9;   // share of the draws that nearly repeat others, where at most a quarter as many of them are new as of the data
 enum { RESCUES = 3 };
@@ -73,13 +73,16 @@ bool nrg_watch_calm(const nrg_trainer *t, double gap) { return t->epoch == 0 || 
 
 // After each step: E080 when data and draws have lost touch.
 nrg_status nrg_watch_gap(nrg_trainer *t, double gap) {
-    if (t->epoch == 0 || fabs(gap) <= RUNAWAY * t->calm) return NRG_OK;
+    if (t->total == 0) t->calm = fmax(1, fabs(gap)); // until an epoch is through
+    if ((t->total == 0 && isfinite(gap)) || fabs(gap) <= RUNAWAY * t->calm) return NRG_OK;
     const nrg_drawing *d = t->step.draws.at[0];
     nrg_status s = nrg_fail(t->ctx, NRG_E080, d->stmt->span, "stopped: the gap between data and draws is %.3g at step %lld (epoch %lld)", gap,
                             (long long)t->total + 1, (long long)t->epoch + 1);
-    nrg_fact(t->ctx, "its mean over the first epoch was at most %.3g", t->calm);
+    nrg_fact(t->ctx, t->epoch ? "its mean over the first epoch was at most %.3g" : "in the first update it was at most %.3g", t->calm);
     nrg_fact(t->ctx, "of the chains %.3g%% moved in the last update; their age is %.3g steps", 100 * d->moved, nrg_draws_age(d));
-    nrg_help(t->ctx, "more or larger steps for the sampler, a lower learning rate, + 0.1 * energy_l2, or --rescue");
+    nrg_help(t->ctx, "%s, a lower learning rate, + 0.1 * energy_l2, or --rescue",
+             gap > 0 ? "draws lie far above the data: a smaller step if they are thrown off (mala and hmc refuse such steps), more steps if they lag"
+                     : "draws lie far below the data, in holes of the energy: more steps, more noise, restarts");
     return s;
 }
 

@@ -348,7 +348,7 @@ static void choices_and_misfits_are_told(void **state) {
     told("dim D = 1100\npredict s : sign[D]\nenergy E(s) = sq(sum(s))", "s", NRG_OK, "gwg   (chosen: many bits that meet");
     told("dim D = 1100\npredict s : int[D] in 0..2\nenergy E(s) = sq(sum(s))", "s", NRG_OK, "metropolis   (chosen: many discrete numbers that meet");
     told("predict s : bit\nenergy E(s) = s", "s", NRG_OK, "gibbs");
-    told("predict n : int in 0..\nenergy E(n) = n\nsample n by gibbs", "n", NRG_E071, "without finite values");
+    told("predict n : int in 0..\nenergy E(n) = n\nsample n by gibbs", "n", NRG_E071, "a whole number without bounds");
     told("predict x : real\nenergy E(x) = sq(sq(x))\nsample x by gibbs", "x", NRG_E026, "not quadratic");
     told("dim D = 2\npredict x : real[D]\nenergy E(x) = sq(sum(x))\nsample x by gibbs", "x", NRG_E026, "coupled");
     told("predict x : real in 0..1\nenergy E(x) = sq(x)\nsample x by gibbs", "x", NRG_E026, "bounds");

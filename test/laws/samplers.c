@@ -225,7 +225,7 @@ static void failures_are_told(void **state) {
     refused(NORMAL "mala(step=-1)", NRG_E013, "positive");
     refused("predict x : real\nlatent z : real\nenergy E(x, z) = sq(x) + sq(z - x)\nminimize z by gradient(steps=30)\nsample x by hmc", NRG_E071, "step by step");
     refused(NORMAL "hmc from data", NRG_E051, "start at the data");
-    refused("predict x : int in 0..\nenergy E(x) = x\n", NRG_E071, "without finite values");
+    refused("predict x : int in 0..\nenergy E(x) = x\n", NRG_E071, "a whole number without bounds");
 }
 
 int main(void) {

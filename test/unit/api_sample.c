@@ -98,7 +98,10 @@ static void mistakes(void **state) {
     assert_int_equal(sample(c, &(nrg_sample_options){.vars = &bad, .vars_n = 1}, 1, &r), NRG_E011);
     assert_null(r);
     assert_int_equal(sample(c, &(nrg_sample_options){.n = 100, .chains = 1, .steps = 9}, 1, &r), NRG_E090);
-    assert_int_equal(sample(c, &(nrg_sample_options){.vars = &x, .vars_n = 1}, 1, &r), NRG_E060); // y has no verb but sample
+    assert_int_equal(sample(c, &(nrg_sample_options){.vars = &x, .vars_n = 1}, 1, &r), NRG_OK); // y has no verb: it is drawn beside
+    assert_int_equal(r->vars, 1);
+    assert_string_equal(r->var[0].name, "x");
+    nrg_samples_free(r);
     assert_int_equal(sample(c, NULL, 1, &r), NRG_OK);
     nrg_samples_free(r);
     nrg_ctx_free(c);
