@@ -51,12 +51,14 @@ nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *l
         if (o->tiles != tiles || o->b.buf != b.buf || o->b.offset != b.offset || p->bufs.at[o->buf].phase != phase) continue;
         if (!same_dims(&o->loop, loop) || !same_dims(&o->cols, cols) || !same_dims(&o->red, red)) continue;
         *buf = o->buf;
+        p->bufs.at[o->buf].spare = false;
         return NRG_OK;
     }
     nrg_pack_step *o = NRG_NEW(&p->arena, nrg_pack_step);
     if (!o) return NRG_E098;
     nrg_plan_buf packed = {.place = sample ? NRG_AT_SLICE : NRG_AT_ONCE, .sample = sample, .count = *panel * (int64_t)nrg_plan_count(loop), .node = n,
                            .phase = phase};
+    packed.spare = !tiles && !sample && packed.count >= NRG_SPARE && p->bufs.at[b.buf].place == NRG_AT_INPUT && info(w, n)->op == NRG_OP_matmul;
     *o = (nrg_pack_step){b, *loop, *cols, *red, p->bufs.n, tiles};
     TRY(NRG_PUSH(&p->arena, p->bufs, packed));
     TRY(NRG_PUSH(&p->arena, w->pack_list, o));
@@ -94,10 +96,10 @@ static nrg_status product_step(nrg_planner *w, nrg_node n, nrg_matmul_step *d, b
     bool few = (double)p->batch * nrg_plan_count(&d->rows) * nrg_plan_count(&d->cols) <= 16; // results: they read it where it lies
     if (sampled && !few && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red))
         TRY(nrg_plan_pack(w, n, d->b, &d->loop, &d->cols, &d->red, &d->packed, &d->panel));
-    uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, 0};
+    uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, d->b.buf};
     double flops = 2 * nrg_plan_count(&d->rows) * nrg_plan_count(&d->cols) * nrg_plan_count(&d->red) * nrg_plan_count(&d->loop);
     uint32_t phase = (uint32_t)w->level[n.i] - (d->lanes || d->deferred ? 1 : 0);
-    TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, 2, &d->c.buf, 1, flops));
+    TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, d->packed && p->bufs.at[d->packed].spare ? 3 : 2, &d->c.buf, 1, flops));
     p->steps.at[p->steps.n - 1].deferred = d->deferred;
     return NRG_OK;
 }

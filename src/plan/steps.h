@@ -23,12 +23,14 @@ enum {
     NRG_BLOCK = 6,       // most samples between two deferred products
     NRG_LARGE = 1,       // numbers of a weight gradient from which on it may be deferred
     NRG_CACHE = 64,      // bytes of packed right sides that stay in a cache
+    NRG_SPARE = 16,      // numbers of one from which on it need not be packed beforehand
     NRG_RUN = 7,         // numbers that go into one partial sum of a fused step
     NRG_NEAR_MOST = 96,  // columns among which the nearest is found by products
 #else
     NRG_BLOCK = 1024,
     NRG_LARGE = 4096,
     NRG_CACHE = 1048576,
+    NRG_SPARE = 65536,
     NRG_RUN = 16384,
     NRG_NEAR_MOST = 8192,
 #endif
@@ -50,6 +52,7 @@ typedef struct {
     bool wide;           // doubles, whatever the type of the graph
     bool block;          // read by a deferred step
     bool taken;          // another value is written over it where it ends
+    bool spare;          // packed, but its one reader can pack what it wants as it goes
     uint32_t over;       // the first of the values that share its place, or 0
     int64_t count;       // numbers a row, or in all
     uint32_t slot;       // INPUT: slot of the graph

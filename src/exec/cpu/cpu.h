@@ -158,6 +158,7 @@ struct nrg_run {
     bool *state;        // slot is updated
     int64_t n, block0;
     int64_t wide;       // slices that a thread takes together
+    bool sparing;       // spare packed copies are not made
     bool heard;         // the context wants to know what steps take: those from `spent` on
     uint32_t spent;
     void *tables;       // the block that holds the small arrays
@@ -166,6 +167,8 @@ struct nrg_run {
     size_t kept_size;
     bool known;         // was it?
 };
+// Is packed buffer b made? Not where it is spare and at most two stretches of slices would read it.
+static inline bool nrg_cpu_packed(const nrg_run *r, uint32_t b) { return !r->sparing || !r->p->bufs.at[b].spare; }
 bool nrg_cpu_kept(nrg_run *r); // kept.c: the first phase need not be computed again
 void nrg_run_level(nrg_run *r, nrg_cpu_level level); // for tests: other kernels, same bits
 

@@ -374,6 +374,7 @@ static void once(nrg_run *r, uint32_t phase) {
     for (int i = 0; i < r->threads; i++) r->tasks[i].first = 0, r->tasks[i].rows = 0, r->tasks[i].skip = 0;
     for (uint32_t i = p->phase_at[phase]; i < p->phase_at[phase + 1]; i++) {
         const nrg_work *s = &p->steps.at[i];
+        if (s->kind == NRG_STEP_pack && !nrg_cpu_packed(r, s->writes[0])) continue;
         if (r->threads == 1 || !shared(p, s)) {
             carry_out(&r->tasks[0], s);
             continue;
@@ -388,6 +389,7 @@ nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint
     r->n = n < 0 ? 0 : n;
     TRY(nrg_cpu_inputs(r));
     TRY(desks(r, nrg_plan_stretch(p, r->n, r->threads)));
+    r->sparing = !r->kept && (r->n + p->slice * r->wide - 1) / (p->slice * r->wide) * repeat <= 2;
     TRY(room(r, 1, p->batch_row * (size_t)nrg_plan_rows(r->n), &r->batch));
     TRY(room(r, 2, p->block_row * (size_t)nrg_plan_rows(r->n < p->block ? r->n : p->block), &r->block));
     place_values(r);
