@@ -63,6 +63,7 @@ bool nrg_infer_listable(const nrg_inference *i, nrg_vars over, bool any);
 nrg_status nrg_infer_batch(nrg_inference *i, const nrg_node *x, int n, nrg_node *out, nrg_leads *lead, nrg_node *other);
 // Runs inner loops for the current batch of n samples (rows as bound in the store) and leaves their results in the store.
 nrg_status nrg_inference_go(nrg_inference *i, nrg_store *store, int64_t n, uint64_t seed, uint32_t step);
+bool nrg_inference_loops(const nrg_inference *i); // are there any?
 nrg_status nrg_infer_say(nrg_inference *i, const char *fmt, ...) NRG_PRINTF(2, 3); // one more line of choices
 // What was chosen and why, one line a choice: "minimize y by exhaustive   (10 values)".
 void nrg_inference_print(const nrg_inference *i, nrg_text *out);

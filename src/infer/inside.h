@@ -112,7 +112,6 @@ nrg_shape nrg_var_event(nrg_inference *i, int32_t v, nrg_status *status);
 void nrg_vars_print(const nrg_model *m, nrg_vars vars, nrg_text *out); // "y, a, u"
 bool nrg_var_ragged(const nrg_model *m, int32_t v);
 void nrg_inference_list(const nrg_inference *i, nrg_text *out); // what was said, on one line, after what is there
-bool nrg_inference_loops(const nrg_inference *i);
 
 nrg_node nrg_digit(nrg_graph *g, nrg_node half, double stride, double choices); // finite.c: floor(half / stride) mod choices
 bool nrg_fault_term(nrg_inference *i, nrg_vars vars, nrg_span *at); // choose.c: a term that is not quadratic

@@ -319,11 +319,10 @@ nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n) {
 
 static nrg_status centre(nrg_planner *w, nrg_node n, uint32_t packed, int64_t panel, const layout *l, uint32_t *buf, int64_t *size) {
     nrg_plan *p = w->p;
-    int64_t unit = 64 / (int64_t)p->real;
     nrg_centre_step *o = NRG_NEW(&p->arena, nrg_centre_step);
     if (!o) return NRG_E098;
     *o = (nrg_centre_step){packed, p->bufs.n, (int64_t)nrg_plan_count(&l->cols), (int64_t)nrg_plan_count(&l->red), (int64_t)nrg_plan_count(&l->loop), panel, 0};
-    *size = o->size = NRG_CENTRE_ROOM(o->k, unit) + NRG_CENTRE_ROOM(o->n, unit) + panel;
+    *size = o->size = NRG_CENTRE_SIZE(o->n, o->k, (int64_t)p->real);
     *buf = o->buf;
     nrg_plan_buf b = {.place = NRG_AT_ONCE, .count = o->size * o->loops, .node = n, .phase = p->bufs.at[packed].phase};
     TRY(NRG_PUSH(&p->arena, p->bufs, b));

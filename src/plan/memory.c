@@ -158,6 +158,11 @@ static size_t scratch_size(const nrg_plan *p) {
             size_t one = (size_t)(d->pictures + d->rows + d->filters) * p->real;
             if (one > most) most = one;
         }
+        if (s->kind == NRG_STEP_nearest || s->kind == NRG_STEP_centre) { // a row of bytes at least
+            int64_t k = s->kind == NRG_STEP_centre ? ((const nrg_centre_step *)s->detail)->k : (int64_t)nrg_plan_count(&((const nrg_nearest_step *)s->detail)->red);
+            size_t one = (NRG_SCRATCH_FLOATS + (size_t)k) * p->real;
+            if (one > most) most = one;
+        }
         if (s->kind != NRG_STEP_dense && s->kind != NRG_STEP_trisolve) continue;
         const nrg_dense_step *d = s->detail;
         size_t need = (size_t)(d->n * d->n + d->n * d->m) * p->real + (size_t)d->n * 16 + 4096;

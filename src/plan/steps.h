@@ -192,12 +192,16 @@ typedef struct {
     int64_t panel;
 } nrg_distance_step;
 
-// Packed panels less their mean column: the mean, half the squared norms of the columns, the panels. Each ends on a unit of 64 bytes.
+// Packed panels less their mean column, as bytes: the mean, facts of each column and the sum of its bytes, the columns as they are, each side
+// by side, and the bytes.
 typedef struct {
     uint32_t from, buf;
     int64_t n, k, loops, panel, size; // columns, terms; matrices; numbers of a packed one and of what is made of it
 } nrg_centre_step;
 #define NRG_CENTRE_ROOM(n, unit) (((n) + (unit) - 1) / (unit) * (unit))
+enum { NRG_NEAR_FACTS = 5 }; // of a column, a unit of each after the other: see isa/distance.inc, judge
+#define NRG_CENTRE_SIZE(n, k, real)                                                                                    \
+    (NRG_CENTRE_ROOM(k, 64 / (real)) * (1 + (n)) + (NRG_NEAR_FACTS + 1) * NRG_CENTRE_ROOM(n, 16) + NRG_CENTRE_ROOM(n, 16) * NRG_CENTRE_ROOM(k, 64) / (real))
 
 // c[rows, cols] = sum over samples of w * (a - b)^2, w along rows, a along cols, b along both, without samples. It ends a block of slices.
 typedef struct {

@@ -191,12 +191,21 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
 // Rows that are compared with each other come in batches as in training.
 static int64_t chunk(const nrg_trainer *t) { return nrg_against_batch(t->m) ? t->batch : NRG_CHUNK; }
 
+static bool has_more(const nrg_trainer *t, const nrg_program *p) { return t->along.build && p == &t->value; }
+
+// Sums of the size of the weights, which cost as much as many rows, come at the end of more rows at once where these take no more memory.
+static int64_t chunk_of(const nrg_trainer *t, const nrg_program *p) {
+    int64_t some = chunk(t), many = 8 * some;
+    if (!has_more(t, p) || nrg_against_batch(t->m) || nrg_inference_loops(p->inf)) return some;
+    return nrg_plan_bytes(p->plan, many, t->o.threads) > nrg_plan_bytes(p->plan, some, t->o.threads) ? some : many;
+}
+
 // Adds the outputs from `first` on of a pass in chunks into sum. once: the regularisers of the last chunk.
 static nrg_status pass(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
                        double *sum) {
     int64_t width = p->offset[p->outputs_n];
     for (int64_t i = 0; i < width; i++) sum[i] = 0;
-    int64_t most = chunk(t);
+    int64_t most = chunk_of(t, p);
     for (int64_t at = 0; at < n || at == 0; at += most) {
         int64_t many = n - at < most ? n - at : most;
         TRY(nrg_bound_rows_set(b, t->store, rows + at));
@@ -211,8 +220,6 @@ static nrg_status pass(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const
 static nrg_status clock_now(nrg_trainer *t) {
     return nrg_loss_clock(t->m, t->store, t->epochs > 0 ? (double)t->epoch / (double)t->epochs : 0);
 }
-
-static bool has_more(const nrg_trainer *t, const nrg_program *p) { return t->along.build && p == &t->value; }
 
 nrg_status nrg_value_build(nrg_trainer *t, nrg_program *p, const nrg_bound *b, int64_t n) {
     int64_t most = chunk(t);
@@ -252,8 +259,8 @@ static nrg_status levels(nrg_trainer *t) {
 nrg_status nrg_pass_loss(nrg_trainer *t, nrg_program *p, const nrg_bound *b, const int64_t *rows, int64_t n,
                          double *loss) {
     double few[OUT_SEEN + NRG_SEEN_COUNT];
-    int64_t most = chunk(t), chunks = n > 0 ? (n + most - 1) / most : 1;
     if (!p->run) TRY(nrg_value_build(t, p, b, n));
+    int64_t most = chunk_of(t, p), chunks = n > 0 ? (n + most - 1) / most : 1;
     double *sum = has_more(t, p) ? t->along.sum : few;
     TRY(clock_now(t));
     TRY(levels(t));

@@ -77,7 +77,7 @@ static void same(const world *m, double **a, double **b, const char *what) {
 static void same_everywhere(const world *m, double *const *v, double **want) {
     double *got[OUTS];
     room(m, got);
-    for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_AVX512; level++) {
+    for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_VNNI; level++) {
         if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
         run(m, v, (how){.slice = level == NRG_CPU_AVX2 ? 4 : 32, .threads = 1 << level, .level = (nrg_cpu_level)level}, got);
         same(m, want, got, nrg_cpu_kernels((nrg_cpu_level)level)->name);
@@ -113,7 +113,17 @@ static world nearest_world(nrg_dtype type, int64_t N, int64_t D, int64_t K, int6
     return m;
 }
 
-typedef enum { PLAIN, TIES, EQUAL, FAR, STRANGE, TINY, HUGE_ONES, KINDS } data_kind;
+typedef enum {
+    PLAIN, TIES, EQUAL, FAR, STRANGE, TINY, HUGE_ONES,
+    SCALES,   // rows and columns of sizes from 1e-30 to 1e30
+    PAIRS,    // each column twice
+    CLOSE,    // columns that differ in their last bits, rows among them
+    OUTLIERS, // one number of some rows and columns is far larger than the others
+    LEVEL,    // rows and columns of one number each, some of zeros
+    ORDERS,   // columns of the same numbers in other orders, rows of one number each: rounding alone decides
+    TENTHS,   // -0.1, 0, 0.1, columns that cancel: bytes lose nothing, and again rounding decides
+    KINDS
+} data_kind;
 
 static double drawn(data_kind kind, uint32_t *seed) {
     double x = noise(seed);
@@ -133,6 +143,19 @@ static void draw(const world *m, data_kind kind, double **v, uint32_t seed) {
         for (int64_t k = 0; k < n[i]; k++) v[i][k] = (double)(float)drawn(kind, &seed);
     }
     for (int64_t k = m->D; kind == EQUAL && k < n[1]; k++) v[1][k] = v[1][k % m->D]; // one row, many times
+    for (int i = 0; i < 2; i++)
+        for (int64_t k = 0; k < n[i]; k++) {
+            int64_t line = k / m->D;
+            double *x = &v[i][k], own = noise(&(uint32_t){(uint32_t)(7919 * line + i + 1)});
+            if (kind == SCALES) *x = (double)(float)(*x * pow(10, round(30 * own)));
+            if (kind == PAIRS && i && line % 2) *x = v[i][k - m->D];
+            if (kind == CLOSE) *x = (double)(float)(sin((double)(k % m->D)) + 3e-7 * *x);
+            if (kind == OUTLIERS && line % 5 == 2 && k % m->D == line % m->D) *x *= pow(10, (double)(line % 4 * 6));
+            if (kind == LEVEL || (kind == ORDERS && !i)) *x = floor(4 * own) / 3;
+            if (kind == ORDERS && i && line) *x = v[i][(k + 7 * line) % m->D];
+            if (kind == TENTHS) *x = i && line % 2 ? -v[i][k - m->D] : 0.1 * floor(1.5 * *x + 0.5);
+            *x = (double)(float)*x;
+        }
     if (kind != STRANGE) return;
     v[0][0] = NAN, v[0][m->D * m->G] = INFINITY; // two samples
     if (m->K > 2) v[1][2 * m->D - 1] = INFINITY;
@@ -142,7 +165,7 @@ static void nearest_case(nrg_dtype type, int64_t N, int64_t D, int64_t K, int64_
     world m = nearest_world(type, N, D, K, G, leads, false), full = nearest_world(type, N, D, K, G, leads, true);
     double *v[3], *got[OUTS], *want[OUTS], *ref[OUTS];
     draw(&m, kind, v, (uint32_t)(17 + N + 31 * D + 1009 * K));
-    room(&m, got), room(&full, want), room(&full, ref);
+    room(&full, got), room(&full, want), room(&full, ref);
     run(&m, v, (how){.slice = 16, .has = NRG_STEP_nearest}, got);
     run(&full, v, (how){.slice = 16, .has = NRG_STEP_distance}, want);
     same(&m, got, want, "the nearest by products, and by differences");
@@ -151,13 +174,16 @@ static void nearest_case(nrg_dtype type, int64_t N, int64_t D, int64_t K, int64_
         GO(nrg_ref_eval(C, full.g, N, (const double *const[]){v[2], v[0], v[1]}, 7, 3, full.out, 3, ref));
         same(&full, ref, want, "ref");
     }
-    leave(&m, got), leave(&full, want), leave(&full, ref);
+    m.outs = 1;
+    run(&m, v, (how){.slice = 16, .has = NRG_STEP_nearest}, got);
+    same(&m, got, want, "places alone, and by differences");
+    leave(&full, got), leave(&full, want), leave(&full, ref);
     for (int i = 0; i < 3; i++) free(v[i]);
     nrg_graph_free(m.g), nrg_graph_free(full.g);
 }
 
 static void nearest(void **state) {
-    static const int64_t shapes[][4] = {{50, 40, 33, 1}, {20, 1, 5, 1}, {7, 3, 2, 1}, {33, 300, 70, 1}, {100, 17, 64, 1}, {9, 6, 20, 3}};
+    static const int64_t shapes[][4] = {{50, 40, 33, 1}, {20, 1, 5, 1}, {7, 3, 2, 1}, {33, 300, 70, 1}, {100, 17, 64, 1}, {9, 6, 20, 3}, {21, 130, 90, 2}};
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int kind = 0; kind < KINDS; kind++)
@@ -166,6 +192,25 @@ static void nearest(void **state) {
                 nearest_case((nrg_dtype)type, s[0], s[1], s[2], s[3], false, (data_kind)kind);
                 if (s[3] == 1) nearest_case((nrg_dtype)type, s[0], s[1], s[2], 1, true, (data_kind)kind);
             }
+}
+
+// More terms than bytes of full range could be summed of: two columns of opposite sign, all products at their largest.
+static void many_terms(void **state) {
+    enum { N = 4, D = 140000 };
+    (void)state;
+    world m = nearest_world(NRG_F32, N, D, 2, 1, false, false);
+    m.outs = 1;
+    double *v[3] = {malloc(N * D * sizeof(double)), malloc(2 * D * sizeof(double)), &(double){0}}, *got[OUTS];
+    assert_non_null(v[0]), assert_non_null(v[1]);
+    for (int64_t k = 0; k < N * D; k++) v[0][k] = k / D % 2 ? 1 : -1;
+    for (int64_t k = 0; k < 2 * D; k++) v[1][k] = k / D ? 2 : -2;
+    room(&m, got);
+    run(&m, v, (how){.has = NRG_STEP_nearest}, got);
+    for (int64_t r = 0; r < N; r++) assert_true(got[0][r] == (double)(r % 2));
+    same_everywhere(&m, v, got);
+    leave(&m, got);
+    free(v[0]), free(v[1]);
+    nrg_graph_free(m.g);
 }
 
 // Only the place is wanted: a row with one candidate takes no differences at all.
@@ -299,6 +344,7 @@ static void spread(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(nearest, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_terms, setup, teardown),
         cmocka_unit_test_setup_teardown(only_places, setup, teardown),
         cmocka_unit_test_setup_teardown(weighed, setup, teardown),
         cmocka_unit_test_setup_teardown(spread, setup, teardown),

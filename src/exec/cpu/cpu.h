@@ -42,6 +42,9 @@ typedef struct {
     int64_t c_row;             // numbers from row to row
 } nrg_tiles;
 typedef void (*nrg_tiles_fn)(const nrg_tiles *j);
+// Products of bytes, numbers 0 .. 127 times numbers -127 .. 127: c[r][0 .. 16 nv) (+)= sum over k < kc of a[r][k] b[k][j]; mr <= 6, nv <= 4.
+// Columns come by sixteen, [kc / 4][16][4]; unit: bytes from one sixteen to the next.
+typedef void (*nrg_coarse_fn)(int mr, int nv, int64_t kc, const uint8_t *const *a, const int8_t *b, int64_t unit, int32_t *const *c, bool add);
 // Random numbers, uniform or normal: four of each counter (at, step, id).
 enum { NRG_RANDOM_ROOM = NRG_RANDOM_BLOCKS + 8 }; // to the end of a register
 typedef struct {
@@ -83,10 +86,21 @@ typedef struct {
     // c[0 .. nv * 64 bytes) += sum over i < n of w[i] * (a[at[i] + j] - m[j])^2
     void (*spread_f32)(int nv, int64_t n, const int64_t *at, const float *w, const float *a, const float *m, float *c);
     void (*spread_f64)(int nv, int64_t n, const int64_t *at, const double *w, const double *a, const double *m, double *c);
-    float (*scores_f32)(int64_t n, float *s, const float *h); // s = h - s, and the least; NaN when one is not finite
-    double (*scores_f64)(int64_t n, double *s, const double *h);
-    float (*shifted_f32)(int64_t n, float *to, const float *from, const float *less); // to = from - less, and the sum of squares
-    double (*shifted_f64)(int64_t n, double *to, const double *from, const double *less);
+    // Nearest columns, see isa/distance.inc: the span of x - less and the sum of its squares; x - less as bytes and the sum of squares of what
+    // that leaves; scores, how low they may be, and how high the least; places of those within a limit; a sum of squared differences.
+    nrg_coarse_fn coarse;
+    float (*span_f32)(int64_t n, const float *x, const float *less, float *span);
+    double (*span_f64)(int64_t n, const double *x, const double *less, double *span);
+    float (*coarse_f32)(int64_t n, const float *x, const float *less, float inverse, float step, int zero, int most, int off, uint8_t *to);
+    double (*coarse_f64)(int64_t n, const double *x, const double *less, double inverse, double step, int zero, int most, int off, uint8_t *to);
+    float (*judge_f32)(int64_t n, const int32_t *c, int32_t zero, const int32_t *sum, float row_step, float row_lost, float norm,
+                       const float *columns, float *low);
+    double (*judge_f64)(int64_t n, const int32_t *c, int32_t zero, const int32_t *sum, double row_step, double row_lost, double norm,
+                        const double *columns, double *low);
+    int64_t (*within_f32)(int64_t n, const float *low, float limit, int32_t *at);
+    int64_t (*within_f64)(int64_t n, const double *low, double limit, int32_t *at);
+    float (*apart_f32)(int64_t n, const float *a, const float *b);
+    double (*apart_f64)(int64_t n, const double *a, const double *b);
     // c[r, j] (+)= sum over k of a[r, k] * b[k, j], any strides: for a few results
     void (*narrow_f32)(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_term, const float *b, int64_t b_term,
                        int64_t b_col, float *c, int64_t c_row, int64_t c_col, bool add);
@@ -108,9 +122,10 @@ typedef struct {
     void (*random_f32)(const nrg_draw *d, void *out);
     void (*random_f64)(const nrg_draw *d, void *out);
 } nrg_kernels;
-typedef enum { NRG_CPU_BEST, NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512, NRG_CPU_AMX } nrg_cpu_level;
+typedef enum { NRG_CPU_BEST, NRG_CPU_PORTABLE, NRG_CPU_AVX2, NRG_CPU_AVX512, NRG_CPU_VNNI, NRG_CPU_AMX } nrg_cpu_level;
 // The kernels of a level; NULL when this processor or build lacks it.
 const nrg_kernels *nrg_cpu_kernels(nrg_cpu_level level);
+nrg_coarse_fn nrg_cpu_coarse(nrg_cpu_level level); // products of bytes; NULL: not here
 nrg_tiles_fn nrg_cpu_tiles(const nrg_kernels *k, nrg_cpu_level level); // matrix units where the level has them; NULL: not here
 
 // ---- a run and its threads
@@ -142,6 +157,7 @@ struct nrg_run {
     const nrg_plan *p;
     const nrg_kernels *k;
     nrg_tiles_fn tiles;
+    nrg_coarse_fn coarse;
     int threads;
     nrg_team *team;     // for the life of the run
     nrg_bound *in;      // by slot

@@ -131,6 +131,7 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     memset(r, 0, sizeof *r);
     r->ctx = c, r->p = p, r->threads = threads < 1 ? 1 : threads > NRG_LANES ? NRG_LANES : threads;
     r->k = nrg_cpu_kernels(NRG_CPU_BEST);
+    r->coarse = nrg_cpu_coarse(NRG_CPU_BEST);
     if (nrg_dtype_bf16(p->type)) r->tiles = nrg_cpu_tiles(r->k, NRG_CPU_BEST);
     nrg_status s = listen(r);
     if (s == NRG_OK) s = tables(r);
@@ -166,6 +167,7 @@ void nrg_run_free(nrg_run *r) {
 
 void nrg_run_level(nrg_run *r, nrg_cpu_level level) {
     if (nrg_cpu_kernels(level)) r->k = nrg_cpu_kernels(level);
+    if (nrg_cpu_coarse(level)) r->coarse = nrg_cpu_coarse(level);
     if (nrg_cpu_tiles(r->k, level)) r->tiles = nrg_cpu_tiles(r->k, level);
 }
 

@@ -54,6 +54,7 @@ static void bytes_f32(int64_t n, const uint8_t *a, float *to) {
     APART for (int64_t i = 0; i < n; i++) to[i] = (float)a[i];
 }
 
+#include "exec/cpu/isa/coarse.inc"
 #include "exec/cpu/isa/bf16.inc"
 
 extern const nrg_kernels GLUE(nrg_cpu_, NRG_ISA);
@@ -79,10 +80,17 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .far_f64 = far_f64,
     .spread_f32 = spread_f32,
     .spread_f64 = spread_f64,
-    .scores_f32 = scores_f32,
-    .scores_f64 = scores_f64,
-    .shifted_f32 = shifted_f32,
-    .shifted_f64 = shifted_f64,
+    .coarse = coarse_all,
+    .span_f32 = span_f32,
+    .span_f64 = span_f64,
+    .coarse_f32 = coarse_f32,
+    .coarse_f64 = coarse_f64,
+    .judge_f32 = judge_f32,
+    .judge_f64 = judge_f64,
+    .within_f32 = within_f32,
+    .within_f64 = within_f64,
+    .apart_f32 = apart_f32,
+    .apart_f64 = apart_f64,
     .tall_f32 = tall_f32,
     .tall_f64 = tall_f64,
     .narrow_f32 = narrow_f32,
