@@ -39,8 +39,9 @@ static const flag flags[] = {
     ONE("seed", seed, "N", "seed of all random numbers (0)"),
     ONE("threads", threads, "N", "threads (all cores); results do not depend on it"),
     ON("f64", f64, "double precision"),
-    PERHAPS("bf16", bf16, "[=emulate]", "matrix products from bfloat16 numbers; emulate: slowly, without matrix units"),
-    PERHAPS("bf16x3", bf16x3, "[=emulate]", "the same with what rounding left, to nearly the accuracy of float32"),
+    PERHAPS("bf16", bf16, "[=draws,emulate]",
+            "matrix products from bfloat16 numbers; draws: of a training, only where chains draw; emulate: slowly, without matrix units"),
+    PERHAPS("bf16x3", bf16x3, "[=draws,emulate]", "the same with what rounding left, to nearly the accuracy of float32"),
     ONE("time", time, "10min", "stop training after this time, with a checkpoint"),
     ONE("checkpoint", checkpoint, "5min",
         "how often a checkpoint is written (also at the end and on Ctrl-C)"),
@@ -164,6 +165,13 @@ static const char *long_name(const char *arg) {
     return strcmp(arg, "-h") == 0 ? "--help" : arg;
 }
 
+static bool how(const char *value) {
+    static const char *const words[] = {"emulate", "draws", "draws,emulate", "emulate,draws"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(value, words[i]) == 0) return true;
+    return false;
+}
+
 nrg_status cli_parse(cli *c, const cli_command *k) {
     bool only_words = false;
     for (int i = 2; i < c->argc; i++) {
@@ -184,8 +192,8 @@ nrg_status cli_parse(cli *c, const cli_command *k) {
         const char *value = eq ? eq + 1 : NULL;
         if (f->kind == SWITCH && value)
             return cli_usage(c, NULL, "--%s takes no value", f->pub.name);
-        if (f->kind == MAYBE && value && strcmp(value, "emulate") != 0)
-            return cli_usage(c, NULL, "--%s stands alone or as --%s=emulate", f->pub.name, f->pub.name);
+        if (f->kind == MAYBE && value && !how(value))
+            return cli_usage(c, NULL, "--%s stands alone or with draws, emulate or both: --%s=draws,emulate", f->pub.name, f->pub.name);
         if (f->kind == MAYBE && !value) value = "";
         if (f->kind != SWITCH && !value) {
             if (i + 1 == c->argc)

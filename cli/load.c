@@ -8,13 +8,16 @@ nrg_status cli_options(cli *c, nrg_options *o) {
     long long threads = 0, seed = 0;
     nrg_status s = cli_integer(c, "threads", c->threads, 1, &threads);
     if (s == NRG_OK) s = cli_integer(c, "seed", c->seed, 0, &seed);
+    const char *how = c->bf16 ? c->bf16 : c->bf16x3 ? c->bf16x3 : "";
     if (threads > 256) threads = 256;
     nrg_options v = {c->set.at, c->set.n,     c->stmt.at,     c->stmt.n, c->map.at,
                      c->map.n,  (int)threads, (uint64_t)seed, c->f64,    c->last,
                      c->bf16 ? NRG_PRODUCTS_BF16 : c->bf16x3 ? NRG_PRODUCTS_BF16X3 : NRG_PRODUCTS_FULL,
-                     (c->bf16 && *c->bf16) || (c->bf16x3 && *c->bf16x3)};
+                     strstr(how, "emulate") != NULL, strstr(how, "draws") != NULL};
     *o = v;
     if (s == NRG_OK && c->bf16 && c->bf16x3) return cli_usage(c, NULL, "--bf16 and --bf16x3 exclude each other");
+    if (s == NRG_OK && v.draws_only && strcmp(c->command, "train") != 0 && strcmp(c->command, "bench") != 0)
+        return cli_usage(c, NULL, "--bf16=draws is for trainings: train, bench");
     return s;
 }
 

@@ -236,6 +236,7 @@ typedef struct {
     bool last;                /* of a run: its last weights instead of its best */
     nrg_products products;    /* E094 where the processor has no matrix units, and with double precision */
     bool emulate;             /* compute such products without matrix units as well: the same numbers, slower than float32 */
+    bool draws_only;          /* of a training: `products` where chains draw, float32 where weights learn */
 } nrg_options;
 
 /* Loads a model: a .nrg text, or a trained one (run folder, .safetensors, .nrgm). `path` "-" reads the text
@@ -330,6 +331,7 @@ typedef struct {
     const char *argv;          /* the command, for run.json */
     const char *model_text;    /* set by nrg_ebm_train: the resolved model as text */
     nrg_products products;     /* set by nrg_ebm_train: those of the model's options */
+    bool draws_only;
 } nrg_train_options;
 typedef struct {
     int64_t epoch, epochs, step, steps; /* epoch counts from 1; steps: in this epoch */

@@ -16,6 +16,7 @@ struct nrg_ebm {
     nrg_trainer *trainer; // or NULL
     bool started;         // the weights have values
     nrg_products products;
+    bool draws_only; // products are for the draws of a training alone
     const char **maps;
     int maps_n, threads;
     uint64_t seed;

@@ -39,6 +39,7 @@ static nrg_status make(nrg_ctx *c, const nrg_options *o, nrg_ebm **out) {
     m->seed = o ? o->seed : 0;
     m->f64 = o && o->f64;
     m->products = o ? o->products : NRG_PRODUCTS_FULL;
+    m->draws_only = o && o->draws_only;
     m->maps_n = o ? o->maps_n : 0;
     nrg_status s = o ? copy_words(&m->arena, o->maps, o->maps_n, &m->maps) : NRG_OK;
     if (s == NRG_OK) s = nrg_asked_new(c, &m->asked);
@@ -133,7 +134,7 @@ static nrg_status load_trained(nrg_ebm *m, const char *path, const nrg_options *
     if (s == NRG_OK) s = nrg_lang_load(m->ctx, path, text, strlen(text), &v, &m->model);
     m->f64 = nrg_weights_type(w) == NRG_F64;
     if (s == NRG_OK && m->f64 && m->products != NRG_PRODUCTS_FULL) s = no_double(m->ctx);
-    if (s == NRG_OK) s = nrg_store_new(m->ctx, nrg_dtype_of(m->f64, m->products), &m->store);
+    if (s == NRG_OK) s = nrg_store_new(m->ctx, nrg_dtype_of(m->f64, m->draws_only ? NRG_PRODUCTS_FULL : m->products), &m->store);
     if (s == NRG_OK) s = nrg_weights_apply(w, m->model, m->store);
     m->started = s == NRG_OK;
     nrg_weights_free(w);

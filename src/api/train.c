@@ -11,6 +11,7 @@ nrg_status nrg_ebm_train_prepare(nrg_ebm *m, const nrg_table *data, const nrg_tr
     if (t.threads < 1) t.threads = m->threads;
     t.f64 = t.f64 || m->f64;
     t.products = m->products;
+    t.draws_only = m->draws_only;
     if (!t.maps_n) {
         t.maps = m->maps;
         t.maps_n = m->maps_n;

@@ -362,7 +362,7 @@ static nrg_status make(nrg_sampler *s) {
     s->id_name = nrg_arena_print(&s->arena, "%s:id", s->spec.prefix);
     s->heat_name = nrg_arena_print(&s->arena, "%s:heat", s->spec.prefix);
     if (!s->id_name || !s->heat_name) return NRG_E098;
-    TRY(nrg_graph_new(m->ctx, nrg_store_type(s->store), &s->graph));
+    TRY(nrg_graph_new(m->ctx, s->spec.products == NRG_PRODUCTS_FULL ? nrg_store_type(s->store) : nrg_dtype_of(false, s->spec.products), &s->graph));
     TRY(nrg_scope_new(m, s->graph, &s->scope));
     TRY(nrg_inference_new(m->ctx, s->scope, &o, &s->inference));
     TRY(bind_held(s));

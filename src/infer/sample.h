@@ -33,6 +33,7 @@ typedef struct {
     // Heated chains may move from U0 of the variables x, heat 0, to beta E, heat 1: U = heat beta E + (1 - heat) U0. NULL: no U0.
     nrg_status (*base)(void *ud, nrg_graph *g, const int32_t *var, const nrg_node *x, int n, nrg_node *U0);
     bool paced;          // step sizes and scales that methods would adapt are those that pace.c sets, the same for all chains of a heat
+    nrg_products products; // of the chains; FULL: as the store's type says
     int threads;
     // Binds the given variables' nodes, and those of variables to be drawn where they are in the data; NULL: inputs by their names.
     nrg_status (*bind)(void *ud, nrg_scope *s);

@@ -118,7 +118,7 @@ static nrg_status open_chains(nrg_program *p, nrg_store *store, nrg_drawing *d) 
     nrg_model *m = nrg_scope_model(p->scope);
     int64_t lanes = d->batch * d->each;
     nrg_chains_spec spec = {.vars = d->vars, .given = d->given, .lanes = lanes, .warmup = d->steps, .prefix = d->prefix,
-                            .kept = d->slots > 0, .heated = d->ladder.levels > 1, .paced = true, .threads = p->threads,
+                            .kept = d->slots > 0, .heated = d->ladder.levels > 1, .paced = true, .threads = p->threads, .products = p->drawn,
                             .bind = bind_data, .ud = (void *)d->bound};
     if (!(d->ladder.name = nrg_arena_print(&p->arena, "%s:heat", d->prefix))) return NRG_E098;
     if (!(d->energy = nrg_arena_get(&p->arena, (size_t)(lanes + 1) * sizeof(double)))) return NRG_E098;

@@ -76,6 +76,7 @@ typedef struct {
     size_t bytes;
     nrg_arena arena;
     nrg_draws_mode draws_mode;
+    nrg_products drawn;                 // of the chains; FULL: as the store's type says
     int64_t batch;
     int threads;
     NRG_LIST(nrg_drawing *) draws;
@@ -232,7 +233,7 @@ struct nrg_trainer {
     int64_t *rows, rows_n;       // training rows
     int64_t *valid, valid_n;     // validation rows
     int64_t *order, *batch_rows; // this epoch's order; rows of the current batch
-    nrg_dtype type;
+    nrg_dtype type, drawn; // of the step; of the chains that it draws from
     NRG_LIST(nrg_team) teams;
     NRG_LIST(nrg_state) states;
     NRG_LIST(nrg_update) updates; // while the step is built
@@ -284,6 +285,7 @@ nrg_status nrg_collapse_watch(nrg_trainer *t); // at the end of an epoch
 nrg_status nrg_collapse_end(nrg_trainer *t);   // at the end of the run: W106
 
 // ---- rundir.c: files of a run
+const char *nrg_products_name(const nrg_trainer *t); // for run.json, checkpoints and the first lines
 nrg_status nrg_run_open(nrg_trainer *t);
 nrg_status nrg_run_begin(nrg_trainer *t); // model.nrg, run.json, the head of log.csv
 nrg_status nrg_run_log(nrg_trainer *t, const nrg_progress *p);

@@ -129,7 +129,7 @@ static nrg_status describe(nrg_trainer *t, const char *status) {
     nrg_text_put(&j,
                  ",\n  \"seed\": %llu,\n  \"threads\": %d,\n  \"f64\": %s,\n  \"products\": \"%s\",\n  \"samples\": %lld,\n  \"held_out\": "
                  "%lld,\n  \"data_hash\": \"%016llx\"",
-                 (unsigned long long)t->o.seed, t->o.threads, t->type == NRG_F64 ? "true" : "false", nrg_dtype_name(t->type),
+                 (unsigned long long)t->o.seed, t->o.threads, t->type == NRG_F64 ? "true" : "false", nrg_products_name(t),
                  (long long)t->rows_n, (long long)t->valid_n, (unsigned long long)t->hash);
     nrg_text_put(&j, ",\n  \"batch\": %lld,\n  \"epochs\": %lld,\n  \"epoch\": %lld,\n  \"steps\": %lld",
                  (long long)t->batch, (long long)t->epochs, (long long)t->epoch, (long long)t->total);
@@ -226,7 +226,7 @@ static nrg_status save(nrg_trainer *t, const char *name, int64_t after, const nr
     snprintf(epoch, sizeof epoch, "%lld", (long long)after);
     snprintf(rows, sizeof rows, "%lld", (long long)t->m->rows);
     snprintf(hash, sizeof hash, "%016llx", (unsigned long long)t->hash);
-    const nrg_meta more[] = {{"rows", rows}, {"epoch", epoch}, {"data_hash", hash}, {"products", nrg_dtype_name(t->type)}};
+    const nrg_meta more[] = {{"rows", rows}, {"epoch", epoch}, {"data_hash", hash}, {"products", nrg_products_name(t)}};
     const char *p = path(t, name);
     return p ? nrg_weights_save_as(t->m, t->store, t->o.model_text, p, more, 4, extra, n) : NRG_E098;
 }
@@ -324,8 +324,8 @@ static nrg_status same_model(nrg_trainer *t, const char *then) {
 
 // Weights and states of both are float32.
 static nrg_status same_products(nrg_trainer *t, const char *then) {
-    if (!then || nrg_same(then, nrg_dtype_name(t->type))) return NRG_OK;
-    return unlike(t, nrg_arena_print(&t->arena, "its products are %s, not %s", then, nrg_dtype_name(t->type)));
+    if (!then || nrg_same(then, nrg_products_name(t))) return NRG_OK;
+    return unlike(t, nrg_arena_print(&t->arena, "its products are %s, not %s", then, nrg_products_name(t)));
 }
 
 static nrg_status load_state(nrg_trainer *t, const nrg_tensors *f, const nrg_state *s) {

@@ -135,6 +135,7 @@ nrg_status nrg_step_build(nrg_trainer *t) {
     p->draws_mode = NRG_DRAWS_LIVE;
     p->batch = t->batch;
     p->threads = t->o.threads;
+    p->drawn = t->o.draws_only ? t->o.products : NRG_PRODUCTS_FULL;
     TRY(nrg_loss_build(p, t->bound, t->store, false, &l));
     TRY(keep_buffers(t, p));
     TRY(list(t, p, &b));

@@ -136,10 +136,16 @@ static nrg_status write_best(nrg_trainer *t) {
     return s;
 }
 
+const char *nrg_products_name(const nrg_trainer *t) {
+    if (t->drawn == t->type) return nrg_dtype_name(t->type);
+    return t->drawn == NRG_BF16 ? "f32, bf16 in draws" : "f32, bf16x3 in draws";
+}
+
 static nrg_status make(nrg_trainer *t) {
     if (t->m->learns.n == 0 || t->m->optimizes.n == 0) return nothing(t);
     if (t->o.threads < 1) t->o.threads = 1;
-    t->type = nrg_dtype_of(t->o.f64, t->o.products);
+    t->type = nrg_dtype_of(t->o.f64, t->o.draws_only ? NRG_PRODUCTS_FULL : t->o.products);
+    t->drawn = nrg_dtype_of(t->o.f64, t->o.products);
     t->best_loss = INFINITY;
     t->slow = 1;
     t->valid_loss = NAN;
@@ -244,7 +250,7 @@ void nrg_trainer_plan(const nrg_trainer *t, nrg_text *out) {
     for (uint32_t i = 0; i < t->m->params.n; i++) weights += (double)nrg_shape_count(&t->m->params.at[i].shape);
     nrg_text_put(out, "   weights ");
     put_count(out, weights);
-    if (nrg_dtype_bf16(t->type)) nrg_text_put(out, "   products %s%s", nrg_dtype_name(t->type), nrg_run_has_bf16() ? "" : ", emulated");
+    if (nrg_dtype_bf16(t->drawn)) nrg_text_put(out, "   products %s%s", nrg_products_name(t), nrg_run_has_bf16() ? "" : ", emulated");
     nrg_text_put(out, "\nplan   ");
     put_plan(t, out);
     const char *from = nrg_table_count(t->table) ? nrg_table_at(t->table, 0)->file : NULL;

@@ -2,6 +2,7 @@
 """--bf16 and --bf16x3: who may use them, where they are written down, and that the answers agree with float32 as far as promised."""
 import json
 import math
+import random
 
 import kit
 
@@ -39,10 +40,29 @@ class Flags(kit.Case):
         self.write("m.nrg", kit.CLASSIFIER)
         self.refused("check", "m.nrg", "--bf16=emulate", "--f64", code=2, says="[E094]")
         self.refused("check", "m.nrg", "--bf16=emulate", "--bf16x3=emulate", code=2, says="exclude each other")
-        self.refused("check", "m.nrg", "--bf16=often", code=2, says="--bf16=emulate")
+        self.refused("check", "m.nrg", "--bf16=often", code=2, says="--bf16=draws,emulate")
         self.refused("check", "m.nrg", "--bf16=emulate", "--bf16", code=2, says="twice")
+        self.refused("check", "m.nrg", "--bf16=draws,emulate", code=2, says="is for trainings")
         self.trained("--f64")
         self.refused("eval", "run", "--data", "moons.npz", "--bf16=emulate", code=2, says="double precision")
+
+    def test_draws_alone(self):
+        """Chains by bfloat16 products, weights by float32 ones: unlike both, near both; without chains as float32."""
+        self.write("m.nrg", RBM.replace("marginalize v by exhaustive", "sample v, h by gibbs(steps=1) from data").replace("V = 12", "V = 30")
+                   .replace("report   nll(v)\n", ""))
+        rng = random.Random(1)
+        self.write("v.csv", "\n".join([",".join(f"v{i}" for i in range(30))] + [",".join(str(rng.getrandbits(1)) for _ in range(30)) for _ in range(100)]))
+        data = "data v = concat(" + ", ".join(f"v{i}" for i in range(30)) + ")"
+        weights = {}
+        for how in ((), ("--bf16=emulate",), ("--bf16=draws,emulate",)):
+            got = self.nrg("train", "m.nrg", "--data", "v.csv", "--stmt", data, "--seed", 1, "-o", "run", "--overwrite", *how)
+            raw = (self.folder / "run/weights.safetensors").read_bytes()
+            weights[how] = raw[8 + int.from_bytes(raw[:8], "little"):]
+        self.assertIn("products f32, bf16 in draws", got.stderr)
+        self.assertEqual(json.loads((self.folder / "run/run.json").read_text())["products"], "f32, bf16 in draws")
+        self.assertEqual(len(set(weights.values())), 3)
+        self.refused("train", "m.nrg", "--data", "v.csv", "--stmt", data, "--seed", 1, "-o", "run", "--resume", code=4,
+                     says="its products are f32, bf16 in draws, not f32")
 
     def test_plan(self):
         self.write("m.nrg", kit.CLASSIFIER)
