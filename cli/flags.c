@@ -72,7 +72,7 @@ static const flag flags[] = {
     ONE("width", width, "W", "width of the interval asked for (0.1)"),
     ON("shapes", shapes, "types and sizes of everything declared"),
     ON("graph", graph, "the energy as a graph, one line a node"),
-    ON("plan", plan, "the steps that compute it"),
+    ON("plan", plan, "the steps that compute it, and a step of the sampler; with --data a training step"),
     ON("audit", audit, "claims about the energy's structure, tried numerically"),
     ON("resolved", resolved, "the model as text, with --set and --stmt in place"),
     ONE("diagnostics", diagnostics, "json", "messages as JSON, one a line, on stdout"),

@@ -44,6 +44,17 @@ void cli_remark_losses(cli *c, nrg_ebm *m, const char *path) {
     if (nrg_diag_count(c->ctx) > before) c->shown = nrg_diag_count(c->ctx);
 }
 
+// With data also what a training step computes.
+static nrg_status put_training(cli *c, nrg_ebm *m) {
+    nrg_table *data = NULL;
+    const char *text;
+    nrg_status s = cli_data(c, m, &data);
+    if (s == NRG_OK) s = nrg_ebm_train_steps(m, data, &text);
+    if (s == NRG_OK) s = cli_print(c, text);
+    nrg_table_free(data);
+    return s;
+}
+
 static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
     static const nrg_show kinds[] = {NRG_SHOW_SHAPES, NRG_SHOW_GRAPH, NRG_SHOW_PLAN, NRG_SHOW_AUDIT,
                                      NRG_SHOW_TEXT};
@@ -54,6 +65,7 @@ static nrg_status check_model(cli *c, nrg_ebm *m, const char *path) {
         if (wanted[i]) {
             any = true;
             s = put(c, m, kinds[i]);
+            if (s == NRG_OK && kinds[i] == NRG_SHOW_PLAN && c->data.n) s = put_training(c, m);
         }
     if (s != NRG_OK || any) return s;
     if ((s = nrg_ebm_check(m)) != NRG_OK) return s;

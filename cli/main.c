@@ -7,7 +7,7 @@
 
 static const cli_command commands[] = {
     {"check", "check MODEL", "parse, types, structure; no data needed",
-     MODEL_FLAGS "shapes graph plan audit resolved diagnostics", cli_check},
+     MODEL_FLAGS "shapes graph plan data audit resolved diagnostics", cli_check},
     {"train", "train MODEL --data FILE... [--valid 10%|FILE] [-o run]",
      "learn; leaves a run folder",
      MODEL_FLAGS "data valid out time checkpoint resume rescue init overwrite json", cli_train},

@@ -261,6 +261,8 @@ typedef enum {
     NRG_SHOW_PLAN,    /* the steps that compute it, with bytes and operations */
     NRG_SHOW_AUDIT    /* claims about the energy's structure, each checked numerically; E099 when one fails */
 } nrg_show;
+/* The plan of a training step on these data (steps, bytes, operations, what was fused, by lines of the model), and of a step of its chains. */
+NRG_API nrg_status nrg_ebm_train_steps(nrg_ebm *m, const nrg_table *data, const char **text);
 NRG_API nrg_status nrg_ebm_text(nrg_ebm *m, nrg_show what, const char **text);
 /* NRG_OK when it can be trained; E070: nothing to learn; E071: the message names the part that is missing. */
 NRG_API nrg_status nrg_ebm_trainable(nrg_ebm *m);

@@ -10,6 +10,8 @@ typedef struct {
     const char *name;
     double *draw, *data; // data: NULL: none
     int64_t draws, rows;
+    const char *const *labels; // of a category
+    int64_t labels_n;
 } column;
 
 typedef struct {
@@ -56,6 +58,7 @@ static nrg_status add(look *l, const nrg_array *a) {
         column *c = &l->col[l->n++];
         c->name = a->rank > 1 ? nrg_arena_print(&l->arena, "%s[%lld]", a->name, (long long)k) : a->name;
         c->draws = a->dim[0];
+        c->labels = a->labels, c->labels_n = a->labels ? a->labels_n : 0;
         if (!c->name) return NRG_E098;
         TRY(numbers(l, a, k, &c->draw));
         if (!same) continue;
@@ -188,6 +191,28 @@ static nrg_status make_histogram(look *l, const column *c, histogram *h) {
     return NRG_OK;
 }
 
+enum { WORDS = 12 }; // values that an axis names one by one
+
+// Of few whole numbers each is a word under the axis, a label where it has one; bins then lie over 0, 1, ...
+static nrg_status name_values(look *l, const column *c, histogram *h, nrg_plot_axes *axes) {
+    bool whole = h->width == 1 && h->lo + 0.5 == floor(h->lo + 0.5);
+    double first = h->lo + 0.5;
+    if (!whole || h->n > WORDS) return NRG_OK;
+    const char **words = NRG_NEWS(&l->arena, const char *, h->n);
+    if (!words) return NRG_E098;
+    for (int i = 0; i < h->n; i++) {
+        int64_t at = (int64_t)first + i;
+        words[i] = at >= 0 && at < c->labels_n ? c->labels[at] : nrg_arena_print(&l->arena, "%lld", (long long)at);
+        if (!words[i]) return NRG_E098;
+    }
+    for (int i = 0; i < h->n + 2; i++) h->x[i] = i - 1;
+    if (c->rows == 1 && c->data) c->data[0] -= first;
+    axes->ticks = words, axes->ticks_n = h->n;
+    axes->y = "share", axes->y0 = 0;
+    for (int i = 0; i < h->n + 2; i++) axes->y1 = fmax(axes->y1, 1.08 * fmax(h->draws[i], h->data[i]));
+    return NRG_OK;
+}
+
 static nrg_status draw_histograms(look *l, const nrg_look *o, const char *path) {
     nrg_panel panels[PANELS];
     for (int i = 0; i < l->n; i++) {
@@ -203,12 +228,13 @@ static nrg_status draw_histograms(look *l, const nrg_look *o, const char *path) 
         else if (c->data)
             v[n++] = (nrg_curve){
                 .name = "data", .x = h.x, .y = h.data, .n = h.n + 2, .style = NRG_BARS, .width = h.width, .colour = 8};
-        v[n++] = (nrg_curve){.name = "draws", .x = h.x, .y = h.draws, .n = h.n + 2, .style = NRG_STEPS, .colour = 1};
+        v[n++] = (nrg_curve){.name = c->data ? "draws" : NULL, .x = h.x, .y = h.draws, .n = h.n + 2, .style = NRG_STEPS, .colour = 1};
         const char *title = i == 0 ? o->title : NULL;
         if (i == 0 && l->more > 0 &&
             !(title = nrg_arena_print(&l->arena, "%s (%d more numbers)", title ? title : "", l->more)))
             return NRG_E098;
         panels[i] = (nrg_panel){{.title = title, .x = c->name, .y = "density"}, v, n};
+        TRY(name_values(l, c, &h, &panels[i].axes));
     }
     return nrg_plot_panels(l->ctx, path, panels, l->n, l->n > 3 ? 3 : l->n);
 }

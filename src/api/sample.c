@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { DRAWS = 64, CHAINS = 16, EVERY = 10, NAME_ROOM = 72 };
+enum { DRAWS = 64, CHAINS = 16, NAME_ROOM = 72 };
 
 // The samples that users see, with what they stand on.
 typedef struct {
@@ -82,12 +82,12 @@ static nrg_status sizes(nrg_ebm *m, const nrg_sample_options *o, nrg_sample_spec
     spec->chains = o->chains > 0 ? o->chains : *n < CHAINS ? *n : CHAINS;
     spec->draws = (*n + spec->chains - 1) / spec->chains;
     spec->warmup = o->warmup == 0 ? -1 : o->warmup < 0 ? 0 : o->warmup;
-    spec->every = o->every > 0 ? o->every : EVERY;
+    spec->every = o->every > 0 ? o->every : 0;
     spec->levels = o->tempering, spec->hottest = o->hottest, spec->anneal = o->anneal;
     if (spec->levels > 1000 || !(o->hottest >= 0 && o->hottest <= 1) || !(o->anneal >= 0 && o->anneal <= 1))
         return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "a ladder has at most 1000 levels, and heats lie above 0 and up to 1");
     if (o->steps > 0 && spec->draws > 1 && o->every <= 0) spec->every = o->steps / (spec->draws - 1);
-    if (o->steps > 0 && (spec->every < 1 || (double)(spec->draws - 1) * (double)spec->every > (double)o->steps)) {
+    if (o->steps > 0 && spec->draws > 1 && (spec->every < 1 || (double)(spec->draws - 1) * (double)spec->every > (double)o->steps)) {
         nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld steps are too few for %lld draws a chain", (long long)o->steps, (long long)spec->draws);
         nrg_help(m->ctx, "take more steps, fewer draws, or more chains");
         return NRG_E090;
@@ -124,7 +124,7 @@ static nrg_status publish(nrg_ebm *m, samples *r, const nrg_sample_spec *spec, i
     *p = (nrg_samples){.vars = d->n, .var = vars, .rows = spec->rows, .chains = spec->chains, .draws = spec->draws, .n = n,
                        .energy = d->energy, .rhat = d->energy_health.rhat, .bulk = d->energy_health.bulk, .tail = d->energy_health.tail,
                        .acceptance = d->acceptance, .step = d->step, .temperature = d->temperature, .diverged = d->diverged,
-                       .swapped = d->swapped, .warmup = d->warmup, .every = spec->every};
+                       .swapped = d->swapped, .warmup = d->warmup, .every = d->every};
     p->vars = 0;
     for (int i = 0; i < 3; i++) snprintf(r->worst[i], sizeof r->worst[i], "energy");
     for (int j = 0; j < d->n; j++) {

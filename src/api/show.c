@@ -1,5 +1,7 @@
 // Models as text: summary, shapes, graph, plan, audit; what can be trained and asked.
 #include "api/api.h"
+#include "infer/inside.h"
+#include "infer/sample.h"
 #include <math.h>
 #include <string.h>
 
@@ -61,13 +63,47 @@ static void energy_free(nrg_ebm *m, energy_graph *e, uint32_t params) {
     }
 }
 
-static nrg_status put_plan(nrg_ebm *m, const energy_graph *e) {
+static const nrg_expr at_noise = {.kind = NRG_X_NAME, .text = "noise"};
+
+// A step of the chains that the sample statements name; a model whose sampler cannot be built without data shows none.
+static nrg_status put_sampler_plan(nrg_ebm *m, nrg_dtype type) {
+    nrg_chains_spec spec = {.lanes = 64, .from = &at_noise, .warmup = 1000, .threads = 1};
+    nrg_store *store = NULL;
+    nrg_chains *chains = NULL;
+    int before = nrg_diag_count(m->ctx);
+    for (uint32_t i = 0; i < m->model->infers.n; i++)
+        if (m->model->infers.at[i].verb == NRG_SAMPLE_VERB) spec.vars |= m->model->infers.at[i].vars;
+    spec.vars &= m->model->energy.vars & ~nrg_model_role(m->model, NRG_WEIGHT);
+    spec.given = nrg_api_visible(m) & ~spec.vars;
+    if (!spec.vars) return NRG_OK;
+    TRY(nrg_store_new(m->ctx, type, &store));
+    nrg_status s = nrg_store_hypers(m->model, store);
+    if (s == NRG_OK) s = nrg_chains_open(m->model, store, &spec, &chains);
+    if (s == NRG_OK) {
+        nrg_text_put(&m->said, "\na step of 64 chains: ");
+        s = nrg_chains_plan_print(chains, &m->said);
+    } else if (s != NRG_E098) nrg_diag_cut(m->ctx, before), s = NRG_OK;
+    nrg_chains_free(chains);
+    nrg_store_free(store);
+    return s;
+}
+
+static nrg_status put_plan(nrg_ebm *m, const energy_graph *e, nrg_dtype type) {
     nrg_plan *p;
     nrg_plan_spec spec = {.graph = e->g, .outputs = &e->E, .outputs_n = 1, .batch = 64};
     TRY(nrg_plan_make(m->ctx, &spec, &p));
+    nrg_text_put(&m->said, "the energy: ");
     nrg_plan_print(p, &m->said);
     nrg_plan_free(p);
-    return NRG_OK;
+    return put_sampler_plan(m, type);
+}
+
+nrg_status nrg_ebm_train_steps(nrg_ebm *m, const nrg_table *data, const char **text) {
+    nrg_api_clear(&m->said);
+    TRY(nrg_ebm_train_prepare(m, data, NULL, NULL));
+    nrg_api_clear(&m->said);
+    TRY(nrg_trainer_steps(m->trainer, &m->said));
+    return nrg_api_text(m, text);
 }
 
 // ---- audit: what attr.c claims about the energy, tried at random points ----
@@ -197,7 +233,7 @@ static nrg_status show_energy(nrg_ebm *m, nrg_show what) {
     uint32_t params = m->model->params.n;
     nrg_status s = energy_make(m, nrg_dtype_of(m->f64 || what == NRG_SHOW_AUDIT, m->products), &e);
     if (s == NRG_OK && what == NRG_SHOW_GRAPH) nrg_graph_print(e.g, &e.E, 1, &m->said);
-    if (s == NRG_OK && what == NRG_SHOW_PLAN) s = put_plan(m, &e);
+    if (s == NRG_OK && what == NRG_SHOW_PLAN) s = put_plan(m, &e, nrg_dtype_of(m->f64, m->products));
     if (s == NRG_OK && what == NRG_SHOW_AUDIT) s = audit(m, &e);
     energy_free(m, &e, params);
     return s;

@@ -515,6 +515,8 @@ const char *nrg_chains_biased(const nrg_chains *s) {
     return NULL;
 }
 
+bool nrg_chains_fresh(const nrg_chains *s) { return s->parts == 1 && s->part[0].fresh; }
+
 int nrg_chains_vars(const nrg_chains *s, int32_t *var) {
     for (int j = 0; j < s->n; j++) var[j] = s->var[j];
     return s->n;
@@ -537,6 +539,13 @@ nrg_status nrg_chains_print(const nrg_chains *s, nrg_text *out) {
             nrg_text_put(out, "   (%s%s%s%s)", reason ? "chosen: " : "", reason ? reason : "", reason && p->note ? "; " : "", p->note ? p->note : "");
     }
     nrg_inference_list(s->inference, out);
+    return out->bad ? NRG_E098 : NRG_OK;
+}
+
+nrg_status nrg_chains_plan_print(const nrg_chains *s, nrg_text *out) {
+    TRY(nrg_chains_print(s, out));
+    nrg_text_put(out, "\n");
+    nrg_plan_print(s->step, out);
     return out->bad ? NRG_E098 : NRG_OK;
 }
 

@@ -145,12 +145,13 @@ static nrg_status by_gauss(nrg_sampler *s, int j) {
 
 // ---- one variable after the other, latents first: with the others at the data, they follow them
 
-static nrg_status move(nrg_sampler *s, const nrg_sampler_part *p, int j, nrg_text *note) {
+static nrg_status move(nrg_sampler *s, nrg_sampler_part *p, int j, nrg_text *note) {
     nrg_sites t;
     const char *name = var_of(s, j)->name, *bar = note->n ? " | " : "";
     bool alone = p->n == 1;
     if (var_of(s, j)->elem == NRG_REAL) {
         nrg_text_put(note, alone ? "normal, all at once" : "%s%s", bar, name);
+        p->fresh = alone;
         return by_gauss(s, j);
     }
     double choices = nrg_finite_choices(s->model, s->var[j]);
@@ -158,6 +159,7 @@ static nrg_status move(nrg_sampler *s, const nrg_sampler_part *p, int j, nrg_tex
     TRY(nrg_graph_check(s->graph));
     TRY(nrg_sites_find(&s->arena, s->graph, s->U, s->x[j], NRG_GIBBS_COLOURS, &t));
     if (!t.count) return NRG_OK;
+    p->fresh = alone && (t.count == 1 || (t.colours == 1 && t.colours < t.count));
     if (!alone) nrg_text_put(note, "%s%s", bar, name);
     const char *in = alone ? "" : " ";
     if (t.colours && t.count > 1 && t.colours < t.count) {

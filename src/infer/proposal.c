@@ -28,6 +28,7 @@ static nrg_status build(nrg_sampler *s, nrg_sampler_part *p) {
     TRY(nrg_proposal_fits(s->model, s->var[j], p->stmt.by, s->graph, v.node));
     s->now[j] = v.node;
     p->temperature = NAN;
+    p->fresh = true;
     return nrg_graph_check(s->graph);
 }
 

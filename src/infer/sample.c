@@ -17,7 +17,7 @@ typedef struct {
     int64_t lanes;    // rows times chains times levels; of a ladder the first lane is told
     int64_t levels;
     nrg_ladder ladder;
-    int64_t warmup, scored;
+    int64_t warmup, scored, every;
     int64_t *broken;  // divergent steps of each chain that is told, by its last draw
 } drawing;
 
@@ -65,7 +65,7 @@ static int64_t steps_of(const drawing *s) {
     for (uint32_t i = 0; i < s->model->infers.n; i++) {
         const nrg_infer_stmt *one = &s->model->infers.at[i];
         if (one->verb != NRG_SAMPLE_VERB || !(one->vars & s->spec->vars)) continue;
-        if (nrg_proposes(one) && one->vars == s->spec->vars) return 1; // a module draws at once
+        if (nrg_proposes(one)) break;
         if (nrg_word_is(one->from, "buffer") && !continues(s->spec)) return STEPS; // its `steps` are those of kept chains between two updates
         steps = nrg_method_arg(s->model, one, "steps", STEPS, &st);
         break;
@@ -109,6 +109,9 @@ static nrg_status drawing_open(drawing *s, nrg_model *m, const nrg_store *from, 
         TRY(put_kept(s));
     }
     TRY(nrg_chains_open(m, s->store, &c, &s->chains));
+    bool fresh = nrg_chains_fresh(s->chains); // one step is a draw, and the next another
+    if (fresh && spec->warmup < 0 && s->warmup == STEPS) s->warmup = s->scored = 1;
+    s->every = spec->every > 0 ? spec->every : fresh ? 1 : EVERY;
     return nrg_chains_ids(s->chains, NULL, spec->first * s->levels, s->lanes);
 }
 
@@ -204,8 +207,8 @@ static nrg_status judge(drawing *s, nrg_draws *out) {
             if (w % gap == 0) TRY(look_at(s, out->value[j] + w, out->width[j], tmp, &out->health[j][w]));
         }
     }
-    int64_t steps = s->warmup + (s->spec->draws - 1) * s->spec->every - s->scored;
-    out->warmup = s->warmup;
+    int64_t steps = s->warmup + (s->spec->draws - 1) * s->every - s->scored;
+    out->warmup = s->warmup, out->every = s->every;
     nrg_chains_score score;
     nrg_chains_score_of(s->chains, s->lanes, steps, &score);
     out->acceptance = score.acceptance;
@@ -254,7 +257,7 @@ static nrg_status draw(drawing *s, nrg_draws *out) {
     TRY(warm_up(s, &at, raw));
     for (int64_t i = 0; i < s->lanes / s->levels; i++) s->broken[i] = nrg_chains_diverged(s->chains, i * s->levels);
     for (int64_t d = 0; d < s->spec->draws; d++) {
-        if (d) TRY(go(s, s->spec->every, &at, raw));
+        if (d) TRY(go(s, s->every, &at, raw));
         TRY(record(s, out, d, at, raw));
     }
     TRY(judge(s, out));
@@ -264,7 +267,7 @@ static nrg_status draw(drawing *s, nrg_draws *out) {
 // Steps are counted in 32 bits; numbers of chains are exact in the type of the graph, else two chains would share their noise.
 static nrg_status possible(nrg_model *m, const nrg_store *store, const nrg_sample_spec *p) {
     double lanes = (double)p->rows * (double)p->chains * (double)(p->levels > 1 ? p->levels : 1), most = nrg_store_type(store) == NRG_F64 ? 9e15 : 16777216;
-    double steps = (double)(p->warmup < 0 ? 0 : p->warmup) + (double)p->every * (double)p->draws;
+    double steps = (double)(p->warmup < 0 ? 0 : p->warmup) + (double)(p->every > 0 ? p->every : EVERY) * (double)p->draws;
     if (p->rows < 1 || p->chains < 1 || p->draws < 1)
         return nrg_fail(m->ctx, NRG_E090, NRG_NOWHERE, "%lld rows, %lld chains, %lld draws: at least one of each is needed",
                         (long long)p->rows, (long long)p->chains, (long long)p->draws);
@@ -281,7 +284,6 @@ nrg_status nrg_sample(nrg_model *m, const nrg_store *store, const nrg_sample_spe
     drawing s;
     nrg_sample_spec full = *spec;
     *out = (nrg_draws){.arena = nrg_arena_make(m->ctx)};
-    if (full.every < 1) full.every = EVERY;
     TRY(possible(m, store, &full));
     nrg_status st = drawing_open(&s, m, store, &full);
     if (st == NRG_OK) st = draw(&s, out);

@@ -54,8 +54,10 @@ nrg_status nrg_chains_go(nrg_chains *c, int64_t n, int64_t steps, uint64_t seed,
 // beta E, and U0 where there is a base (else NULL), whatever the heat; of the store's type.
 nrg_status nrg_chains_look(nrg_chains *c, int64_t n, uint64_t seed, uint32_t at, void *energy, void *base);
 const char *nrg_chains_biased(const nrg_chains *c); // name of a method whose draws are biased by its step; NULL: there is none
+bool nrg_chains_fresh(const nrg_chains *c);         // each step is a draw of its own, independent of where the chain was
 int nrg_chains_vars(const nrg_chains *c, int32_t *var /* [NRG_MAX_VARS] */);    // in the order of the first states
 const nrg_chains_state *nrg_chains_state_at(const nrg_chains *c, int i);         // NULL past the end; the variables first
+nrg_status nrg_chains_plan_print(const nrg_chains *c, nrg_text *out); // the plan of a step
 // "sample v, h by gibbs   (blocks v | h)", each statement with its reason.
 nrg_status nrg_chains_print(const nrg_chains *c, nrg_text *out);
 // Over n chains: mean acceptance a step counted (NaN: every step is taken), mean step size, divergences, implied temperature.
@@ -120,7 +122,7 @@ typedef struct {
     double *energy;                 // [rows, chains, draws]
     double *broken;                 // [rows, chains, draws] divergent steps since the draw before
     nrg_health energy_health;
-    int64_t warmup;                 // steps that were taken before the first draw
+    int64_t warmup, every;          // steps that were taken before the first draw, and from draw to draw
     double acceptance;              // mean over chains and steps after the warm-up; NaN: every step is taken
     double step;                    // mean step size after the warm-up
     double temperature;             // implied by step and noise, as a multiple of 1/beta; NaN: not known (clipped)

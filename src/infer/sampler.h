@@ -18,6 +18,7 @@ typedef struct {
     const char *accepted, *diverged, *size; // states that the method keeps, or NULL: sums over steps after the warm-up; step size
     double temperature;                     // implied by step and noise; NaN: not known
     bool biased;                            // by its step: no test of acceptance
+    bool fresh;                             // where its variables were plays no part: with nothing else drawn, steps are independent draws
     double target, longest;                 // paced: the acceptance that its step size is to have (0: nothing is learned); bound of it
     bool scaled;                            // paced: a scale for each number is learned too
     const char *note;                       // how the method goes about it: "2 colours"; or NULL

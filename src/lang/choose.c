@@ -161,7 +161,7 @@ static void choose(const nrg_model *m, nrg_infer_stmt *st, int32_t i) {
         CHOICE(hungarian, beliefprop, gibbs, "its domain is a permutation");
     if (v->domain.kind >= NRG_DOM_SEGMENTS)
         CHOICE(viterbi, forward_backward, forward_backward, "its domain is a sequence");
-    if (nrg_small_finite(m, i)) CHOICE(exhaustive, exhaustive, exhaustive, "finite and small");
+    if (nrg_small_finite(m, i)) CHOICE(exhaustive, exhaustive, gibbs, "finite and small");
     if (discrete(v) && v->rank == 1)
         CHOICE(viterbi, forward_backward, gibbs, "an array along one axis: a chain");
     if (discrete(v)) CHOICE(beliefprop, beliefprop, gibbs, "an array over several axes");

@@ -93,8 +93,10 @@ nrg_status nrg_plot_panels(nrg_ctx *c, const char *path, const nrg_panel *panels
         put_label(&script, "title", p->axes.title);
         put_label(&script, "xlabel", p->axes.x);
         put_label(&script, "ylabel", p->axes.y);
+        nrg_text_put(&script, "set xtics autofreq norotate\n");
         put_range(&script, "x", p->axes.x0, p->axes.x1);
         put_range(&script, "y", p->axes.y0, p->axes.y1);
+        nrg_gnuplot_ticks(&script, &p->axes);
         put_plot(&script, path, p->curves, p->n, first);
         first += p->n;
     }

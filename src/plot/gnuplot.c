@@ -65,7 +65,7 @@ static void label(nrg_text *t, const char *what, const char *s) {
 }
 
 // Words under the axis: slanted where they would touch.
-static void ticks(nrg_text *t, const nrg_plot_axes *a) {
+void nrg_gnuplot_ticks(nrg_text *t, const nrg_plot_axes *a) {
     size_t longest = 0;
     if (!a->ticks) return;
     for (int i = 0; i < a->ticks_n; i++) longest = strlen(a->ticks[i]) > longest ? strlen(a->ticks[i]) : longest;
@@ -118,7 +118,7 @@ nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width,
     label(script, "title", a->title);
     label(script, "xlabel", a->x);
     label(script, "ylabel", a->y);
-    ticks(script, a);
+    nrg_gnuplot_ticks(script, a);
     if (a->x0 < a->x1) nrg_text_put(script, "set xrange [%.9g:%.9g]\n", a->x0, a->x1);
     if (a->y0 < a->y1) nrg_text_put(script, "set yrange [%.9g:%.9g]\n", a->y0, a->y1);
     if (a->log_y) nrg_text_put(script, "set logscale y\n");

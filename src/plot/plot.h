@@ -60,6 +60,7 @@ nrg_status nrg_gnuplot_head(const char *path, const nrg_plot_axes *a, int width,
 // Name of the data file as the script must write it: a quoted string.
 void nrg_gnuplot_data(const char *path, nrg_text *script);
 void nrg_gnuplot_quoted(nrg_text *script, const char *s); // any text as a string; control characters become blanks
+void nrg_gnuplot_ticks(nrg_text *script, const nrg_plot_axes *a); // words under the axis, where there are any, and its range
 void nrg_gnuplot_tick(nrg_text *script, const char *s);   // a word under an axis, where gnuplot looks for formats; long ones are cut
 int nrg_gnuplot_tick_width(const char *s);                // its letters, as they will be shown
 

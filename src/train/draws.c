@@ -363,6 +363,8 @@ double nrg_draws_age(const nrg_drawing *d) {
     return n ? sum / (double)n : (double)d->steps;
 }
 
+nrg_status nrg_draws_steps(const nrg_drawing *d, nrg_text *out) { return nrg_chains_plan_print(d->chains, out); }
+
 // "sample v, h by gibbs   (blocks h | v)   (draws: 100 persistent chains, 1 step an update)"
 nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out) {
     TRY(nrg_chains_print(d->chains, out));

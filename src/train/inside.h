@@ -124,6 +124,7 @@ void nrg_draws_close(nrg_drawing *d);
 nrg_status nrg_draws_energy(nrg_program *p, nrg_drawing *d, nrg_node *F);
 nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t seed); // the buffer's first chains
 nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t n, uint64_t seed, int64_t step);
+nrg_status nrg_draws_steps(const nrg_drawing *d, nrg_text *out);        // the plan of a step of its chains
 double nrg_draws_age(const nrg_drawing *d);                             // mean number of steps of a chain since its start
 nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out);
 

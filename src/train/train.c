@@ -241,6 +241,19 @@ static void put_plan(const nrg_trainer *t, nrg_text *out) {
     nrg_text_free(&said);
 }
 
+nrg_status nrg_trainer_steps(const nrg_trainer *t, nrg_text *out) {
+    const nrg_program *p = t->step.plan ? &t->step : &t->value;
+    if (p->plan) {
+        nrg_text_put(out, t->step.plan ? "\nan update of the weights: " : "\na pass over the rows: ");
+        nrg_plan_print(p->plan, out);
+    }
+    for (uint32_t i = 0; i < p->draws.n; i++) {
+        nrg_text_put(out, "\na step of its chains: ");
+        TRY(nrg_draws_steps(p->draws.at[i], out));
+    }
+    return out->bad ? NRG_E098 : NRG_OK;
+}
+
 void nrg_trainer_plan(const nrg_trainer *t, nrg_text *out) {
     const char *file = nrg_source_name(t->ctx, t->m->file);
     double weights = 0;

@@ -49,6 +49,7 @@ nrg_status nrg_collapse_measure(nrg_model *m, const nrg_store *store, const nrg_
 
 // ---- train.c
 typedef struct nrg_trainer nrg_trainer; // options and progress: nrg.h
+nrg_status nrg_trainer_steps(const nrg_trainer *t, nrg_text *out); // plans of an update, and of a step of the chains that it draws by
 nrg_status nrg_trainer_new(nrg_model *m, const nrg_table *table, const nrg_train_options *o, nrg_trainer **out);
 nrg_status nrg_trainer_go(nrg_trainer *t, nrg_progress_fn fn, void *ud);
 void nrg_trainer_plan(const nrg_trainer *t, nrg_text *out); // the three lines before training: model, plan, data

@@ -124,6 +124,17 @@ class Sample(kit.Case):
         got = self.refused("logz", "w.nrg", code=5, says="log Z does not exist")
         self.assertIn("grows only like", got.stderr)
 
+    def test_independent_draws(self):
+        """One number by gibbs: a step is a draw. Shares of three labels within 5 errors (a false alarm in 2 million)."""
+        self.write("c.nrg", "dim C = {a, b, c}\npredict z : C\nenergy E(z) = 1 * (z == C.b) + 2 * (z == C.c)\n")
+        got = self.nrg("sample", "c.nrg", "-n", 8000, "--seed", 1)
+        self.assertIn("warm-up 1 steps, then every 1", got.stderr)
+        rows, Z = kit.table(got.stdout), 1 + math.exp(-1) + math.exp(-2)
+        for k, label in enumerate("abc"):
+            p = math.exp(-k) / Z
+            self.assertLess(abs(sum(r["z"] == label for r in rows) / 8000 - p), 5 * math.sqrt(p * (1 - p) / 8000))
+        self.assertIn("then every 10", self.nrg("sample", "g.nrg", "--given", "x=1", "-n", 32).stderr)
+
     def test_kept_chains_are_warmed_up(self):
         self.write("k.nrg", "predict x : real\nenergy E(x) = x^2\nsample x by mala(steps=2) from buffer(100)\n")
         self.assertIn("warm-up 1000 steps", self.nrg("sample", "k.nrg", "-n", 8).stderr)

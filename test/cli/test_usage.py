@@ -52,4 +52,19 @@ class Usage(kit.Case):
         self.refused("explain", "E999", code=2, says="no code 'E999'")
 
 
+class Plan(kit.Case):
+    def test_energy_sampler_and_update(self):
+        self.write("p.nrg", "predict x : real in -4..4\nmodule G = linear(8) | tanh | linear(1)\nenergy E(x) = G(x) + 0.2 * x^2\n"
+                   "sample x by mala(steps=5) from buffer(100)\nlearn nll\noptimize by adam(batch=50, epochs=1)\ndata x = y\n")
+        got = self.nrg("check", "p.nrg", "--plan").stdout
+        self.assertTrue(got.startswith("the energy: plan: "))
+        self.assertIn("a step of 64 chains: sample x by mala", got)
+        self.assertNotIn("an update", got)
+        self.nrg("data", "make", "branches", "-n", 100, "-o", "rows.npz")
+        got = self.nrg("check", "p.nrg", "--plan", "--data", "rows.npz").stdout
+        self.assertRegex(got, "an update of the weights: plan: [0-9]+ steps")
+        self.assertIn("usual batch 50", got)
+        self.assertIn("a step of its chains: sample x by mala", got)
+
+
 kit.main()
