@@ -5,6 +5,7 @@ nrg_test(exec_random unit/exec_random.c exec plan graph base)
 nrg_test(exec_small unit/exec_small.c exec plan graph base)
 nrg_test(exec_draws unit/exec_draws.c exec plan graph base)
 nrg_test(exec_zeros unit/exec_zeros.c exec plan graph base)
+nrg_test(exec_symmetric unit/exec_symmetric.c exec plan graph base)
 
 # Not tests: they print speeds. cmake --build ... --target bench_exec bench_langevin; bench_side, bench_peak: for bench/rivals
 if(TARGET nrg_exec)

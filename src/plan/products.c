@@ -97,7 +97,7 @@ static nrg_status product_step(nrg_planner *w, nrg_node n, nrg_matmul_step *d, b
     if (sampled && !few && !right->sample && !has_sample(&d->loop) && !has_sample(&d->cols) && !has_sample(&d->red))
         TRY(nrg_plan_pack(w, n, d->b, &d->loop, &d->cols, &d->red, &d->packed, &d->panel));
     uint32_t reads[3] = {d->a.buf, d->packed ? d->packed : d->b.buf, d->b.buf};
-    double flops = 2 * nrg_plan_count(&d->rows) * nrg_plan_count(&d->cols) * nrg_plan_count(&d->red) * nrg_plan_count(&d->loop);
+    double flops = (d->mirror ? 1 : 2) * nrg_plan_count(&d->rows) * nrg_plan_count(&d->cols) * nrg_plan_count(&d->red) * nrg_plan_count(&d->loop);
     uint32_t phase = (uint32_t)w->level[n.i] - (d->lanes || d->deferred ? 1 : 0);
     TRY(nrg_plan_step(w, NRG_STEP_matmul, n, phase, d, reads, d->packed && p->bufs.at[d->packed].spare ? 3 : 2, &d->c.buf, 1, flops));
     p->steps.at[p->steps.n - 1].deferred = d->deferred;
@@ -133,5 +133,6 @@ nrg_status nrg_plan_product(nrg_planner *w, nrg_node n) {
     TRY(nrg_plan_put_dim(w, &d->rows, M, x->event[ta], 0, y->event[0]));
     TRY(nrg_plan_put_dim(w, &d->cols, N, 0, z->event[!tb], y->event[1]));
     TRY(nrg_plan_put_dim(w, &d->red, K, x->event[!ta], z->event[tb], 0));
+    d->mirror = v->in[0].i == v->in[1].i && ta != tb && !d->lanes && d->rows.n == 1 && d->cols.n == 1;
     return product_step(w, n, d, a->leads & NRG_SAMPLE);
 }

@@ -182,6 +182,7 @@ typedef struct {
     int64_t panel;    // numbers of one packed matrix
     bool lanes;       // partial over samples
     bool deferred;    // runs over a whole block of slices, threads share it
+    bool mirror;      // symmetric, a side times itself: what lies left of the diagonal is copied from the right
 } nrg_matmul_step;
 
 // c[loop, rows, cols] = sum over red of w * (a - b)^2: the right side and its weights are packed like that of a product.

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WIDTH_MOST = 2048, FINE_MOST = 256, PANEL = 128, CENTRE_ROWS = 1024 };
+enum { WIDTH_MOST = 2048, FINE_MOST = 256, CENTRE_ROWS = 1024, FAR = 2 }; // FAR: in standard deviations
 
 // ---- what a loss reads of a sample -------------------------------------------------------------------------------
 
@@ -227,71 +227,70 @@ typedef struct {
     size_t bytes;
 } sums;
 
-static nrg_node column(nrg_graph *g, nrg_node v, int64_t at, int64_t n) {
-    return nrg_reshape(g, nrg_slice(g, v, 0, at, n, 1), nrg_shape_of(2, (int64_t[]){1, n}));
-}
+enum { MASS, SUM, SQUARES, OUTPUTS };
 
-// Outputs: sum of the row weights, of all numbers less the centre, and with `products` of a panel of them by what is right of its start.
+// Outputs: sum of the row weights, of all numbers less the centre, and of their squares, or with `products` of all products of two.
 static nrg_status summing(nrg_trainer *t, const nrg_moments *m, nrg_dtype type, bool products, int64_t batch, nrg_program *p) {
-    int64_t D = m->from[m->atoms], panels = products ? (D + PANEL - 1) / PANEL : 0;
+    int64_t D = m->from[m->atoms];
     nrg_infer_options o = {.threads = t->o.threads, .batch = batch};
     TRY(nrg_program_new(t->m, type, &o, p));
     nrg_graph *g = p->g;
-    nrg_node v = NRG_BAD, *out = NRG_NEWS(&p->arena, nrg_node, panels + 2);
-    if (!out) return NRG_E098;
+    nrg_node v = NRG_BAD, out[OUTPUTS];
     for (uint32_t k = 0; k < m->atoms; k++) {
         int64_t n = m->from[k + 1] - m->from[k];
         nrg_node x = nrg_reshape(g, nrg_graph_copy(g, m->found.g, m->atom[k], NULL, NULL, 0), nrg_shape_of(1, &n));
         v = k ? nrg_concat(g, v, x, 0) : x;
     }
     v = nrg_sub(g, v, nrg_input(g, "moments:centre", 0, nrg_shape_of(1, &D)));
-    nrg_node w = nrg_bound_weight(t->bound, p->scope), heavy = nrg_mul(g, v, w);
-    out[0] = nrg_reduce(g, NRG_OP_sum, nrg_expand(g, w, nrg_shape_of(0, NULL), NRG_SAMPLE), 0, NRG_SAMPLE, false);
-    out[1] = nrg_reduce(g, NRG_OP_sum, heavy, 0, NRG_SAMPLE, false);
-    for (int64_t i = 0; i < panels; i++) {
-        int64_t at = i * PANEL, n = D - at < PANEL ? D - at : PANEL;
-        out[2 + i] = nrg_matmul(g, column(g, heavy, at, n), column(g, v, at, D - at), true, false, NRG_SAMPLE);
-    }
-    return nrg_program_plan(p, out, 2 + (int)panels, NULL, 0, batch, t->o.threads);
+    nrg_node w = nrg_bound_weight(t->bound, p->scope), one = nrg_const(g, 1), root = w.i == one.i ? v : nrg_mul(g, v, nrg_sqrt(g, w));
+    nrg_node row = nrg_reshape(g, root, nrg_shape_of(2, (int64_t[]){1, D})); // one node on both sides, so half of the products are made
+    out[MASS] = nrg_reduce(g, NRG_OP_sum, nrg_expand(g, w, nrg_shape_of(0, NULL), NRG_SAMPLE), 0, NRG_SAMPLE, false);
+    out[SUM] = nrg_reduce(g, NRG_OP_sum, nrg_mul(g, v, w), 0, NRG_SAMPLE, false);
+    out[SQUARES] = products ? nrg_matmul(g, row, row, true, false, NRG_SAMPLE) : nrg_reduce(g, NRG_OP_sum, nrg_square(g, root), 0, NRG_SAMPLE, false);
+    return nrg_program_plan(p, out, OUTPUTS, NULL, 0, batch, t->o.threads);
 }
 
-static void add_products(const nrg_program *p, sums *s) {
+static void add_sums(const nrg_program *p, bool products, sums *s) {
+    const double *more = p->values + p->offset[SQUARES];
     s->weight += p->values[0];
-    for (int64_t i = 0; i < s->D; i++) s->sum[i] += p->values[1 + i];
-    for (int k = 2; k < p->outputs_n; k++) {
-        const double *from = p->values + p->offset[k];
-        int64_t at = (k - 2) * PANEL, n = s->D - at < PANEL ? s->D - at : PANEL, wide = s->D - at;
-        for (int64_t i = 0; i < n; i++)
-            for (int64_t j = i; j < wide; j++) s->C[(at + i) * s->D + at + j] += from[i * wide + j];
-    }
+    for (int64_t i = 0; i < s->D; i++) s->sum[i] += p->values[p->offset[SUM] + i];
+    for (int64_t i = 0; i < s->D; i++)
+        for (int64_t j = i; j < (products ? s->D : i + 1); j++) s->C[i * s->D + j] += more[products ? i * s->D + j : i];
 }
 
-static nrg_status pass(nrg_trainer *t, nrg_program *p, int64_t batch, int64_t rows, sums *s) {
+static nrg_status pass(nrg_trainer *t, nrg_program *p, bool products, int64_t batch, int64_t rows, sums *s) {
     for (int64_t at = 0; at < rows; at += batch) {
         int64_t many = rows - at < batch ? rows - at : batch;
         TRY(nrg_bound_rows_set(t->bound, t->store, t->rows + at));
         TRY(nrg_program_go(p, t->store, many, t->o.seed, (uint32_t)t->total));
-        add_products(p, s);
+        add_sums(p, products, s);
     }
     return NRG_OK;
 }
 
-// Sums around the mean of some rows, so that an offset of the data takes no digits; then around the mean of all.
-static nrg_status gather(nrg_trainer *t, nrg_moments *m, sums *s) {
-    nrg_program p = {0};
-    int64_t some = t->rows_n < CENTRE_ROWS ? t->rows_n : CENTRE_ROWS, all = t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK;
-    TRY(nrg_store_put(t->store, "moments:centre", (nrg_buffer){.data = s->centre, .type = NRG_BUF_F64}));
-    nrg_status st = summing(t, m, NRG_F64, false, some, &p);
-    if (st == NRG_OK) st = pass(t, &p, some, some, s);
-    nrg_program_free(&p);
-    TRY(st);
-    for (int64_t i = 0; i < s->D && s->weight > 0; i++) s->centre[i] = s->sum[i] / s->weight;
+// What sums are taken around: the mean of some rows where it lies far off zero beside the spread, so that an offset of the data takes no
+// digits; else zero, which costs less than one and leaves the zeros of pictures what they are.
+static void aim(sums *s) {
+    for (int64_t i = 0; i < s->D && s->weight > 0; i++) {
+        double mean = s->sum[i] / s->weight, spread = s->C[i * s->D + i] / s->weight - mean * mean;
+        s->centre[i] = mean * mean > FAR * FAR * spread ? mean : 0;
+        s->C[i * s->D + i] = 0;
+    }
     memset(s->sum, 0, (size_t)s->D * sizeof(double));
     s->weight = 0;
-    st = summing(t, m, m->fine ? NRG_F64 : NRG_F32, true, all, &p);
-    if (st == NRG_OK) st = pass(t, &p, all, t->rows_n, s);
-    nrg_program_free(&p);
-    TRY(st);
+}
+
+static nrg_status gather(nrg_trainer *t, nrg_moments *m, sums *s) {
+    int64_t batch[2] = {t->rows_n < CENTRE_ROWS ? t->rows_n : CENTRE_ROWS, t->rows_n < NRG_CHUNK ? t->rows_n : NRG_CHUNK};
+    TRY(nrg_store_put(t->store, "moments:centre", (nrg_buffer){.data = s->centre, .type = NRG_BUF_F64}));
+    for (int products = 0; products < 2; products++) {
+        nrg_program p = {0};
+        nrg_status st = summing(t, m, m->fine || !products ? NRG_F64 : NRG_F32, products, batch[products], &p);
+        if (st == NRG_OK) st = pass(t, &p, products, batch[products], products ? t->rows_n : batch[0], s);
+        nrg_program_free(&p);
+        TRY(st);
+        if (!products) aim(s);
+    }
     for (int64_t i = 0; i < s->D; i++) s->sum[i] /= s->weight;
     for (int64_t i = 0; i < s->D; i++)
         for (int64_t j = i; j < s->D; j++) s->C[i * s->D + j] = s->C[i * s->D + j] / s->weight - s->sum[i] * s->sum[j];

@@ -2,6 +2,7 @@
 // multiply-adds in the order of the summed axes: blocks of the sum store and reload it, which is exact. So its bits do not
 // depend on the rows beside it, on blocks, threads or instruction set. Nor on whether zeros of the left side are gone through.
 #include "exec/cpu/cpu.h"
+#include <math.h>
 #include <string.h>
 
 enum {
