@@ -36,6 +36,10 @@ nrg_status nrg_run_keep(nrg_run *r);
 // cpu/peak.c -- what this processor does at most on one thread: multiply-adds of the product kernel, reading memory; both a second
 nrg_status nrg_run_peak(nrg_ctx *c, double *flops, double *bytes);
 
+// cpu/lapack.c -- a symmetric A [n, n] becomes its eigenvectors, row by row, in the order of their values [n], which rise. found:
+// false where numbers are not finite.
+nrg_status nrg_eigen(nrg_ctx *c, int64_t n, double *A, double *values, bool *found);
+
 // ref/ref.c -- the living definition: every node in double, no plan, plain loops. Inputs and outputs are double arrays,
 // inputs[slot] in slot order ([n, ...] for those with the sample axis).
 nrg_status nrg_ref_eval(nrg_ctx *c, const nrg_graph *g, int64_t n, const double *const *inputs, uint64_t seed, uint32_t step,

@@ -321,7 +321,7 @@ static nrg_status look(nrg_trainer *t) {
 
 // At epochs 1, 2, 4 ... from where on it costs a few hundredths of the training so far.
 nrg_status nrg_collapse_watch(nrg_trainer *t) {
-    bool power = t->epoch > 0 && (t->epoch & (t->epoch - 1)) == 0, pays = t->epoch >= PAYS * 2 * ROWS * ANSWERS / t->rows_n;
+    bool power = t->epoch > 0 && (t->epoch & (t->epoch - 1)) == 0, pays = t->epoch >= PAYS * 2 * ROWS * ANSWERS / (t->seen_rows ? t->seen_rows : t->rows_n);
     return power && pays ? look(t) : NRG_OK;
 }
 

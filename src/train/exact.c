@@ -16,6 +16,7 @@ typedef struct {
     nrg_ahead ahead;      // n 0: rounds are not looked ahead of
     bool along;           // the pass for the loss has what the next round needs: gradient, then curvature
     double *from, *to;    // [n] weights before and after a round
+    bool begin;           // where rounds begin is ours to choose: there are as many as change anything
 } exact;
 
 enum { META_ROUNDS, META_LOSS, META_CALM, META_PUSHED, META_KEPT, META_COUNT }; // loss: after the last round; calm: rounds that changed nothing
@@ -285,7 +286,7 @@ static nrg_status derivatives(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_
     // no latents: nothing is kept in the store's type, and double costs little beside what normal equations lose
     TRY(objective(t, p, m ? nrg_moments_type(t, m) : b->pure ? NRG_F64 : t->type, &l, &y));
     if (m && l.sample.i) TRY(nrg_moments_swap(t, m, p, &l.sample));
-    if (t->held && l.sample.i) TRY(nrg_held_read(p, &l.sample));
+    if ((t->held || b->given) && l.sample.i) TRY(nrg_held_read(p, &l.sample));
     else if (e->blocks.n > 1 && l.sample.i) TRY(hold(t, gr, p, &l.sample));
     nrg_node *w = NRG_NEWS(&p->arena, nrg_node, b->params + 1), *out = NRG_NEWS(&p->arena, nrg_node, 2 * b->params + NRG_MOMENTS_OUT);
     if (!w || !out) return NRG_E098;
@@ -471,12 +472,13 @@ static nrg_status improve(nrg_trainer *t, nrg_team *gr, exact *e, nrg_exact_bloc
 enum { ROUNDS_MOST = 1000 };
 
 // Rounds cost little here: unless it is written how many or how exactly, there are as many as change anything.
-static nrg_status to_the_end(nrg_trainer *t, nrg_team *gr) {
+static nrg_status to_the_end(nrg_trainer *t, nrg_team *gr, exact *e) {
     double x;
     bool rounds, tol;
     TRY(nrg_team_number(t, gr, "rounds", &x, &rounds));
     TRY(nrg_team_number(t, gr, "tol", &x, &tol));
     if (!rounds) t->epochs = gr->epochs = ROUNDS_MOST;
+    e->begin = !rounds;
     if (!rounds && !tol) gr->tol = 1e-9;
     return NRG_OK;
 }
@@ -495,7 +497,7 @@ static nrg_status prepare_ahead(nrg_trainer *t, nrg_team *gr, exact *e) {
     e->to = NRG_NEWS(&t->arena, double, b->n);
     if (!g || !step || !a.g || !a.step || !e->from || !e->to) return NRG_E098;
     e->ahead = a;
-    TRY(to_the_end(t, gr));
+    TRY(to_the_end(t, gr, e));
     TRY(nrg_state_own(t, g, a.g, kept));
     return nrg_state_own(t, step, a.step, kept);
 }
@@ -509,7 +511,10 @@ static nrg_status make(nrg_trainer *t, nrg_team *gr) {
     nrg_program_free(&p);
     TRY(s);
     if (e->blocks.n) TRY(nrg_moments_find(t, &e->moments));
-    if (e->moments) nrg_held_free(t); // a few points have it at hand
+    if (e->moments) {
+        nrg_held_free(t); // a few points have it at hand
+        t->seen_rows = e->moments->from[e->moments->atoms] + 1;
+    }
     TRY(prepare_along(t, e));
     const char *name = nrg_arena_print(&t->arena, "opt:exact:%d", (int)gr->order);
     if (!name) return NRG_E098;
@@ -536,10 +541,53 @@ static nrg_status put_projected(nrg_trainer *t, nrg_team *gr, const nrg_exact_bl
     return nrg_team_project(t, gr);
 }
 
+// The weights that are best for principal components as codes, in w.
+static nrg_status principal(nrg_trainer *t, nrg_team *gr, exact *e, double *w, bool *made) {
+    nrg_exact_block b = e->blocks.at[0];
+    nrg_program p = {0};
+    nrg_loss l;
+    nrg_node y;
+    b.given = true, b.where = NULL, b.first = b.second = b.data = (nrg_program){0};
+    *made = false;
+    double *g = nrg_mem(t->ctx, NULL, 0, (size_t)(b.n + 1) * sizeof *g);
+    nrg_status s = g ? objective(t, &p, nrg_moments_type(t, e->moments), &l, &y) : NRG_E098;
+    if (s == NRG_OK) s = nrg_moments_swap(t, e->moments, &p, &l.sample);
+    if (s == NRG_OK) s = nrg_principal_codes(t, e->moments, &p, l.sample, made);
+    if (s == NRG_OK && *made) s = derivatives(t, gr, e, &b, b.moments, &b.first, false);
+    if (s == NRG_OK && *made) s = derivatives(t, gr, e, &b, b.moments, &b.second, true);
+    if (s == NRG_OK && *made) s = nrg_exact_pass(t, b.moments, &b.first, g, b.n);
+    if (s == NRG_OK && *made) s = nrg_normal_step(t, &b, g, w);
+    nrg_program_free(&p);
+    nrg_program_free(&b.first);
+    nrg_program_free(&b.second);
+    nrg_principal_free(e->moments);
+    if (g) nrg_mem(t->ctx, g, (size_t)(b.n + 1) * sizeof *g, 0);
+    return s;
+}
+
+// Before the first round: components are where rounds begin, unless the weights at hand are as good.
+static nrg_status start(nrg_trainer *t, nrg_team *gr, exact *e) {
+    nrg_exact_block *b = e->blocks.at;
+    double before, after;
+    bool made;
+    TRY(prepare(t, gr, e, b));
+    if (b->pure) return NRG_OK;
+    TRY(loss_now(t, e, &before));
+    nrg_exact_numbers(t, b, e->from, false);
+    memcpy(e->to, e->from, (size_t)b->n * sizeof *e->to);
+    TRY(principal(t, gr, e, e->to, &made));
+    if (!made) return NRG_OK;
+    TRY(put_projected(t, gr, b, e->to));
+    TRY(loss_now(t, e, &after));
+    if (!(after < before)) nrg_exact_numbers(t, b, e->from, true);
+    return NRG_OK;
+}
+
 // One round, and a look ahead where it lowers the loss.
 static nrg_status ahead(nrg_trainer *t, nrg_team *gr, exact *e, double *loss) {
     nrg_exact_block *b = e->blocks.at;
     double before = e->meta[META_LOSS];
+    if (e->begin && e->meta[META_ROUNDS] == 0) TRY(start(t, gr, e));
     nrg_exact_numbers(t, b, e->from, false);
     TRY(improve(t, gr, e, b));
     nrg_exact_numbers(t, b, e->to, false);

@@ -17,6 +17,7 @@ typedef struct {
     nrg_program data;     // pure, with moments: the gradient over the samples themselves
     double *where;        // the only block, with moments: `first` has the loss as well, and was last run at these weights
     bool known;           // was it?
+    bool given;           // what is held at the points is read: it was written there
 } nrg_exact_block;
 
 // exact.c: one pass by `first` or `second`, over the training rows or the points of m; mean over samples plus the regularisers' part.

@@ -195,6 +195,8 @@ nrg_status nrg_update_put(nrg_trainer *t, nrg_node state, nrg_node value);
 
 // ---- project.c: weights back into their domain
 nrg_node nrg_weight_project(nrg_graph *g, const nrg_param *p, nrg_node w);
+// L^-1 W with L L' = W W'; twice, because the first time loses half of the digits where W is badly conditioned.
+nrg_node nrg_rows_orthonormal(nrg_graph *g, nrg_node w, int times);
 nrg_status nrg_weights_project(nrg_model *m, nrg_store *s);
 nrg_status nrg_team_project(nrg_trainer *t, const nrg_team *gr);
 
@@ -232,6 +234,7 @@ struct nrg_trainer {
     nrg_store *store;
     nrg_bound *bound, *valid_bound;
     int64_t *rows, rows_n;       // training rows
+    int64_t seen_rows;           // those that an epoch goes through, where others stand for them; else 0
     int64_t *valid, valid_n;     // validation rows
     int64_t *order, *batch_rows; // this epoch's order; rows of the current batch
     nrg_dtype type, drawn; // of the step; of the chains that it draws from

@@ -214,6 +214,7 @@ void nrg_moments_free(nrg_moments *m) {
     if (!m) return;
     if (m->at) nrg_mem(nrg_graph_ctx(m->found.g), m->at, m->bytes, 0);
     m->at = NULL;
+    nrg_principal_free(m);
     nrg_program_free(&m->value);
     nrg_program_free(&m->found);
 }
@@ -409,6 +410,22 @@ nrg_status nrg_moments_swap(const nrg_trainer *t, const nrg_moments *m, nrg_prog
     }
     *loss = nrg_graph_copy(p->g, p->g, *loss, from, by, (int)m->atoms);
     return nrg_graph_check(p->g);
+}
+
+nrg_status nrg_moments_row(const nrg_moments *m, nrg_program *p, nrg_node *y) {
+    nrg_graph *g = p->g;
+    int64_t D = m->from[m->atoms];
+    for (uint32_t k = 0; k < m->atoms; k++) {
+        const char *name = name_of(&p->arena, k);
+        int64_t n = m->from[k + 1] - m->from[k];
+        if (!name) return NRG_E098;
+        nrg_node x = nrg_reshape(g, nrg_input(g, name, NRG_SAMPLE, info(&m->found, m->atom[k].i)->shape), nrg_shape_of(1, &n));
+        *y = k ? nrg_concat(g, *y, x, 0) : x;
+    }
+    nrg_node sum = nrg_reduce(g, NRG_OP_sum, *y, 0, NRG_SAMPLE, false);
+    *y = nrg_sub(g, *y, nrg_mul(g, sum, nrg_const(g, 1 / (double)m->points)));
+    *y = nrg_reshape(g, *y, nrg_shape_of(2, (int64_t[]){1, D}));
+    return nrg_graph_check(g);
 }
 
 nrg_status nrg_moments_outputs(nrg_trainer *t, nrg_moments *m, nrg_program *p, nrg_node *out, int *n) {

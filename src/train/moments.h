@@ -17,6 +17,8 @@ typedef struct {
     size_t bytes;
     nrg_program value;  // the loss alone
     bool seen[NRG_SEEN_COUNT];
+    void *codes;        // what is held at the points while rounds are started, or NULL
+    size_t codes_bytes;
 } nrg_moments;
 
 // NULL in *out: the loss is not of degree two, or the data have fewer rows than moments would save.
@@ -30,5 +32,10 @@ enum { NRG_MOMENTS_OUT = 2 + NRG_SEEN_COUNT };
 nrg_status nrg_moments_outputs(nrg_trainer *t, nrg_moments *m, nrg_program *p, nrg_node *out, int *n);
 double nrg_moments_read(nrg_trainer *t, const nrg_moments *m, const double *values);
 nrg_status nrg_moments_loss(nrg_trainer *t, nrg_moments *m, double *loss); // by a program of its own
+nrg_status nrg_moments_row(const nrg_moments *m, nrg_program *p, nrg_node *y);  // all that is read of a sample, less its mean, as one row
+
+// principal.c: what `sample`, a loss of p at the points, holds is written as principal components, for programs that read it (held.c).
+nrg_status nrg_principal_codes(nrg_trainer *t, nrg_moments *m, nrg_program *p, nrg_node sample, bool *made);
+void nrg_principal_free(nrg_moments *m);
 
 #endif

@@ -35,19 +35,22 @@ static nrg_node simplex(nrg_graph *g, nrg_node w, int axis) {
     return nrg_relu(g, nrg_sub(g, w, t));
 }
 
-// Rows (or columns, when there are more rows than columns) made orthonormal: L^-1 W with L L' = W W', twice, because the first pass
-// loses half of the digits when W is badly conditioned.
+nrg_node nrg_rows_orthonormal(nrg_graph *g, nrg_node w, int times) {
+    int64_t k = nrg_graph_node(g, w)->shape.dim[0];
+    nrg_node eye = nrg_eq(g, nrg_iota(g, k), nrg_reshape(g, nrg_iota(g, k), nrg_shape_of(2, (int64_t[]){k, 1})));
+    for (int i = 0; i < times; i++) { // the factor is inverted, because a product is faster than a solve for long rows
+        nrg_node L = nrg_chol(g, nrg_matmul(g, w, w, false, true, 0));
+        w = nrg_matmul(g, nrg_trisolve(g, L, eye, false), w, false, false, 0);
+    }
+    return w;
+}
+
+// Rows, or columns when there are more rows than columns.
 static nrg_node orthonormal(nrg_graph *g, nrg_node w) {
     const nrg_shape s = nrg_graph_node(g, w)->shape;
     if (s.rank < 2) return w; // a bad node
     bool tall = s.dim[s.rank - 2] > s.dim[s.rank - 1];
-    if (tall) w = nrg_transpose(g, w);
-    int64_t k = nrg_graph_node(g, w)->shape.dim[0];
-    nrg_node eye = nrg_eq(g, nrg_iota(g, k), nrg_reshape(g, nrg_iota(g, k), nrg_shape_of(2, (int64_t[]){k, 1})));
-    for (int i = 0; i < 2; i++) { // the factor is inverted, because a product is faster than a solve for long rows
-        nrg_node L = nrg_chol(g, nrg_matmul(g, w, w, false, true, 0));
-        w = nrg_matmul(g, nrg_trisolve(g, L, eye, false), w, false, false, 0);
-    }
+    w = nrg_rows_orthonormal(g, tall ? nrg_transpose(g, w) : w, 2);
     return tall ? nrg_transpose(g, w) : w;
 }
 
