@@ -224,14 +224,15 @@ void nrg_moments_free(nrg_moments *m) {
 typedef struct {
     double *centre, *sum, *C; // [D], [D], [D, D]: sums of what is off the centre and of its products, upper triangle
     double weight;
+    bool off; // is any centre not zero?
     int64_t D;
     size_t bytes;
 } sums;
 
 enum { MASS, SUM, SQUARES, OUTPUTS };
 
-// Outputs: sum of the row weights, of all numbers less the centre, and of their squares, or with `products` of all products of two.
-static nrg_status summing(nrg_trainer *t, const nrg_moments *m, nrg_dtype type, bool products, int64_t batch, nrg_program *p) {
+// Outputs: sum of the row weights, of all numbers less the centre where that is off zero, and of their squares, or with `products` of all products of two.
+static nrg_status summing(nrg_trainer *t, const nrg_moments *m, nrg_dtype type, bool products, bool off, int64_t batch, nrg_program *p) {
     int64_t D = m->from[m->atoms];
     nrg_infer_options o = {.threads = t->o.threads, .batch = batch};
     TRY(nrg_program_new(t->m, type, &o, p));
@@ -242,7 +243,7 @@ static nrg_status summing(nrg_trainer *t, const nrg_moments *m, nrg_dtype type, 
         nrg_node x = nrg_reshape(g, nrg_graph_copy(g, m->found.g, m->atom[k], NULL, NULL, 0), nrg_shape_of(1, &n));
         v = k ? nrg_concat(g, v, x, 0) : x;
     }
-    v = nrg_sub(g, v, nrg_input(g, "moments:centre", 0, nrg_shape_of(1, &D)));
+    if (off) v = nrg_sub(g, v, nrg_input(g, "moments:centre", 0, nrg_shape_of(1, &D)));
     nrg_node w = nrg_bound_weight(t->bound, p->scope), one = nrg_const(g, 1), root = w.i == one.i ? v : nrg_mul(g, v, nrg_sqrt(g, w));
     nrg_node row = nrg_reshape(g, root, nrg_shape_of(2, (int64_t[]){1, D})); // one node on both sides, so half of the products are made
     out[MASS] = nrg_reduce(g, NRG_OP_sum, nrg_expand(g, w, nrg_shape_of(0, NULL), NRG_SAMPLE), 0, NRG_SAMPLE, false);
@@ -275,6 +276,7 @@ static void aim(sums *s) {
     for (int64_t i = 0; i < s->D && s->weight > 0; i++) {
         double mean = s->sum[i] / s->weight, spread = s->C[i * s->D + i] / s->weight - mean * mean;
         s->centre[i] = mean * mean > FAR * FAR * spread ? mean : 0;
+        s->off = s->off || s->centre[i] != 0;
         s->C[i * s->D + i] = 0;
     }
     memset(s->sum, 0, (size_t)s->D * sizeof(double));
@@ -286,7 +288,7 @@ static nrg_status gather(nrg_trainer *t, nrg_moments *m, sums *s) {
     TRY(nrg_store_put(t->store, "moments:centre", (nrg_buffer){.data = s->centre, .type = NRG_BUF_F64}));
     for (int products = 0; products < 2; products++) {
         nrg_program p = {0};
-        nrg_status st = summing(t, m, m->fine || !products ? NRG_F64 : NRG_F32, products, batch[products], &p);
+        nrg_status st = summing(t, m, m->fine || !products ? NRG_F64 : NRG_F32, products, s->off, batch[products], &p);
         if (st == NRG_OK) st = pass(t, &p, products, batch[products], products ? t->rows_n : batch[0], s);
         nrg_program_free(&p);
         TRY(st);
