@@ -59,7 +59,7 @@ static nrg_status bind(nrg_trainer *t) {
     TRY(nrg_bind_data(t->m, t->table, t->store, &spec, &t->bound));
     TRY(split(t));
     t->m->rows = t->rows_n;
-    t->hash = nrg_table_hash(t->table);
+    if (t->o.out) t->hash = nrg_table_hash(t->table); // who goes on with a run asks for it
     for (uint32_t i = 0; i < t->m->dims.n; i++) {
         const nrg_dim *d = &t->m->dims.at[i];
         if (d->size >= 0) continue;
