@@ -6,7 +6,9 @@ typedef struct {
     const char *name;
     nrg_buffer buffer;
     size_t own; // bytes of our own memory behind the buffer, 0: lent
+    void *raw;  // where that begins: the buffer begins with a line of the cache, so that registers of 64 bytes never lie in two
 } entry;
+enum { LINE = 64 };
 
 struct nrg_store {
     nrg_ctx *ctx;
@@ -35,7 +37,7 @@ nrg_status nrg_store_new(nrg_ctx *c, nrg_dtype type, nrg_store **out) {
 }
 
 static void forget(nrg_store *s, entry *e) {
-    if (e->own) nrg_mem(s->ctx, e->buffer.data, e->own, 0);
+    if (e->own) nrg_mem(s->ctx, e->raw, e->own + LINE, 0);
     e->own = 0;
     e->buffer = (nrg_buffer){0};
 }
@@ -60,7 +62,7 @@ static entry *find(const nrg_store *s, const char *name) {
 static entry *need(nrg_store *s, const char *name) {
     entry *e = find(s, name);
     if (e) return e;
-    entry fresh = {nrg_arena_copy(&s->arena, name, strlen(name)), {0}, 0};
+    entry fresh = {.name = nrg_arena_copy(&s->arena, name, strlen(name))};
     if (!fresh.name || NRG_PUSH(&s->arena, s->entries, fresh) != NRG_OK) return NULL;
     return &s->entries.at[s->entries.n - 1];
 }
@@ -79,11 +81,12 @@ nrg_status nrg_store_make(nrg_store *s, const char *name, int64_t count, void **
     *data = NULL;
     if (!e) return NRG_E098;
     if (e->own < bytes) {
-        void *p = nrg_mem(s->ctx, NULL, 0, bytes);
+        char *p = nrg_mem(s->ctx, NULL, 0, bytes + LINE);
         if (!p) return NRG_E098;
         forget(s, e);
         e->own = bytes;
-        e->buffer.data = p;
+        e->raw = p;
+        e->buffer.data = p + (LINE - (uintptr_t)p % LINE) % LINE;
     }
     e->buffer.type = s->type == NRG_F64 ? NRG_BUF_F64 : NRG_BUF_F32;
     e->buffer.rows = NULL;

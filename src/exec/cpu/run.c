@@ -6,6 +6,7 @@
 //   Some neighbouring slices, a STRETCH, may go through the steps together, to read large weights once for all of them. Only
 //   steps that add into lanes take its slices one by one, so results do not depend on how wide stretches are.
 #include "exec/cpu/cpu.h"
+#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #if defined(__SSE2__)
@@ -325,7 +326,14 @@ typedef struct {
     int64_t repeat, from, to;
     int parts;
     const nrg_work *step;
+    atomic_uint taken; // shares of a step that threads split
 } job;
+
+// The share of a worker, the same in every such step while nobody is late: what it wrote lies in its own cache.
+static int own_share(job *j, int worker) {
+    for (int i = worker;; i = (i + 1) % j->parts)
+        if (!(atomic_fetch_or_explicit(&j->taken, 1u << i, memory_order_relaxed) >> i & 1)) return i;
+}
 
 static void lane_part(void *ud, int worker, int part) {
     const job *j = ud;
@@ -335,9 +343,10 @@ static void lane_part(void *ud, int worker, int part) {
 }
 
 static void deferred_part(void *ud, int worker, int part) {
-    const job *j = ud;
+    job *j = ud;
+    (void)part;
     int64_t slice = j->r->p->slice, first = j->from * slice, end = j->to * slice < j->r->n ? j->to * slice : j->r->n;
-    deferred(&j->r->tasks[worker], j->phase, first, end - first, part, j->parts);
+    deferred(&j->r->tasks[worker], j->phase, first, end - first, own_share(j, worker), j->parts);
 }
 
 static void slices(nrg_run *r, uint32_t phase, int64_t repeat) {
@@ -350,6 +359,7 @@ static void slices(nrg_run *r, uint32_t phase, int64_t repeat) {
         r->block0 = j.from * p->slice;
         int64_t lanes = j.to - j.from < NRG_LANES ? j.to - j.from : NRG_LANES;
         nrg_team_go(r->team, lane_part, &j, (int)((lanes + r->wide - 1) / r->wide));
+        atomic_store_explicit(&j.taken, 0, memory_order_relaxed);
         if (ends) nrg_team_go(r->team, deferred_part, &j, j.parts);
         j.from = j.to;
     } while (j.from < count);
@@ -364,9 +374,10 @@ static bool shared(const nrg_plan *p, const nrg_work *s) {
 }
 
 static void once_part(void *ud, int worker, int part) {
-    const job *j = ud;
+    job *j = ud;
     nrg_task *t = &j->r->tasks[worker];
-    t->part = part, t->parts = j->parts;
+    (void)part;
+    t->part = own_share(j, worker), t->parts = j->parts;
     carry_out(t, j->step);
     t->part = 0, t->parts = 1;
 }
