@@ -10,9 +10,11 @@
 enum {
 #ifdef NRG_STRESS
     NRG_TILE = 5,
+    NRG_LITTLE = 0,
     NRG_RANDOM_BLOCKS = 3,
     NRG_ROW_SHORT = 2,
 #else
+    NRG_LITTLE = 50000,     // operations that one thread does sooner than another one wakes
     NRG_TILE = 512,         // numbers of one tile of a fused step: its registers stay in the first-level cache
     NRG_ROW_SHORT = 24,     // numbers of a row from which on it goes to the kernels
     NRG_RANDOM_BLOCKS = 128, // counters of random numbers that are worked on at once
@@ -158,7 +160,8 @@ struct nrg_run {
     const nrg_kernels *k;
     nrg_tiles_fn tiles;
     nrg_coarse_fn coarse;
-    int threads;
+    int threads, hands; // hands: those that the run at hand is worth
+    double fixed, each; // what it has to do: in all, a sample
     nrg_team *team;     // for the life of the run
     nrg_bound *in;      // by slot
     void **out;         // by output

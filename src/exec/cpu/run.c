@@ -125,6 +125,17 @@ static void list_buffers(nrg_run *r) {
     }
 }
 
+// Operations and numbers written, in all and a sample: what a run has to do, more or less.
+static void weigh(nrg_run *r) {
+    const nrg_plan *p = r->p;
+    for (uint32_t i = 0; i < p->steps.n; i++) {
+        const nrg_work *s = &p->steps.at[i];
+        double *to = s->phase & 1 ? &r->each : &r->fixed;
+        *to += s->flops;
+        for (int k = 0; k < s->writes_n; k++) *to += (double)p->bufs.at[s->writes[k]].count;
+    }
+}
+
 nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out) {
     *out = NULL;
     nrg_run *r = nrg_mem(c, NULL, 0, sizeof *r);
@@ -150,6 +161,7 @@ nrg_status nrg_run_new(nrg_ctx *c, const nrg_plan *p, int threads, nrg_run **out
     for (int i = 0; i < p->updates_n; i++) r->state[nrg_graph_node(p->graph, p->updates[i].state)->par.input.slot] = true;
     gather_lists(r);
     list_buffers(r);
+    weigh(r);
     *out = r;
     return NRG_OK;
 }
@@ -180,7 +192,7 @@ static void place_values(nrg_run *r) {
         const nrg_plan_buf *b = &p->bufs.at[i];
         const nrg_bound *in = b->place == NRG_AT_INPUT ? &r->in[b->slot] : NULL;
         char *at = !in ? r->once + b->offset : in->converted && !in->same ? in->converted : in->b.data;
-        for (int j = 0; j < r->threads; j++) r->tasks[j].base[i] = at;
+        for (int j = 0; j < r->hands; j++) r->tasks[j].base[i] = at;
     }
 }
 
@@ -353,14 +365,14 @@ static void slices(nrg_run *r, uint32_t phase, int64_t repeat) {
     const nrg_plan *p = r->p;
     bool ends = p->phase_deferred[phase];
     int64_t count = (r->n + p->slice - 1) / p->slice, per_block = ends ? p->block / p->slice : count;
-    job j = {.r = r, .phase = phase, .repeat = repeat, .parts = r->threads};
+    job j = {.r = r, .phase = phase, .repeat = repeat, .parts = r->hands};
     do {
         j.to = j.from + per_block < count ? j.from + per_block : count;
         r->block0 = j.from * p->slice;
         int64_t lanes = j.to - j.from < NRG_LANES ? j.to - j.from : NRG_LANES;
-        nrg_team_go(r->team, lane_part, &j, (int)((lanes + r->wide - 1) / r->wide));
+        nrg_team_go(r->hands > 1 ? r->team : NULL, lane_part, &j, (int)((lanes + r->wide - 1) / r->wide));
         atomic_store_explicit(&j.taken, 0, memory_order_relaxed);
-        if (ends) nrg_team_go(r->team, deferred_part, &j, j.parts);
+        if (ends) nrg_team_go(r->hands > 1 ? r->team : NULL, deferred_part, &j, j.parts);
         j.from = j.to;
     } while (j.from < count);
 }
@@ -384,24 +396,25 @@ static void once_part(void *ud, int worker, int part) {
 
 static void once(nrg_run *r, uint32_t phase) {
     const nrg_plan *p = r->p;
-    for (int i = 0; i < r->threads; i++) r->tasks[i].first = 0, r->tasks[i].rows = 0, r->tasks[i].skip = 0;
+    for (int i = 0; i < r->hands; i++) r->tasks[i].first = 0, r->tasks[i].rows = 0, r->tasks[i].skip = 0;
     for (uint32_t i = p->phase_at[phase]; i < p->phase_at[phase + 1]; i++) {
         const nrg_work *s = &p->steps.at[i];
         if (s->kind == NRG_STEP_pack && !nrg_cpu_packed(r, s->writes[0])) continue;
-        if (r->threads == 1 || !shared(p, s)) {
+        if (r->hands == 1 || !shared(p, s)) {
             carry_out(&r->tasks[0], s);
             continue;
         }
-        job j = {.r = r, .phase = phase, .parts = r->threads, .step = s};
-        nrg_team_go(r->team, once_part, &j, j.parts);
+        job j = {.r = r, .phase = phase, .parts = r->hands, .step = s};
+        nrg_team_go(r->hands > 1 ? r->team : NULL, once_part, &j, j.parts);
     }
 }
 
 nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint32_t step) {
     const nrg_plan *p = r->p;
     r->n = n < 0 ? 0 : n;
+    r->hands = r->fixed + r->each * (double)r->n * (double)repeat < NRG_LITTLE ? 1 : r->threads;
     TRY(nrg_cpu_inputs(r));
-    TRY(desks(r, nrg_plan_stretch(p, r->n, r->threads)));
+    TRY(desks(r, nrg_plan_stretch(p, r->n, r->hands)));
     r->sparing = !r->kept && (r->n + p->slice * r->wide - 1) / (p->slice * r->wide) * repeat <= 2;
     TRY(room(r, 1, p->batch_row * (size_t)nrg_plan_rows(r->n), &r->batch));
     TRY(room(r, 2, p->block_row * (size_t)nrg_plan_rows(r->n < p->block ? r->n : p->block), &r->block));
@@ -409,7 +422,7 @@ nrg_status nrg_run_go(nrg_run *r, int64_t n, int64_t repeat, uint64_t seed, uint
     int64_t outer = p->inside ? (repeat > 0) : repeat, inner = p->inside ? repeat : 1;
     unsigned old = flush_on();
     for (int64_t k = 0; k < outer; k++) {
-        for (int i = 0; i < r->threads; i++) {
+        for (int i = 0; i < r->hands; i++) {
             nrg_task *t = &r->tasks[i];
             t->k = r->k, t->seed = seed, t->step = step + (uint32_t)k;
         }
