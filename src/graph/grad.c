@@ -15,13 +15,42 @@ typedef struct {
 
 static bool needs(const pass *p, nrg_node n) { return n.i && n.i < p->n && p->needs[n.i]; }
 
+// x = f * rest, where rest may have two factors.
+static bool has_factor(const pass *p, nrg_node x, nrg_node f, nrg_node rest[2]) {
+    const nrg_node_info *v = nrg_graph_node(p->g, x);
+    rest[1] = NRG_BAD;
+    for (int i = 0; v->op == NRG_OP_mul && i < 2; i++) {
+        const nrg_node_info *u = nrg_graph_node(p->g, v->in[i]);
+        rest[0] = v->in[!i];
+        if (v->in[i].i == f.i) return true;
+        for (int k = 0; u->op == NRG_OP_mul && k < 2; k++)
+            if (u->in[k].i == f.i) return rest[1] = u->in[!k], true;
+    }
+    return false;
+}
+
+static nrg_node product(const pass *p, const nrg_node f[2]) { return f[1].i ? nrg_mul(p->g, f[0], f[1]) : f[0]; }
+
+// a + b. Where both are f times something, the slopes are added before f is there: of x * sigmoid(x), say, going forth, so that only
+// their sum is kept for the way back.
+static nrg_node together(const pass *p, nrg_node a, nrg_node b) {
+    nrg_node_info v = *nrg_graph_node(p->g, a);
+    for (int i = 0; v.op == NRG_OP_mul && i < 2; i++) {
+        const nrg_node_info *f = nrg_graph_node(p->g, v.in[i]);
+        nrg_node rest[2];
+        if (v.in[i].i < p->n || f->leads != v.leads || !nrg_shape_same(&f->shape, &v.shape)) continue;
+        if (has_factor(p, b, v.in[i], rest)) return nrg_mul(p->g, v.in[i], nrg_add(p->g, v.in[!i], product(p, rest)));
+    }
+    return nrg_add(p->g, a, b);
+}
+
 // Adds d to the adjoint of input n, summed or expanded to exactly the leads and shape of n.
 static void give(pass *p, nrg_node n, nrg_node d) {
     if (!needs(p, n)) return;
     nrg_leads leads = nrg_graph_node(p->g, n)->leads;
     nrg_shape s = nrg_graph_node(p->g, n)->shape;
     d = nrg_fit(p->g, d, leads, &s);
-    p->adj[n.i] = p->adj[n.i].i ? nrg_add(p->g, p->adj[n.i], d) : d;
+    p->adj[n.i] = p->adj[n.i].i ? together(p, p->adj[n.i], d) : d;
 }
 
 static nrg_leads leads_of(const pass *p, nrg_node n) { return nrg_graph_node(p->g, n)->leads; }

@@ -212,7 +212,10 @@ void nrg_cpu_tile(nrg_task *t, const nrg_tile *d) {
     m.t = t, m.d = d, m.real = p->real, m.regs = t->scratch;
     m.fn = p->type == NRG_F64 ? t->k->tile_f64 : t->k->tile_f32;
     bool rows = false, row = false;
-    for (int k = 0; k < d->leaves_n; k++) rows |= d->leaves[k].kind == NRG_LEAF_ROWS, row |= d->leaves[k].kind == NRG_LEAF_ROW;
+    for (int k = 0; k < d->leaves_n; k++) {
+        row |= d->leaves[k].kind == NRG_LEAF_ROW;
+        rows |= d->leaves[k].kind == NRG_LEAF_ROWS && d->rank && d->leaves[k].stride[d->rank - 1]; // one number a row is copied anyhow
+    }
     int64_t total = d->count * (d->sample ? t->rows : 1), inner = d->rank ? d->dim[d->rank - 1] : 1;
     // Operands that are strided lie in place where tiles end with rows; the one row that repeats, where tiles are whole rows.
     bool by_rows = (rows || row) && inner >= NRG_TILE / 4;
