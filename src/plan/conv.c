@@ -40,8 +40,9 @@ static void conv_grid(nrg_conv_step *d) {
     else
         *g = (nrg_grid){.planes = d->C, .H = d->H, .W = d->W, .top = d->pad_h, .left = d->pad_w, .h = (d->P - 1) * s + d->h,
                         .w = (d->Q - 1) * s + d->w};
-    g->whole = !g->top && !g->left && g->h <= g->H && g->w <= g->W;
-    if (g->whole) g->h = g->H, g->w = g->W;
+    bool many = g->planes >= NRG_CONV_PLANES && !d->few; // not copied: taps beyond the border are left out instead
+    g->whole = many || (!g->top && !g->left && g->h <= g->H && g->w <= g->W);
+    if (g->whole) g->h = g->H, g->w = g->W, g->top = g->left = 0;
     g->plane = g->h * g->w, g->size = g->planes * g->plane;
 }
 
@@ -51,7 +52,6 @@ static void conv_room(const nrg_plan *p, nrg_conv_step *d) {
     bool back = d->op == NRG_OP_convx;
     d->cols = back ? d->C : d->F;
     d->wide = (d->cols + unit - 1) / unit * unit;
-    d->few = back && 2 * d->C <= unit && d->F > 0;
     d->pictures = d->grid.whole ? 0 : most(NRG_CONV_ROOM, d->grid.size);
     d->rows = d->op == NRG_OP_convw ? NRG_CONV_TERMS * d->wide : most(NRG_CONV_ROOM, back ? s * d->W * d->wide : d->Q * d->wide);
     d->filters = d->op == NRG_OP_convw ? 12 * 4 * unit : d->h * d->w * (back ? d->F : d->C) * d->wide;
@@ -107,6 +107,7 @@ nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
     } else TRY(nrg_plan_buffer(w, n, &y));
     d->op = v->op, d->a = at(x), d->b = at(z), d->buf = lanes ? lanes : y->buf;
     conv_sizes(v, a, b, d);
+    d->few = v->op == NRG_OP_convx && 2 * d->C <= 64 / (int64_t)p->real && d->F > 0;
     conv_grid(d);
     if (v->op == NRG_OP_convw) filters_last(d, y);
     for (int i = 0; i < NRG_MAX_LEADS; i++) {

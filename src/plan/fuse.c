@@ -272,10 +272,11 @@ static nrg_status fuse(fuser *f, uint32_t *marks) {
     nrg_planner *w = f->w;
     uint32_t n = nrg_graph_size(w->p->graph);
     nrg_plan_find_distances(w, marks, f->next, f->stack);
+    nrg_plan_find_pools(w, marks);
     memset(marks, 0, (n + 1) * sizeof *marks);
     memset(f->next, 0, (n + 1) * sizeof *f->next);
     for (uint32_t i = 1; i <= n; i++)
-        if (w->used[i] && nrg_plan_elementwise(info(w, i)->op) && !w->alone[i]) place(f, i);
+        if (w->used[i] && nrg_plan_elementwise(info(w, i)->op) && !w->alone[i] && !w->pooled[i]) place(f, i);
     join_readers(f, marks);
     TRY(save_values(f, marks));
     memset(f->seen, 0, (n + 1) * sizeof *f->seen);

@@ -262,8 +262,11 @@ nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n) {
     case NRG_OP_sum:
         if (w->sum_of[info(w, n)->in[0].i] == n.i) return NRG_OK; // made by a fused step
         return w->alone[n.i] ? NRG_OK : w->distance[n.i] ? nrg_plan_distance(w, n) : reduce(w, n);
-    case NRG_OP_rmin: case NRG_OP_argmin: return w->alone[info(w, n)->in[0].i] ? nrg_plan_nearest(w, n) : reduce(w, n);
-    case NRG_OP_prod: case NRG_OP_rmax: case NRG_OP_lse: case NRG_OP_argmax: return reduce(w, n);
+    case NRG_OP_select: return w->pooled[n.i] ? nrg_plan_pool(w, n) : NRG_OK;
+    case NRG_OP_rmin: case NRG_OP_argmin: if (w->alone[n.i]) return NRG_OK;
+        return w->alone[info(w, n)->in[0].i] ? nrg_plan_nearest(w, n) : reduce(w, n);
+    case NRG_OP_argmax: return w->alone[n.i] ? NRG_OK : reduce(w, n); // read by the gradient of a pool alone
+    case NRG_OP_prod: case NRG_OP_rmax: case NRG_OP_lse: return reduce(w, n);
     case NRG_OP_pad: return pad(w, n);
     case NRG_OP_concat: return concat(w, n);
     case NRG_OP_take: return take(w, n);

@@ -18,14 +18,14 @@ static nrg_status copy_spec(nrg_plan *p, const nrg_plan_spec *s) {
 static nrg_status planner_make(nrg_planner *w, nrg_arena *a) {
     uint32_t n = nrg_graph_size(w->p->graph) + 1;
     w->used = NRG_NEWS(a, bool, n), w->solid = NRG_NEWS(a, bool, n), w->alone = NRG_NEWS(a, bool, n);
-    w->distance = NRG_NEWS(a, bool, n);
+    w->distance = NRG_NEWS(a, bool, n), w->pooled = NRG_NEWS(a, bool, n);
     w->nearest_index = NRG_NEWS(a, uint32_t, n), w->nearest_value = NRG_NEWS(a, uint32_t, n);
     w->level = NRG_NEWS(a, int, n);
     w->group = NRG_NEWS(a, uint32_t, n), w->order = NRG_NEWS(a, uint32_t, n);
     w->group_first = NRG_NEWS(a, uint32_t, n + 1), w->group_next = NRG_NEWS(a, uint32_t, n);
     w->sum_of = NRG_NEWS(a, uint32_t, n);
     w->views = NRG_NEWS(a, nrg_view *, n);
-    bool whole = w->used && w->solid && w->alone && w->distance && w->nearest_index && w->nearest_value && w->sum_of && w->level && w->group && w->order && w->group_first && w->group_next && w->views;
+    bool whole = w->used && w->solid && w->alone && w->distance && w->pooled && w->nearest_index && w->nearest_value && w->sum_of && w->level && w->group && w->order && w->group_first && w->group_next && w->views;
     return whole ? NRG_OK : NRG_E098;
 }
 

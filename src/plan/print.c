@@ -1,7 +1,7 @@
 // Shows a plan: phases, steps with the operations they do, bytes, floating-point operations, lines of the model.
 #include "plan/steps.h"
 
-static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "reduce", "pack", "matmul", "filters", "conv", "distance",
+static const char *const kinds[] = {"tile", "move", "fill", "iota", "random", "reduce", "pool", "pack", "matmul", "filters", "conv", "distance",
                                     "centre", "nearest", "spread", "take", "put", "dense", "trisolve", "combine", "output", "update"};
 static const char *const places[] = {"input", "once", "slice", "batch", "lanes", "block"};
 

@@ -19,6 +19,7 @@ enum {
     NRG_TILE_OPS = 48,   // operations fused into one step
     NRG_TILE_LEAVES = 24, // operands of a fused step
     NRG_TILE_SUMS = 4,    // sums of its results that it makes on the way
+    NRG_WINDOW = 32,      // numbers of a window of pooling, at most
 #ifdef NRG_STRESS
     NRG_BLOCK = 6,       // most samples between two deferred products
     NRG_LARGE = 1,       // numbers of a weight gradient from which on it may be deferred
@@ -37,10 +38,11 @@ enum {
     NRG_BF16_BYTES = 1703936,    // those of products of bfloat16 numbers
     NRG_SCRATCH_FLOATS = 200704, // numbers a thread needs beside its slice: packed tiles, registers
 #ifdef NRG_STRESS
-    NRG_CONV_ROOM = 96, NRG_CONV_TERMS = 5,
+    NRG_CONV_ROOM = 96, NRG_CONV_TERMS = 5, NRG_CONV_PLANES = 2,
 #else
     NRG_CONV_ROOM = 65536, // numbers of pictures, and of results, that a convolution has at hand, at least those of one row
     NRG_CONV_TERMS = 256,  // summed terms that it takes at a time
+    NRG_CONV_PLANES = 32,  // of a picture from which on it is not copied
 #endif
 };
 
@@ -86,6 +88,7 @@ typedef enum {
     NRG_STEP_iota,
     NRG_STEP_random,
     NRG_STEP_reduce,
+    NRG_STEP_pool,    // the gradient of extremes over windows
     NRG_STEP_pack,    // right side of products, in panels
     NRG_STEP_matmul,
     NRG_STEP_filters, // of convolutions, as columns of products
@@ -167,6 +170,14 @@ typedef struct {
     bool lanes, index;   // partial over samples; index: argmax, argmin
 } nrg_reduce_step;
 
+// Numbers b to the places of the extremes of a in their windows, zeros to the others.
+typedef struct {
+    nrg_op op;       // argmax, argmin
+    nrg_at a, b;
+    nrg_dims kept, gone; // a, b: strides, c: of the target
+    uint32_t buf;
+} nrg_pool_step;
+
 typedef struct {
     nrg_at b;
     nrg_dims loop, cols, red; // of the product it serves
@@ -219,12 +230,13 @@ typedef struct {
     int64_t panel, size;
 } nrg_nearest_step;
 
-// A picture with its border of zeros: the offset of a number is the sum of one of the tap of the filter and one of the position.
+// A picture, with its border of zeros where it has few planes: the offset of a number is the sum of one of the tap of the filter
+// and one of the position.
 typedef struct {
     int64_t planes, H, W;             // what is copied in
     int64_t top, left;                // zeros before
     int64_t h, w, plane, size;        // with zeros; numbers of a channel and of all
-    bool whole;                       // no zeros: the picture is read where it lies
+    bool whole;                       // no zeros: the picture is read where it lies, as far as it goes
 } nrg_grid;
 
 typedef struct {
@@ -333,6 +345,7 @@ typedef struct {
     bool *solid;      // must have a buffer of its own: read from outside its group
     bool *alone;      // part of a distance, which is one step, and read by nothing else
     bool *distance;   // a sum that is such a step
+    bool *pooled;     // a gradient of extremes over windows
     uint32_t *nearest_index, *nearest_value; // of a distance: who reads it, if only such do
     uint32_t *sum_of; // of a fused node: a sum of all its numbers that its group makes, or 0
     struct { nrg_copy *at; uint32_t n, cap; } copies;
@@ -367,6 +380,9 @@ nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *l
 void nrg_plan_find_distances(nrg_planner *w, uint32_t *readers, uint32_t *taken, uint32_t *child);
 nrg_status nrg_plan_distance(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_nearest(nrg_planner *w, nrg_node n); // least distances and their places
+// pool.c
+void nrg_plan_find_pools(nrg_planner *w, const uint32_t *readers);
+nrg_status nrg_plan_pool(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_ends(nrg_planner *w); // outputs and updates
 const char *nrg_plan_step_name(nrg_step_kind kind); // print.c

@@ -4,6 +4,7 @@
 #include "train/inside.h"
 #include "train/verdict.h"
 #include <math.h>
+#include <string.h>
 
 enum { ROWS = 64, ANSWERS = 32, LEVELS = 33, NUMBERS = 1 << 21, PAYS = 40, STREAM = 0x636f6c }; // PAYS: rows seen for each row looked at
 static const double flat = 0.1;  // of the spread at fresh weights: below this answers are no longer told apart
@@ -137,22 +138,38 @@ static nrg_status gather(probe *p, const nrg_store *store, const nrg_bound *b, c
     return NRG_OK;
 }
 
-static nrg_status lengths(const probe *p, nrg_store *view, const nrg_bound *b, int64_t *rows) {
-    for (int64_t j = 0; j < p->rows * p->stride; j++) rows[j] = p->row[j / p->stride];
-    return nrg_bound_rows_set(b, view, rows); // a wrong answer is as long as the right one
+// Pairs whose energies are computed: all of them, or where every variable takes the same rows of its values, those rows (at: which).
+static int64_t pairs_apart(const probe *p, const int64_t **at) {
+    int64_t pairs = p->rows * p->stride, rows = 0;
+    const int64_t *first = NULL;
+    for (uint32_t i = 0; i < p->m->dims.n; i++)
+        if (p->m->dims.at[i].ragged) return pairs; // a wrong answer is as long as the right one
+    for (int32_t v = 0; v < NRG_MAX_VARS; v++) {
+        if (!has(p->data, v)) continue;
+        if (!first) first = p->at[v];
+        if (memcmp(p->at[v], first, (size_t)pairs * sizeof *first)) return pairs;
+    }
+    for (int64_t j = 0; first && j < pairs; j++) rows = first[j] < rows ? rows : first[j] + 1;
+    if (!rows || rows >= pairs) return pairs;
+    *at = first;
+    return rows;
 }
 
 static nrg_status energies(probe *p, const nrg_store *store, const nrg_bound *b, int threads) {
     nrg_store *view;
-    int64_t *rows = NRG_NEWS(&p->arena, int64_t, p->rows * p->stride + 1);
-    if (!rows) return NRG_E098;
+    const int64_t *at = NULL;
+    int64_t pairs = p->rows * p->stride, n = pairs_apart(p, &at), *rows = NRG_NEWS(&p->arena, int64_t, n + 1);
+    double *energy = NRG_NEWS(&p->arena, double, n + 1);
+    if (!rows || !energy) return NRG_E098;
+    for (int64_t j = 0; j < n; j++) rows[j] = p->row[j / p->stride];
     TRY(nrg_store_new(p->m->ctx, nrg_store_type(store), &view));
     nrg_status s = nrg_store_share(store, view);
-    if (s == NRG_OK) s = lengths(p, view, b, rows);
+    if (s == NRG_OK) s = nrg_bound_rows_set(b, view, rows);
     for (int32_t v = 0; v < NRG_MAX_VARS && s == NRG_OK; v++)
         if (has(p->data, v))
-            s = nrg_store_put(view, p->m->vars.at[v].name, (nrg_buffer){p->value[v], NRG_BUF_F64, p->at[v]});
-    if (s == NRG_OK) s = nrg_energy_of(p->m, view, p->data, p->rows * p->stride, threads, p->energy);
+            s = nrg_store_put(view, p->m->vars.at[v].name, (nrg_buffer){p->value[v], NRG_BUF_F64, at ? NULL : p->at[v]});
+    if (s == NRG_OK) s = nrg_energy_of(p->m, view, p->data, n, threads, energy);
+    for (int64_t j = 0; j < pairs && s == NRG_OK; j++) p->energy[j] = energy[at ? at[j] : j];
     nrg_store_free(view);
     return s;
 }

@@ -55,12 +55,22 @@ typedef struct {
     uint32_t step, key0, key1;
     uint64_t at[NRG_RANDOM_ROOM], id[NRG_RANDOM_ROOM];
 } nrg_draw;
+// A line of n windows: term t of window j is x[at[t] + j * step], its result out[to[t] + j * to_step].
+typedef struct {
+    int64_t n, step, to_step, terms;
+    const int64_t *at, *to;
+} nrg_winners;
 typedef struct {
     const char *name;
     nrg_tiles_fn tiles;
     void (*bf16)(bool pairs, bool turned, const float *x, int64_t row, uint16_t *hi, uint16_t *lo); // rounds a tile; pairs: of a right side
     nrg_micro_f32 micro_f32;
     nrg_micro_f64 micro_f64;
+    // The same for planes of kc taps each: sum over q and k, q by q, of a[r][q * a_step + ak[k]] * b[q * b_step + bk[k] + j]
+    void (*taps_f32)(int mr, int nv, int64_t planes, int64_t kc, const float *const *a, const int64_t *ak, int64_t a_step, const float *b,
+                     const int64_t *bk, int64_t b_step, float *const *c, bool add);
+    void (*taps_f64)(int mr, int nv, int64_t planes, int64_t kc, const double *const *a, const int64_t *ak, int64_t a_step, const double *b,
+                     const int64_t *bk, int64_t b_step, double *const *c, bool add);
     // Terms of two rows, a[i] and b[i] (a[ak[i]], b[ak[i]] unless NULL), that are not both zero, or all: gives how many. x, y, at have
     // room for NRG_LIST_MORE more.
     int64_t (*nonzero_f32)(int64_t k, const float *a, const float *b, const int64_t *ak, bool all, float *x, float *y, int32_t *at);
@@ -116,6 +126,9 @@ typedef struct {
                         const float *x, float *out, int64_t out_step);
     void (*windows_f64)(nrg_op op, int64_t lines, int64_t line_step, int64_t n, int64_t step, int64_t terms, const int64_t *at,
                         const double *x, double *out, int64_t out_step);
+    // d[j] to the place of the extreme (argmax, argmin) of window j of a line, zeros to the others
+    void (*winners_f32)(nrg_op op, const nrg_winners *w, const float *x, const float *d, float *out);
+    void (*winners_f64)(nrg_op op, const nrg_winners *w, const double *x, const double *d, double *out);
     nrg_tile_fn tile_f32[NRG_OP_COUNT], tile_f64[NRG_OP_COUNT];
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);
@@ -210,6 +223,7 @@ void nrg_cpu_fill(nrg_task *t, const nrg_fill *d);
 void nrg_cpu_iota(nrg_task *t, const nrg_iota_step *d);
 void nrg_cpu_random(nrg_task *t, const nrg_random_step *d);
 void nrg_cpu_reduce(nrg_task *t, const nrg_reduce_step *d);
+void nrg_cpu_pool(nrg_task *t, const nrg_pool_step *d);
 double nrg_cpu_tree(double *s); // the sum of sixteen, which are used up
 void nrg_cpu_combine(nrg_task *t, const nrg_combine_step *d, int lanes);
 void nrg_cpu_pack(nrg_task *t, const nrg_pack_step *d);

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { WINDOW = 32 }; // numbers of a window of pooling, at most
-
 double nrg_cpu_tree(double *s) {
     for (int n = 8; n; n /= 2)
         for (int i = 0; i < n; i++) s[i] += s[i + n];
@@ -55,6 +53,11 @@ static double join(nrg_op op, double a, double b) {
 void nrg_cpu_reduce(nrg_task *t, const nrg_reduce_step *d) {
     if (t->run->p->type == NRG_F64) reduce_f64(t, d);
     else reduce_f32(t, d);
+}
+
+void nrg_cpu_pool(nrg_task *t, const nrg_pool_step *d) {
+    if (t->run->p->type == NRG_F64) pool_f64(t, d);
+    else pool_f32(t, d);
 }
 
 void nrg_cpu_combine(nrg_task *t, const nrg_combine_step *d, int lanes) {

@@ -223,6 +223,7 @@ static void work(nrg_task *t, const nrg_work *s) {
     case NRG_STEP_iota: nrg_cpu_iota(t, s->detail); break;
     case NRG_STEP_random: nrg_cpu_random(t, s->detail); break;
     case NRG_STEP_reduce: nrg_cpu_reduce(t, s->detail); break;
+    case NRG_STEP_pool: nrg_cpu_pool(t, s->detail); break;
     case NRG_STEP_pack: nrg_cpu_pack(t, s->detail); break;
     case NRG_STEP_matmul: nrg_cpu_matmul(t, s->detail); break;
     case NRG_STEP_filters: nrg_cpu_filters(t, s->detail); break;

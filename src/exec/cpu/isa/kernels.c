@@ -62,6 +62,8 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .name = TEXT(NRG_ISA),
     .micro_f32 = micro_f32,
     .micro_f64 = micro_f64,
+    .taps_f32 = taps_f32,
+    .taps_f64 = taps_f64,
     .nonzero_f32 = nonzero_f32,
     .nonzero_f64 = nonzero_f64,
     .pair_f32 = pair_f32,
@@ -97,6 +99,8 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     .narrow_f64 = narrow_f64,
     .windows_f32 = windows_f32,
     .windows_f64 = windows_f64,
+    .winners_f32 = winners_f32,
+    .winners_f64 = winners_f64,
 #define ROW(name) .tile_f32[NRG_OP_##name] = tile_##name##_f32, .tile_f64[NRG_OP_##name] = tile_##name##_f64,
     ROW(neg) ROW(abs) ROW(sign) ROW(step) ROW(floor) ROW(exp) ROW(log) ROW(sqrt) ROW(square) ROW(recip) ROW(tanh) ROW(sigmoid)
     ROW(softplus) ROW(relu) ROW(sin) ROW(cos) ROW(add) ROW(sub) ROW(mul) ROW(div) ROW(pow) ROW(max) ROW(min) ROW(lt) ROW(le)
