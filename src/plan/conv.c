@@ -28,6 +28,14 @@ static void conv_sizes(const nrg_node_info *v, const nrg_node_info *a, const nrg
     d->stride = v->par.conv.stride, d->pad_h = v->par.conv.pad_h, d->pad_w = v->par.conv.pad_w;
 }
 
+// Few filters fill registers worse than the positions of a row do. Those of products lie side by side only with stride 1.
+static bool thin(const nrg_plan *p, const nrg_conv_step *d) {
+    int64_t unit = 64 / (int64_t)p->real;
+    if (d->op == NRG_OP_convx || d->stride != 1 || 2 * d->F > unit || !d->F || !d->C || d->P < 1 || d->Q < 1 || d->h * d->w > NRG_CONV_TERMS) return false;
+    int64_t wide = d->op == NRG_OP_conv ? d->Q + d->w - 1 : (d->Q + unit - 1) / unit * unit; // numbers worked on for each row
+    return 5 * d->F * wide < 4 * unit * d->Q;
+}
+
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 // The picture that is read: the image, or for convx the answer, whose taps go backwards.
@@ -40,8 +48,8 @@ static void conv_grid(nrg_conv_step *d) {
     else
         *g = (nrg_grid){.planes = d->C, .H = d->H, .W = d->W, .top = d->pad_h, .left = d->pad_w, .h = (d->P - 1) * s + d->h,
                         .w = (d->Q - 1) * s + d->w};
-    bool many = g->planes >= NRG_CONV_PLANES && !d->few; // not copied: taps beyond the border are left out instead
-    g->whole = many || (!g->top && !g->left && g->h <= g->H && g->w <= g->W);
+    bool many = g->planes >= NRG_CONV_PLANES && !d->few && !d->thin; // not copied: taps beyond the border are left out instead
+    g->whole = many || ((!d->thin || d->op == NRG_OP_convw) && !g->top && !g->left && g->h <= g->H && g->w <= g->W);
     if (g->whole) g->h = g->H, g->w = g->W, g->top = g->left = 0;
     g->plane = g->h * g->w, g->size = g->planes * g->plane;
 }
@@ -60,13 +68,17 @@ static void conv_room(const nrg_plan *p, nrg_conv_step *d) {
         d->rows = most(NRG_CONV_ROOM, d->C * d->h * d->w * (d->Q + unit));
         d->filters = d->F * 4 * unit; // the last columns of the answer
     }
+    if (d->thin && !d->grid.whole) d->pictures += unit;
+    if (d->thin && d->op == NRG_OP_conv) {
+        d->rows = d->F * most(NRG_CONV_ROOM / d->F, 4 * unit + d->grid.w), d->filters = 0;
+    }
     d->pictures = (d->pictures + unit - 1) / unit * unit, d->rows = (d->rows + unit - 1) / unit * unit;
 }
 
 // Filters without samples become columns once, for all convolutions that read them in the same way.
 static nrg_status filters_once(nrg_planner *w, nrg_node n, nrg_conv_step *d) {
     nrg_plan *p = w->p;
-    if (d->op == NRG_OP_convw || d->few || d->loop.n) return NRG_OK;
+    if (d->op == NRG_OP_convw || d->few || d->thin || d->loop.n) return NRG_OK;
     for (uint32_t i = 0; i < p->steps.n; i++) {
         const nrg_filters_step *o = p->steps.at[i].detail;
         if (p->steps.at[i].kind != NRG_STEP_filters || o->b.buf != d->b.buf || o->b.offset != d->b.offset || o->conv->op != d->op ||
@@ -108,6 +120,7 @@ nrg_status nrg_plan_conv(nrg_planner *w, nrg_node n) {
     d->op = v->op, d->a = at(x), d->b = at(z), d->buf = lanes ? lanes : y->buf;
     conv_sizes(v, a, b, d);
     d->few = v->op == NRG_OP_convx && 2 * d->C <= 64 / (int64_t)p->real && d->F > 0;
+    d->thin = thin(p, d);
     conv_grid(d);
     if (v->op == NRG_OP_convw) filters_last(d, y);
     for (int i = 0; i < NRG_MAX_LEADS; i++) {

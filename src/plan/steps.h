@@ -248,6 +248,7 @@ typedef struct {
     int stride, pad_h, pad_w;
     nrg_grid grid;        // of the picture that is read
     int64_t cols, wide;   // columns of its products; rounded up to 64 bytes
+    bool thin;            // few filters: registers run along positions
     bool few;             // convx onto few channels: products for each tap, then added where they meet
     uint32_t packed;      // filters as columns, made once, or 0
     int64_t pictures, rows, filters; // numbers of scratch: pictures with zeros; results, or terms as rows; filters as columns

@@ -55,9 +55,13 @@ typedef struct {
     uint32_t step, key0, key1;
     uint64_t at[NRG_RANDOM_ROOM], id[NRG_RANDOM_ROOM];
 } nrg_draw;
-// A line of n windows: term t of window j is x[at[t] + j * step], its result out[to[t] + j * to_step].
+// Sums of products of m and k rows of numbers, over pictures of `rows` rows of n numbers side by side.
 typedef struct {
-    int64_t n, step, to_step, terms;
+    int64_t m, k, pictures, rows, n, a_row, b_row, c_row, c_col;
+} nrg_dots;
+// Lines of n windows: term t of window j is x[at[t] + j * step], its result out[to[t] + j * to_step].
+typedef struct {
+    int64_t lines, x_line, d_line, out_line, n, step, to_step, terms;
     const int64_t *at, *to;
 } nrg_winners;
 typedef struct {
@@ -80,6 +84,9 @@ typedef struct {
     void (*pair_f64)(int mr, int nv, int64_t n, const double *x, const double *y, const int32_t *at, const double *b, double *const *c, bool add);
     bool (*finite_f32)(int64_t n, const float *x); // are all of them?
     bool (*finite_f64)(int64_t n, const double *x);
+    // c[r][j] (+)= sum over pictures i, rows and their numbers of a[i][ra[r] + ..] * b[i][cb[j] + ..]: 64 bytes of chains each, then a tree
+    void (*dots_f32)(const nrg_dots *d, const float *const *a, const float *const *b, const int64_t *ra, const int64_t *cb, float *c, bool add);
+    void (*dots_f64)(const nrg_dots *d, const double *const *a, const double *const *b, const int64_t *ra, const int64_t *cb, double *c, bool add);
     // Planes of rows of n numbers copied.
     void (*planes_f32)(int64_t planes, int64_t rows, int64_t n, const float *from, int64_t from_plane, int64_t from_row, float *to,
                        int64_t to_plane, int64_t to_row);
@@ -126,7 +133,7 @@ typedef struct {
                         const float *x, float *out, int64_t out_step);
     void (*windows_f64)(nrg_op op, int64_t lines, int64_t line_step, int64_t n, int64_t step, int64_t terms, const int64_t *at,
                         const double *x, double *out, int64_t out_step);
-    // d[j] to the place of the extreme (argmax, argmin) of window j of a line, zeros to the others
+    // d[j] to the place of the extreme (argmax, argmin) of window j of each line, zeros to the others
     void (*winners_f32)(nrg_op op, const nrg_winners *w, const float *x, const float *d, float *out);
     void (*winners_f64)(nrg_op op, const nrg_winners *w, const double *x, const double *d, double *out);
     nrg_tile_fn tile_f32[NRG_OP_COUNT], tile_f64[NRG_OP_COUNT];
