@@ -1,5 +1,6 @@
 nrg_test(exec unit/exec.c exec plan graph base)
 nrg_test(exec_distance unit/exec_distance.c exec plan graph base)
+nrg_test(exec_rows unit/exec_rows.c exec plan graph base)
 nrg_test(exec_run unit/exec_run.c exec plan graph base)
 nrg_test(exec_random unit/exec_random.c exec plan graph base)
 nrg_test(exec_small unit/exec_small.c exec plan graph base)

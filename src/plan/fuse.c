@@ -214,10 +214,30 @@ static nrg_status make_again(fuser *f, uint32_t n, uint32_t h) {
     return NRG_OK;
 }
 
+// A sum of all numbers, or of all those of a sample.
 static bool whole_sum(const nrg_planner *w, uint32_t n) {
-    const nrg_node_info *v = info(w, n);
-    return v->op == NRG_OP_sum && !(w->level[n] & 1) && !v->leads && nrg_node_count(w->p->graph, (nrg_node){n}) == 1 &&
-           w->group[v->in[0].i] && !info(w, v->in[0].i)->leads && w->level[v->in[0].i] == w->level[n];
+    const nrg_node_info *v = info(w, n), *a = info(w, v->in[0].i);
+    if (v->op != NRG_OP_sum || !w->group[v->in[0].i] || w->level[v->in[0].i] != w->level[n] || v->leads != a->leads) return false;
+    if (nrg_node_count(w->p->graph, (nrg_node){n}) != 1) return false;
+    return w->level[n] & 1 ? v->leads == NRG_SAMPLE && nrg_node_count(w->p->graph, v->in[0]) >= NRG_LONG : !v->leads;
+}
+
+// Rows by index, one a sample, of what all samples share.
+static bool may_pick(const nrg_planner *w, uint32_t n) {
+    const nrg_node_info *v = info(w, n), *a = info(w, v->in[0].i), *b = info(w, v->in[1].i);
+    return v->op == NRG_OP_take && v->leads == NRG_SAMPLE && !a->leads && b->leads == NRG_SAMPLE && !b->shape.rank &&
+           nrg_node_count(w->p->graph, (nrg_node){n}) >= NRG_LONG;
+}
+
+// Where fused steps of the same space are all that reads them.
+static void find_picked(nrg_planner *w) {
+    uint32_t n = nrg_graph_size(w->p->graph);
+    for (uint32_t i = 1; i <= n; i++) w->picked[i] = w->used[i] && may_pick(w, i) && !w->solid[i];
+    for (uint32_t i = 1; i <= n; i++) {
+        const nrg_node_info *v = info(w, i);
+        for (int k = 0; w->used[i] && k < nrg_plan_arity(v->op); k++)
+            if (w->picked[v->in[k].i] && (!w->group[i] || !same_space(v, info(w, v->in[k].i)))) w->picked[v->in[k].i] = false;
+    }
 }
 
 // Finds sums of members, and for each member the one group beside its own that reads it, by a node of it.
@@ -278,6 +298,7 @@ static nrg_status fuse(fuser *f, uint32_t *marks) {
     for (uint32_t i = 1; i <= n; i++)
         if (w->used[i] && nrg_plan_elementwise(info(w, i)->op) && !w->alone[i] && !w->pooled[i]) place(f, i);
     join_readers(f, marks);
+    find_picked(w);
     TRY(save_values(f, marks));
     memset(f->seen, 0, (n + 1) * sizeof *f->seen);
     for (uint32_t i = 1; i <= n; i++)

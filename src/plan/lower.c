@@ -269,7 +269,7 @@ nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n) {
     case NRG_OP_prod: case NRG_OP_rmax: case NRG_OP_lse: return reduce(w, n);
     case NRG_OP_pad: return pad(w, n);
     case NRG_OP_concat: return concat(w, n);
-    case NRG_OP_take: return take(w, n);
+    case NRG_OP_take: return w->picked[n.i] ? NRG_OK : take(w, n);
     case NRG_OP_put: return put(w, n);
     case NRG_OP_matmul: return nrg_plan_product(w, n);
     case NRG_OP_conv: case NRG_OP_convx: case NRG_OP_convw: return nrg_plan_conv(w, n);

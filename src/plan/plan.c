@@ -24,8 +24,10 @@ static nrg_status planner_make(nrg_planner *w, nrg_arena *a) {
     w->group = NRG_NEWS(a, uint32_t, n), w->order = NRG_NEWS(a, uint32_t, n);
     w->group_first = NRG_NEWS(a, uint32_t, n + 1), w->group_next = NRG_NEWS(a, uint32_t, n);
     w->sum_of = NRG_NEWS(a, uint32_t, n);
+    w->picked = NRG_NEWS(a, bool, n);
     w->views = NRG_NEWS(a, nrg_view *, n);
-    bool whole = w->used && w->solid && w->alone && w->distance && w->pooled && w->nearest_index && w->nearest_value && w->sum_of && w->level && w->group && w->order && w->group_first && w->group_next && w->views;
+    bool whole = w->used && w->solid && w->alone && w->distance && w->pooled && w->nearest_index && w->nearest_value && w->sum_of && w->picked &&
+                 w->level && w->group && w->order && w->group_first && w->group_next && w->views;
     return whole ? NRG_OK : NRG_E098;
 }
 

@@ -25,6 +25,7 @@ enum {
     NRG_LARGE = 1,       // numbers of a weight gradient from which on it may be deferred
     NRG_CACHE = 64,      // bytes of packed right sides that stay in a cache
     NRG_SPARE = 16,      // numbers of one from which on it need not be packed beforehand
+    NRG_LONG = 2,        // numbers of a row from which on a fused step sums it, or reads it by index
     NRG_RUN = 7,         // numbers that go into one partial sum of a fused step
     NRG_NEAR_MOST = 96,  // columns among which the nearest is found by products
 #else
@@ -32,6 +33,7 @@ enum {
     NRG_LARGE = 4096,
     NRG_CACHE = 1048576,
     NRG_SPARE = 65536,
+    NRG_LONG = 128,
     NRG_RUN = 16384,
     NRG_NEAR_MOST = 8192,
 #endif
@@ -117,11 +119,12 @@ typedef struct {
     nrg_op op;
     uint16_t out, a, b, c;
 } nrg_tile_op;
-typedef enum { NRG_LEAF_DIRECT, NRG_LEAF_ROWS, NRG_LEAF_ROW, NRG_LEAF_ONE, NRG_LEAF_CONST } nrg_leaf_kind;
+typedef enum { NRG_LEAF_DIRECT, NRG_LEAF_ROWS, NRG_LEAF_ROW, NRG_LEAF_ONE, NRG_LEAF_CONST, NRG_LEAF_PICKED } nrg_leaf_kind;
 typedef struct {
     nrg_leaf_kind kind; // DIRECT: lies as the space does; ROWS: strided; ROW: the last axis, side by side, the same for all others;
-                        // ONE: one number of a buffer; CONST: one that the plan knows
-    nrg_at at;
+                        // ONE: one number of a buffer; CONST: one that the plan knows; PICKED: of each sample the row of its index
+    nrg_at at, index;
+    int64_t rows, row, each; // PICKED: how many there are, from one to the next, from index to index
     double value;
     int64_t sample, stride[NRG_PLAN_RANK];
 } nrg_tile_leaf;
@@ -135,7 +138,7 @@ typedef struct {
     nrg_tile_op *ops;
     uint32_t *outs; // buffers
     int sums_n;
-    struct { uint16_t a; bool whole; uint32_t buf; } sums[NRG_TILE_SUMS]; // operand; partial sums of runs of numbers, for a combine step; whole: the sum
+    struct { uint16_t a; bool whole; uint32_t buf; } sums[NRG_TILE_SUMS]; // operand; partial sums of runs of numbers, for a combine step; whole: sums, one a sample
 } nrg_tile;
 
 typedef struct { // a: source, c: target
@@ -348,7 +351,8 @@ typedef struct {
     bool *distance;   // a sum that is such a step
     bool *pooled;     // a gradient of extremes over windows
     uint32_t *nearest_index, *nearest_value; // of a distance: who reads it, if only such do
-    uint32_t *sum_of; // of a fused node: a sum of all its numbers that its group makes, or 0
+    uint32_t *sum_of; // of a fused node: a sum of all its numbers, or of all those of a sample, that its group makes, or 0
+    bool *picked;     // rows by index that fused steps read where they lie
     struct { nrg_copy *at; uint32_t n, cap; } copies;
     nrg_view **views;
     struct { nrg_pack_step **at; uint32_t n, cap; } pack_list;

@@ -32,6 +32,19 @@ static int find(const maker *m, nrg_node n) {
     return -1;
 }
 
+// Rows by index are read where they lie: strides are those of a row.
+static nrg_status picked(maker *m, nrg_node n, nrg_tile_leaf *l, int64_t *stride) {
+    const nrg_node_info *s = info(m->w, m->member[0]), *v = info(m->w, n), *a = info(m->w, v->in[0]);
+    nrg_view *x, *z;
+    TRY(nrg_plan_view(m->w, v->in[1], &z));
+    TRY(nrg_plan_view(m->w, v->in[0], &x));
+    TRY(nrg_plan_view(m->w, v->in[1], &z));
+    *l = (nrg_tile_leaf){.kind = NRG_LEAF_PICKED, .at = {x->buf, x->offset}, .index = {z->buf, z->offset}, .rows = a->shape.dim[0], .row = x->event[0],
+                         .each = z->lead[0]};
+    for (int i = 0; i < s->shape.rank; i++) stride[i] = s->shape.dim[i] == 1 ? 0 : x->event[i + 1];
+    return NRG_OK;
+}
+
 // Strides of leaf k over the axes of the space: leading axes by identity, event axes from the right.
 static nrg_status leaf(maker *m, nrg_node n) {
     const nrg_node_info *s = info(m->w, m->member[0]), *v = info(m->w, n);
@@ -45,6 +58,7 @@ static nrg_status leaf(maker *m, nrg_node n) {
         l->kind = NRG_LEAF_CONST;
         return NRG_OK;
     }
+    if (m->w->picked[n.i]) return picked(m, n, l, m->stride[k]);
     TRY(nrg_plan_view(m->w, n, &x));
     l->kind = NRG_LEAF_ROWS;
     l->at = (nrg_at){x->buf, x->offset};
@@ -83,7 +97,7 @@ static nrg_status merge(maker *m) {
     }
     for (int k = 0; k < t->leaves_n; k++) {
         nrg_tile_leaf *l = &t->leaves[k];
-        if (l->kind == NRG_LEAF_CONST) continue;
+        if (l->kind == NRG_LEAF_CONST || l->kind == NRG_LEAF_PICKED) continue;
         int64_t stride = 1;
         bool direct = true, one = !l->sample, row = one && t->rank > 0 && l->stride[t->rank - 1] == 1;
         for (int i = t->rank - 1; i >= 0; i--) {
@@ -112,8 +126,8 @@ static nrg_status add_sum(maker *m, int i, uint16_t place) {
                       .phase = (uint32_t)m->w->level[m->member[i].i]};
     m->sum[m->t->sums_n] = (nrg_node){m->w->sum_of[m->member[i].i]};
     m->t->sums[m->t->sums_n].a = place;
-    m->t->sums[m->t->sums_n].whole = b.count == 1;
-    if (b.count == 1) {
+    m->t->sums[m->t->sums_n].whole = m->t->sample || b.count == 1;
+    if (m->t->sums[m->t->sums_n].whole) {
         nrg_view *x;
         TRY(nrg_plan_buffer(m->w, m->sum[m->t->sums_n], &x));
         m->t->sums[m->t->sums_n++].buf = x->buf;
@@ -179,7 +193,7 @@ static nrg_status combine(maker *m, int k) {
 
 static nrg_status finish(maker *m) {
     nrg_tile *t = m->t;
-    uint32_t reads[NRG_TILE_LEAVES], writes[NRG_TILE_OPS + NRG_TILE_SUMS];
+    uint32_t reads[2 * NRG_TILE_LEAVES], writes[NRG_TILE_OPS + NRG_TILE_SUMS];
     int reads_n = 0, writes_n = 0;
     for (int k = 0; k < t->outs_n; k++) writes[writes_n++] = t->outs[k];
     for (int k = 0; k < t->sums_n; k++) {
@@ -192,6 +206,8 @@ static nrg_status finish(maker *m) {
     }
     for (int k = 0; k < t->leaves_n; k++)
         if (t->leaves[k].kind != NRG_LEAF_CONST) reads[reads_n++] = t->leaves[k].at.buf;
+    for (int k = 0; k < t->leaves_n; k++)
+        if (t->leaves[k].kind == NRG_LEAF_PICKED) reads[reads_n++] = t->leaves[k].index.buf;
     nrg_node last = m->member[m->n - 1];
     TRY(nrg_plan_step(m->w, NRG_STEP_tile, last, (uint32_t)m->w->level[last.i], t, reads, reads_n, writes, writes_n,
                       (double)t->count * t->ops_n));

@@ -1,6 +1,7 @@
 // Fused elementwise steps: a small interpreter over tiles. One dispatch is paid for each operation and tile of up to
 // NRG_TILE numbers, so intermediates stay in the first-level cache.
 #include "exec/cpu/cpu.h"
+#include <math.h>
 #include <string.h>
 
 enum { SHORT = 64 }; // rows of fewer numbers are copied many at a time
@@ -102,6 +103,31 @@ static char *load(machine *m, int k, int64_t from, int64_t n) {
     return reg;
 }
 
+// The row of each sample's index, NaN where there is none such: in place when the tile is a piece of one that lies side by side.
+static char *picked(machine *m, int k, int64_t from, int64_t n) {
+    const nrg_tile *d = m->d;
+    const nrg_tile_leaf *l = &d->leaves[k];
+    const char *base = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real, *index = m->t->base[l->index.buf] + l->index.offset * (int64_t)m->real;
+    char *reg = m->regs + (size_t)k * NRG_TILE * m->real;
+    int last = d->rank - 1;
+    for (int64_t done = 0, left; done < n; done += left) {
+        int64_t i[NRG_PLAN_RANK], at = place(d, l, from + done, i), sample = (from + done) / d->count * l->each;
+        double r = m->real == sizeof(float) ? (double)((const float *)index)[sample] : ((const double *)index)[sample];
+        left = d->dim[last] - i[last] < n - done ? d->dim[last] - i[last] : n - done;
+        char *to = reg + done * (int64_t)m->real;
+        if (!(r >= 0 && r < (double)l->rows)) {
+            float x = NAN;
+            double y = NAN;
+            copy_run(m->real, to, m->real == sizeof x ? (const char *)&x : (const char *)&y, left, 0);
+            continue;
+        }
+        const char *row = base + ((int64_t)r * l->row + at) * (int64_t)m->real;
+        if (left == n && l->stride[last] == 1) return (char *)row;
+        copy_run(m->real, to, row, left, l->stride[last]);
+    }
+    return reg;
+}
+
 static char *leaf_register(const machine *m, int k) { return m->regs + (size_t)k * NRG_TILE * m->real; }
 
 // As many rows as a tile has: each time twice what is there.
@@ -143,7 +169,8 @@ static bool strided(const machine *m, const nrg_tile_leaf *l) {
 static void one(machine *m, int64_t from, int64_t n) {
     const nrg_tile *d = m->d;
     for (int k = 0; k < d->leaves_n; k++)
-        if (strided(m, &d->leaves[k])) m->at[k] = load(m, k, from, n);
+        if (d->leaves[k].kind == NRG_LEAF_PICKED) m->at[k] = picked(m, k, from, n);
+        else if (strided(m, &d->leaves[k])) m->at[k] = load(m, k, from, n);
     for (int i = 0; i < d->ops_n; i++) {
         const nrg_tile_op *o = &d->ops[i];
         m->fn[o->op](n, m->at[o->out], m->at[o->a], m->at[o->b], m->at[o->c]);
@@ -166,25 +193,25 @@ static void add_up(machine *m, double sum[NRG_TILE_SUMS][16], int64_t n, int64_t
         if (run < 0) continue;
         char *to = m->t->base[m->d->sums[k].buf];
         double total = nrg_cpu_tree(sum[k]);
-        if (!m->d->sums[k].whole) ((double *)to)[run] = total;
-        else if (m->real == sizeof(float)) *(float *)to = (float)total;
-        else *(double *)to = total;
+        if (m->d->sums[k].whole && m->real == sizeof(float)) ((float *)to)[run] = (float)total;
+        else ((double *)to)[run] = total;
         memset(sum[k], 0, sizeof sum[k]);
     }
 }
 
-// In runs of numbers whose sums are kept. Tiles end with the rows where rows are long enough.
+// In runs of numbers whose sums are kept, or sample by sample. Tiles end with the rows where rows are long enough.
 static void with_sums(machine *m, int64_t row, int64_t from, int64_t to) {
     double sum[NRG_TILE_SUMS][16];
+    int64_t length = m->d->sample ? m->d->count : NRG_RUN;
     for (int k = 0; k < m->d->sums_n; k++) memset(sum[k], 0, sizeof sum[k]);
     while (from < to) {
-        int64_t n = row - from % row, left = NRG_RUN - from % NRG_RUN;
+        int64_t n = row - from % row, left = length - from % length;
         if (n > NRG_TILE) n = NRG_TILE;
         if (n > left) n = left;
         if (n > to - from) n = to - from;
         one(m, from, n);
         from += n;
-        add_up(m, sum, n, from % NRG_RUN == 0 || from == to ? (from - 1) / NRG_RUN : -1);
+        add_up(m, sum, n, from % length == 0 || from == to ? (from - 1) / length : -1);
         next(m, n);
     }
 }
@@ -215,6 +242,7 @@ void nrg_cpu_tile(nrg_task *t, const nrg_tile *d) {
     for (int k = 0; k < d->leaves_n; k++) {
         row |= d->leaves[k].kind == NRG_LEAF_ROW;
         rows |= d->leaves[k].kind == NRG_LEAF_ROWS && d->rank && d->leaves[k].stride[d->rank - 1]; // one number a row is copied anyhow
+        rows |= d->leaves[k].kind == NRG_LEAF_PICKED;
     }
     int64_t total = d->count * (d->sample ? t->rows : 1), inner = d->rank ? d->dim[d->rank - 1] : 1;
     // Operands that are strided lie in place where tiles end with rows; the one row that repeats, where tiles are whole rows.
