@@ -159,8 +159,9 @@ static size_t scratch_size(const nrg_plan *p) {
             if (one > most) most = one;
         }
         if (s->kind == NRG_STEP_nearest || s->kind == NRG_STEP_centre) { // a row of bytes at least
-            int64_t k = s->kind == NRG_STEP_centre ? ((const nrg_centre_step *)s->detail)->k : (int64_t)nrg_plan_count(&((const nrg_nearest_step *)s->detail)->red);
-            size_t one = (NRG_SCRATCH_FLOATS + (size_t)k) * p->real;
+            const nrg_nearest_step *near = s->detail;
+            const nrg_centre_step *centre = s->detail;
+            size_t k = s->kind == NRG_STEP_centre ? (size_t)centre->k : (size_t)nrg_plan_count(&near->red), one = (NRG_SCRATCH_FLOATS + k) * p->real;
             if (one > most) most = one;
         }
         if (s->kind != NRG_STEP_dense && s->kind != NRG_STEP_trisolve) continue;

@@ -138,7 +138,8 @@ typedef struct {
     nrg_tile_op *ops;
     uint32_t *outs; // buffers
     int sums_n;
-    struct { uint16_t a; bool whole; uint32_t buf; } sums[NRG_TILE_SUMS]; // operand; partial sums of runs of numbers, for a combine step; whole: sums, one a sample
+    // operand; partial sums of runs of numbers, for a combine step; whole: the sum, of each sample where there are such
+    struct { uint16_t a; bool whole; uint32_t buf; } sums[NRG_TILE_SUMS];
 } nrg_tile;
 
 typedef struct { // a: source, c: target
@@ -216,7 +217,8 @@ typedef struct {
 #define NRG_CENTRE_ROOM(n, unit) (((n) + (unit) - 1) / (unit) * (unit))
 enum { NRG_NEAR_FACTS = 5 }; // of a column, a unit of each after the other: see isa/distance.inc, judge
 #define NRG_CENTRE_SIZE(n, k, real)                                                                                    \
-    (NRG_CENTRE_ROOM(k, 64 / (real)) * (1 + (n)) + (NRG_NEAR_FACTS + 1) * NRG_CENTRE_ROOM(n, 16) + NRG_CENTRE_ROOM(n, 16) * NRG_CENTRE_ROOM(k, 64) / (real))
+    (NRG_CENTRE_ROOM(k, 64 / (real)) * (1 + (n)) + (NRG_NEAR_FACTS + 1) * NRG_CENTRE_ROOM(n, 16) +                       \
+     NRG_CENTRE_ROOM(n, 16) * NRG_CENTRE_ROOM(k, 64) / (real))
 
 // c[rows, cols] = sum over samples of w * (a - b)^2, w along rows, a along cols, b along both, without samples. It ends a block of slices.
 typedef struct {

@@ -39,8 +39,8 @@ static nrg_status picked(maker *m, nrg_node n, nrg_tile_leaf *l, int64_t *stride
     TRY(nrg_plan_view(m->w, v->in[1], &z));
     TRY(nrg_plan_view(m->w, v->in[0], &x));
     TRY(nrg_plan_view(m->w, v->in[1], &z));
-    *l = (nrg_tile_leaf){.kind = NRG_LEAF_PICKED, .at = {x->buf, x->offset}, .index = {z->buf, z->offset}, .rows = a->shape.dim[0], .row = x->event[0],
-                         .each = z->lead[0]};
+    *l = (nrg_tile_leaf){.kind = NRG_LEAF_PICKED, .at = {x->buf, x->offset}, .index = {z->buf, z->offset}, .rows = a->shape.dim[0],
+                         .row = x->event[0], .each = z->lead[0]};
     for (int i = 0; i < s->shape.rank; i++) stride[i] = s->shape.dim[i] == 1 ? 0 : x->event[i + 1];
     return NRG_OK;
 }

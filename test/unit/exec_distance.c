@@ -183,7 +183,8 @@ static void nearest_case(nrg_dtype type, int64_t N, int64_t D, int64_t K, int64_
 }
 
 static void nearest(void **state) {
-    static const int64_t shapes[][4] = {{50, 40, 33, 1}, {20, 1, 5, 1}, {7, 3, 2, 1}, {33, 300, 70, 1}, {100, 17, 64, 1}, {9, 6, 20, 3}, {21, 130, 90, 2}};
+    static const int64_t shapes[][4] = {{50, 40, 33, 1}, {20, 1, 5, 1}, {7, 3, 2, 1}, {33, 300, 70, 1},
+                                        {100, 17, 64, 1}, {9, 6, 20, 3}, {21, 130, 90, 2}};
     (void)state;
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int kind = 0; kind < KINDS; kind++)

@@ -107,7 +107,8 @@ static char *load(machine *m, int k, int64_t from, int64_t n) {
 static char *picked(machine *m, int k, int64_t from, int64_t n) {
     const nrg_tile *d = m->d;
     const nrg_tile_leaf *l = &d->leaves[k];
-    const char *base = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real, *index = m->t->base[l->index.buf] + l->index.offset * (int64_t)m->real;
+    const char *base = m->t->base[l->at.buf] + l->at.offset * (int64_t)m->real;
+    const char *index = m->t->base[l->index.buf] + l->index.offset * (int64_t)m->real;
     char *reg = m->regs + (size_t)k * NRG_TILE * m->real;
     int last = d->rank - 1;
     for (int64_t done = 0, left; done < n; done += left) {
