@@ -2,6 +2,9 @@
 #include "runs.h"
 #include "table/cases.h"
 #include "table/cases.c"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 
 // ---- the table
 
@@ -486,6 +489,38 @@ static void elementary_functions(void **state) {
     assert_true(got[2] == INFINITY && got[3] == 0 && isnan(got[4]) && fabsf(got[1] - log1pf(expf(-1))) < 1e-6f);
 }
 
+// Any bits over one number, on every instruction set: the quotient itself. Denormal numbers are flushed, as in a run.
+static void quotients(void **state) {
+    (void)state;
+    float x[NRG_TILE], c[NRG_TILE], got[NRG_TILE];
+    uint64_t seed = 1;
+#if defined(__SSE2__)
+    unsigned old = _mm_getcsr();
+    _mm_setcsr(old | 0x8040u);
+#endif
+    for (int round = 0; round < 3000; round++)
+        for (int level = NRG_CPU_PORTABLE; level <= NRG_CPU_AVX512; level++) {
+            if (!nrg_cpu_kernels((nrg_cpu_level)level)) continue;
+            for (int i = 0; i < NRG_TILE; i++) {
+                seed = seed * 6364136223846793005u + 1442695040888963407u;
+                uint32_t u = (uint32_t)(seed >> 32);
+                if (round & 1) u = (u & 0x807fffffu) | 0x3f800000u; // of one size: quotients of all kinds
+                memcpy(&x[i], &u, sizeof u);
+                c[i] = i ? c[0] : round % 50 == 0 ? (float[]){0, -0.0f, INFINITY, NAN, 255, 1e-39f}[round / 50 % 6] : x[0];
+            }
+            if (round % 7 == 0) c[NRG_TILE / 2] = -c[0]; // not one number
+            nrg_cpu_kernels((nrg_cpu_level)level)->tile_f32[NRG_OP_div](NRG_TILE, got, x, c, NULL);
+            for (int i = 0; i < NRG_TILE; i++) {
+                volatile float want = x[i] / c[i];
+                float w = want;
+                if (memcmp(&w, &got[i], sizeof w) && !(isnan(w) && isnan(got[i]))) fail_msg("%a / %a = %a, not %a", (double)x[i], (double)c[i], (double)w, (double)got[i]);
+            }
+        }
+#if defined(__SSE2__)
+    _mm_setcsr(old);
+#endif
+}
+
 // ---- rows by index: single numbers, short, long and turned rows, indices of each sample and of all, those that are no place
 
 enum { PLACES = 5, MANY = 200, PUTS = 37, TAKEN = 12 };
@@ -556,6 +591,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(bits_of_every_row, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_by_index, setup, teardown),
         cmocka_unit_test_setup_teardown(elementary_functions, setup, teardown),
+        cmocka_unit_test_setup_teardown(quotients, setup, teardown),
     };
     return cmocka_run_group_tests_name("exec", tests, NULL, NULL);
 }
