@@ -46,7 +46,7 @@ static const flag flags[] = {
     ONE("checkpoint", checkpoint, "5min",
         "how often a checkpoint is written (also at the end and on Ctrl-C)"),
     ON("resume", resume, "continue the run exactly where its checkpoint stands"),
-    ON("rescue", rescue, "when training diverges: back to the last good state, half the learning rate (three times)"),
+    ON("rescue", rescue, "when training diverges: back to the last good state with half the learning rate, then gradients clipped, then energies kept small"),
     ONE("init", init, "FILE", "start from the weights of another run"),
     ON("overwrite", overwrite, "replace what exists at -o"),
     ON("last", last, "of a run: the last weights instead of the best"),

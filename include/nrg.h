@@ -324,7 +324,7 @@ typedef struct {
     const nrg_table *valid_table;
     const char *out;           /* run folder, NULL: none */
     bool resume, overwrite;
-    bool rescue;               /* after E080 go back to the last good state, up to three times, with half the learning rate */
+    bool rescue;               /* after E080 go back to the last good state, up to three times: half the learning rate, then clipped gradients, then energy_l2 too */
     const char *init;          /* weights file to start from, or NULL */
     double seconds;            /* time limit, 0: none */
     double checkpoint_seconds; /* 0: 300 */

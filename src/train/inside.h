@@ -77,6 +77,7 @@ typedef struct {
     nrg_arena arena;
     nrg_draws_mode draws_mode;
     nrg_products drawn;                 // of the chains; FULL: as the store's type says
+    bool remedies;                      // the loss and its gradients have the terms that nrg_remedies_set turns on
     int64_t batch;
     int threads;
     NRG_LIST(nrg_drawing *) draws;
@@ -101,6 +102,7 @@ void nrg_watch_slope(const nrg_trainer *t, const nrg_progress *p); // W109
 bool nrg_watch_calm(const nrg_trainer *t, double gap);        // these weights may be kept as the best
 nrg_status nrg_watch_gap(nrg_trainer *t, double gap);         // E080
 bool nrg_rescue(nrg_trainer *t, int first_message);           // after E080: true, W108: go on
+nrg_status nrg_remedies_set(nrg_trainer *t);                 // what the rescues so far have turned on
 void nrg_best_back(nrg_trainer *t);                           // the best weights are the weights
 
 // mixing.c
@@ -259,6 +261,7 @@ struct nrg_trainer {
     bool best_fresh, stopped;     // best_fresh: not on disk yet
     double first_step;            // steps done before this session
     double calm, slow;            // gap of the first update, then mean gap of the first epoch, at least 1; factor of the learning rate
+    double slope;                 // norm of the gradient in the first update, then its mean over the last calm epoch
     int rescues;
     bool stuck, same;             // W107, W110 were said
     nrg_collapse collapse;        // as last looked at

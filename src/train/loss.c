@@ -168,6 +168,15 @@ static nrg_status against(nrg_program *p, const nrg_bound *b, nrg_store *store, 
     return NRG_OK;
 }
 
+// energy_l2 at the data and at the draws of one atom, by a weight that is zero until --rescue asks for it.
+static void remedy(nrg_program *p, const nrg_learn *l, uint32_t free, const nrg_node *atoms, nrg_loss *out) {
+    nrg_node squares = nrg_square(p->g, atoms[free]), weight = nrg_input(p->g, "remedy:l2", 0, nrg_shape_of(0, NULL));
+    for (uint32_t k = 0; k < l->atoms.n; k++)
+        if (l->atoms.at[k].kind == NRG_POS && l->atoms.at[k].data == (l->atoms.at[free].data | l->atoms.at[free].over))
+            squares = nrg_add(p->g, squares, nrg_square(p->g, atoms[k]));
+    if (nrg_graph_node(p->g, squares)->leads == NRG_SAMPLE) out->sample = plus(p->g, out->sample, nrg_mul(p->g, squares, weight));
+}
+
 static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_store *store, uint32_t i, bool held, nrg_loss *out) {
     const nrg_learn *l = &m->learns.at[i];
     nrg_node *atoms = NRG_NEWS(&p->arena, nrg_node, l->atoms.n + 1);
@@ -183,8 +192,11 @@ static nrg_status one(nrg_program *p, const nrg_bound *b, nrg_model *m, nrg_stor
         else TRY(atom(p, m, i, &l->atoms.at[k], held, &atoms[k]));
         see(p, &l->atoms.at[k], atoms[k], draws && l->atoms.at[k].kind == NRG_FREE, out);
     }
-    for (uint32_t k = 0; k < l->atoms.n; k++) // what the draws are compared with is the data of the same atom
-        if (nrg_draws_wanted(m, &l->atoms.at[k]) && l->atoms.at[k].kind == NRG_FREE) see_beside(p, l, &l->atoms.at[k], atoms, out);
+    for (uint32_t k = 0; k < l->atoms.n; k++) { // what the draws are compared with is the data of the same atom
+        if (!nrg_draws_wanted(m, &l->atoms.at[k]) || l->atoms.at[k].kind != NRG_FREE) continue;
+        see_beside(p, l, &l->atoms.at[k], atoms, out);
+        if (p->remedies) remedy(p, l, k, atoms, out);
+    }
     TRY(against(p, b, store, i, atoms, &w, out));
     int before = nrg_diag_errors(m->ctx);
     nrg_scope_atoms(p->scope, atoms, l->atoms.n);

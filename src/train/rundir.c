@@ -29,6 +29,7 @@ enum {
     N_CALM,
     N_SLOW,
     N_RESCUES,
+    N_SLOPE,
     N_MOVED,
     N_ACCEPTANCE,
     N_LOOKS,
@@ -65,7 +66,7 @@ static void numbers(const nrg_trainer *t, double *n) {
     n[N_BATCH] = (double)t->batch, n[N_EPOCHS] = (double)t->epochs, n[N_DONE] = 0;
     for (uint32_t i = 0; i < t->teams.n && i < 50; i++)
         if (t->teams.at[i].done) n[N_DONE] += (double)((uint64_t)1 << i);
-    n[N_CALM] = t->calm, n[N_SLOW] = t->slow, n[N_RESCUES] = t->rescues;
+    n[N_CALM] = t->calm, n[N_SLOW] = t->slow, n[N_RESCUES] = t->rescues, n[N_SLOPE] = t->slope;
     n[N_MOVED] = t->sums.moved, n[N_ACCEPTANCE] = t->sums.acceptance, n[N_LOOKS] = t->sums.looks;
     n[N_STEP] = t->sums.step, n[N_PACED] = t->sums.paced, n[N_TRIED] = t->sums.tried, n[N_TAKEN] = t->sums.taken;
     for (int i = 0; i < NRG_SEEN_COUNT; i++) n[N_SEEN + i] = t->sums.seen[i];
@@ -290,7 +291,7 @@ static nrg_status load_numbers(nrg_trainer *t, const nrg_tensor *x) {
     t->best_loss = n[N_BEST], t->seconds = n[N_SECONDS];
     t->sums.loss = n[N_LOSS], t->sums.norm = n[N_NORM], t->sums.weight = n[N_WEIGHT];
     for (uint32_t i = 0; i < t->teams.n && i < 50; i++) t->teams.at[i].done = (uint64_t)n[N_DONE] >> i & 1;
-    t->calm = n[N_CALM], t->slow = n[N_SLOW], t->rescues = (int)n[N_RESCUES];
+    t->calm = n[N_CALM], t->slow = n[N_SLOW], t->rescues = (int)n[N_RESCUES], t->slope = n[N_SLOPE];
     t->sums.moved = n[N_MOVED], t->sums.acceptance = n[N_ACCEPTANCE], t->sums.looks = n[N_LOOKS];
     t->sums.step = n[N_STEP], t->sums.paced = n[N_PACED], t->sums.tried = n[N_TRIED], t->sums.taken = n[N_TAKEN];
     for (int i = 0; i < NRG_SEEN_COUNT; i++) t->sums.seen[i] = n[N_SEEN + i];

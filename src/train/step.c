@@ -57,8 +57,10 @@ static void measure(nrg_program *p, batch *b) {
 
 static nrg_node clipped(nrg_program *p, const batch *b, uint32_t i) {
     double clip = b->team[i]->clip;
-    if (clip <= 0) return b->grad[i];
-    nrg_node over = nrg_div(p->g, nrg_const(p->g, clip), nrg_max(p->g, b->norm, nrg_const(p->g, clip)));
+    if (clip <= 0 && !p->remedies) return b->grad[i];
+    nrg_node most = p->remedies ? nrg_input(p->g, "remedy:clip", 0, nrg_shape_of(0, NULL)) : nrg_const(p->g, clip);
+    if (p->remedies && clip > 0) most = nrg_min(p->g, most, nrg_const(p->g, clip));
+    nrg_node over = nrg_div(p->g, most, nrg_max(p->g, b->norm, most));
     return nrg_mul(p->g, b->grad[i], over);
 }
 
@@ -136,6 +138,7 @@ nrg_status nrg_step_build(nrg_trainer *t) {
     p->batch = t->batch;
     p->threads = t->o.threads;
     p->drawn = t->o.draws_only ? t->o.products : NRG_PRODUCTS_FULL;
+    p->remedies = t->o.rescue;
     TRY(nrg_loss_build(p, t->bound, t->store, false, &l));
     TRY(keep_buffers(t, p));
     TRY(list(t, p, &b));
@@ -165,6 +168,7 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
     TRY(nrg_bound_rows_set(t->bound, t->store, rows));
     TRY(nrg_number_set(t->store, "train:scale", scale));
     TRY(nrg_loss_clock(t->m, t->store, clock));
+    if (p->remedies) TRY(nrg_remedies_set(t));
     for (uint32_t k = 0; k < t->teams.n; k++) {
         nrg_team *gr = &t->teams.at[k];
         if (gr->way->whole) continue;
@@ -177,6 +181,7 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
     if (!isfinite(loss) || !isfinite(norm)) return nrg_diverged(t, p, n);
     t->sums.loss += loss * (double)n;
     t->sums.norm += norm * (double)n;
+    if (t->total == 0) t->slope = norm;
     t->sums.weight += (double)n;
     int k = OUT_SEEN;
     for (int i = 0; i < NRG_SEEN_COUNT; i++)

@@ -8,6 +8,7 @@ static const double RUNAWAY = 1000;
 static const double CALM = 10;      // up to so many times the gap of the first epoch, weights count as good
 static const double STUCK = 0.02; // share of the chains that moved in an epoch's updates
 static const double SAME = 0.9;   // share of the draws that nearly repeat others, where at most a quarter as many of them are new as of the data
+static const double LEVEL = 0.1;  // of energy_l2, the last remedy
 enum { RESCUES = 3 };
 
 void nrg_watch_step(nrg_trainer *t) {
@@ -55,6 +56,7 @@ static void all_alike(nrg_trainer *t, const nrg_progress *p) {
 void nrg_watch_epoch(nrg_trainer *t, const nrg_progress *p) {
     if (t->step.draws.n == 0) return;
     if (t->epoch == 0) t->calm = fmax(1, fabs(p->gap));
+    if (nrg_watch_calm(t, p->gap) && isfinite(p->norm)) t->slope = p->norm;
     if (p->moved < STUCK && !t->stuck) stand_still(t, p);
     if (p->repeats >= SAME && 1 - p->data_repeats >= 4 * (1 - p->repeats) && !t->same) all_alike(t, p);
 }
@@ -97,8 +99,15 @@ static nrg_status forget(nrg_trainer *t) {
     return NRG_OK;
 }
 
+// Until their rescue comes they change nothing: no norm is above 1e30, and no weight is on the squares.
+nrg_status nrg_remedies_set(nrg_trainer *t) {
+    TRY(nrg_number_set(t->store, "remedy:clip", t->rescues >= 2 && t->slope > 0 ? t->slope : 1e30));
+    return nrg_number_set(t->store, "remedy:l2", t->rescues >= 3 ? LEVEL : 0);
+}
+
 // After E080: back to the best weights (before the first epoch's end: to the first ones), new chains, moments cleared, half the
-// learning rate (Grathwohl et al. 2020, appendix; Du and Mordatch 2019). The errors so far become warnings.
+// learning rate (Grathwohl et al. 2020, appendix). The second time gradients are clipped as well, the third time energies are kept near
+// zero (Du and Mordatch 2019). The errors so far become warnings.
 bool nrg_rescue(nrg_trainer *t, int first_message) {
     if (!t->o.rescue || t->rescues == RESCUES || !t->step.run) return false;
     t->rescues++;
@@ -108,6 +117,8 @@ bool nrg_rescue(nrg_trainer *t, int first_message) {
     if (forget(t) != NRG_OK) return false;
     nrg_warn(t->ctx, NRG_W108, NRG_NOWHERE, "rescue %d of %d: back to the weights after epoch %lld, new chains, learning rate times %.3g", t->rescues,
              RESCUES, (long long)t->best_epoch, t->slow);
+    if (t->rescues >= 2 && t->slope > 0) nrg_fact(t->ctx, "the norm of the gradient is clipped at %.3g, what it was while all was calm", t->slope);
+    if (t->rescues >= 3) nrg_fact(t->ctx, "the loss has %.3g * energy_l2 more, which keeps energies near zero", LEVEL);
     t->sums = (nrg_sums){0};
     t->at = 0;
     t->total = t->epoch * t->steps;
