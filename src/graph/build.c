@@ -97,10 +97,14 @@ nrg_node nrg_iota(nrg_graph *g, int64_t n) {
     return nrg_build(g, NRG_OP_iota, NRG_BAD, NRG_BAD, NRG_BAD, &p);
 }
 
+nrg_node nrg_random_at(nrg_graph *g, nrg_node ids, nrg_random_kind kind, uint32_t purpose, nrg_shape shape, uint32_t every, uint32_t after) {
+    nrg_params p = {.random = {(uint32_t)kind, purpose, shape, every, after}};
+    return nrg_build(g, NRG_OP_random, ids, NRG_BAD, NRG_BAD, &p);
+}
+
 nrg_node nrg_random(nrg_graph *g, nrg_node ids, nrg_random_kind kind, uint32_t purpose,
                     nrg_shape shape) {
-    nrg_params p = {.random = {(uint32_t)kind, purpose, shape}};
-    return nrg_build(g, NRG_OP_random, ids, NRG_BAD, NRG_BAD, &p);
+    return nrg_random_at(g, ids, kind, purpose, shape, 1, 0);
 }
 
 // ---- elementwise

@@ -41,7 +41,7 @@ typedef union {
     struct { uint32_t slot; } input;                                   // index into the graph's inputs
     struct { double value; } scalar;                                   // const
     struct { nrg_leads lead; int64_t n; } iota;                        // lead != 0: along it; else event [n]
-    struct { uint32_t kind, purpose; nrg_shape shape; } random;        // event shape of the draw
+    struct { uint32_t kind, purpose; nrg_shape shape; uint32_t every, after; } random; // event shape of the draw; nrg_random_when
     struct { uint32_t axes; nrg_leads leads; uint32_t keep; } reduce;  // bit sets of event / leading axes; keep: size-1 event axes stay
     struct { nrg_shape shape; nrg_leads leads; } shape;                // reshape, expand (leads: added ones)
     struct { int32_t order[NRG_MAX_RANK]; } perm;                      // result axis i is input axis order[i]
@@ -108,6 +108,13 @@ nrg_node nrg_const(nrg_graph *g, double value);
 nrg_node nrg_iota_lead(nrg_graph *g, nrg_leads lead);
 nrg_node nrg_iota(nrg_graph *g, int64_t n);
 nrg_node nrg_random(nrg_graph *g, nrg_node ids, nrg_random_kind kind, uint32_t purpose, nrg_shape shape);
+// The numbers that nrg_random gives in run number (run * every + after): several draws of a run may have steps of their own.
+nrg_node nrg_random_at(nrg_graph *g, nrg_node ids, nrg_random_kind kind, uint32_t purpose, nrg_shape shape, uint32_t every, uint32_t after);
+static inline uint32_t nrg_random_when(uint32_t every, uint32_t after, uint32_t step, uint64_t *seed) { // what 32 bits do not hold goes to the seed
+    uint64_t at = (uint64_t)step * every + after;
+    *seed += at >> 32;
+    return (uint32_t)at;
+}
 #define NRG_UNARY(op) nrg_node nrg_##op(nrg_graph *g, nrg_node a);
 NRG_UNARY(stop) NRG_UNARY(neg) NRG_UNARY(abs) NRG_UNARY(sign) NRG_UNARY(step) NRG_UNARY(floor) NRG_UNARY(exp) NRG_UNARY(log)
 NRG_UNARY(sqrt) NRG_UNARY(square) NRG_UNARY(recip) NRG_UNARY(tanh) NRG_UNARY(sigmoid) NRG_UNARY(softplus) NRG_UNARY(relu)

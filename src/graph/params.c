@@ -10,6 +10,8 @@ static const nrg_field fields_iota[] = {{"lead", NRG_FIELD_LEADS, AT(iota.lead)}
 static const nrg_field fields_random[] = {{"kind", NRG_FIELD_U32, AT(random.kind)},
                                           {"purpose", NRG_FIELD_U32, AT(random.purpose)},
                                           {"shape", NRG_FIELD_SHAPE, AT(random.shape)},
+                                          {"every", NRG_FIELD_U32, AT(random.every)},
+                                          {"after", NRG_FIELD_U32, AT(random.after)},
                                           {0}};
 static const nrg_field fields_reduce[] = {{"axes", NRG_FIELD_BITS, AT(reduce.axes)},
                                           {"leads", NRG_FIELD_LEADS, AT(reduce.leads)},

@@ -94,6 +94,7 @@ static nrg_status random_step(nrg_planner *w, nrg_node n) {
     d->ids = at(x);
     d->kind = v->par.random.kind;
     d->purpose = v->par.random.purpose;
+    d->every = v->par.random.every, d->after = v->par.random.after;
     d->buf = y->buf;
     // One stream for each number of ids; the shape of the draw is what follows.
     d->count = nrg_shape_count(&v->par.random.shape);

@@ -162,7 +162,7 @@ typedef struct { // numbers along the sample axis, or an event vector
 typedef struct {
     nrg_at ids;
     nrg_dims leads; // a: strides of ids
-    uint32_t kind, purpose, buf;
+    uint32_t kind, purpose, every, after, buf;
     int64_t count; // numbers a stream
 } nrg_random_step;
 

@@ -147,6 +147,13 @@ static nrg_status open_rooms(nrg_program *p, nrg_store *store, nrg_drawing *d) {
     return nrg_pace_open(d->chains, &p->arena, lanes, d->ladder.levels, &d->pace);
 }
 
+// Chains of their own samples, of few steps that nobody looks at in between, move as a part of the program: what it reads of the energies
+// that they were drawn by is there already, and weights are packed once.
+static nrg_status join_program(nrg_program *p, nrg_drawing *d) {
+    if (d->each > 1 || d->pace.n || !nrg_chains_unrolls(d->chains, d->steps)) return NRG_OK;
+    return nrg_chains_unroll(d->chains, p->g, d->steps, (uint32_t)nrg_chains_numbers(d->chains, d->steps) + 1, &d->within);
+}
+
 nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, uint32_t learn, const nrg_atom *a, int64_t many, nrg_drawing **out) {
     nrg_model *m = nrg_scope_model(p->scope);
     nrg_drawing *d = NRG_NEW(&p->arena, nrg_drawing);
@@ -170,10 +177,15 @@ nrg_status nrg_draws_open(nrg_program *p, const nrg_bound *b, nrg_store *store, 
         return NRG_E098;
     }
     *out = d;
-    return open_rooms(p, store, d);
+    TRY(open_rooms(p, store, d));
+    return join_program(p, d);
 }
 
 void nrg_draws_close(nrg_drawing *d) { nrg_chains_free(d->chains); }
+
+nrg_node nrg_draws_place(const nrg_program *p, const nrg_drawing *d, int i, nrg_shape shape) {
+    return d->within ? nrg_stop(p->g, d->within[i].value) : nrg_input(p->g, d->draw[i], NRG_SAMPLE, shape);
+}
 
 // F at the draws: a node of the program that reads where the chains stand.
 nrg_status nrg_draws_energy(nrg_program *p, nrg_drawing *d, nrg_node *F) {
@@ -182,7 +194,7 @@ nrg_status nrg_draws_energy(nrg_program *p, nrg_drawing *d, nrg_node *F) {
         if (!(d->vars >> d->var[i] & 1)) continue;
         TRY(nrg_var_shape(nrg_scope_model(p->scope), d->var[i], &s));
         bool own = d->over >> d->var[i] & 1, summed = nrg_model_infer(nrg_scope_model(p->scope), NRG_MARGINALIZE, d->var[i]) != NULL;
-        if (own || !summed) nrg_scope_bind(p->scope, d->var[i], nrg_input(p->g, d->draw[i], NRG_SAMPLE, s));
+        if (own || !summed) nrg_scope_bind(p->scope, d->var[i], nrg_draws_place(p, d, i, s));
         if (!own && !summed) d->over |= (nrg_vars)1 << d->var[i]; // a latent that is only drawn stays where it was drawn
     }
     return nrg_infer_energy(p->inf, d->given | d->over, 0, NRG_MARGINALIZE, F, NULL);
@@ -230,12 +242,12 @@ static void put_back(nrg_drawing *d, nrg_store *s, int64_t n) {
     }
 }
 
-// Chains of n lanes at their starts: where they stood, or anew with the share `restart`, a ladder as a whole.
-static nrg_status start(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, double restart, uint64_t seed, int64_t step, uint32_t at) {
+// Where chains of n lanes start: where they stood, or anew with the share `restart`, a ladder as a whole.
+static nrg_status set_starts(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, double restart, uint64_t seed, int64_t step) {
     char name[256];
     void *again;
     TRY(nrg_chains_ids(d->chains, d->lane, 0, n));
-    if (!d->slots) return nrg_chains_start(d->chains, n, seed, at);
+    if (!d->slots) return NRG_OK;
     snprintf(name, sizeof name, "%s:again", d->prefix);
     TRY(nrg_store_make(s, name, n, &again));
     for (int64_t k = 0; k < n; k++) {
@@ -251,7 +263,7 @@ static nrg_status start(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t n, d
         snprintf(name, sizeof name, "%s:kept:%s", d->prefix, m->vars.at[d->var[i]].name);
         TRY(nrg_store_put(s, name, rows));
     }
-    return nrg_chains_start(d->chains, n, seed, at);
+    return NRG_OK;
 }
 
 // The lanes of n ladders, those of the buffer that `slot` names (NULL: first, first + 1, ...).
@@ -266,7 +278,8 @@ nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t s
     int64_t most = d->batch * d->many;
     for (int64_t at = 0; at < d->slots; at += most) {
         int64_t n = take_lanes(d, NULL, at, d->slots - at < most ? d->slots - at : most);
-        TRY(start(m, d, s, n, 1, seed, -1, 0));
+        TRY(set_starts(m, d, s, n, 1, seed, -1));
+        TRY(nrg_chains_start(d->chains, n, seed, 0));
         put_back(d, s, n);
     }
     return NRG_OK;
@@ -333,28 +346,39 @@ static void hand_out(const nrg_drawing *d, const nrg_store *s, int64_t n) {
 }
 
 // Several lanes see the row of their sample; the loss sees the rows themselves again.
-static nrg_status draw_at(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t lanes, uint64_t seed, int64_t step) {
+static nrg_status draw_at(nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t lanes, uint64_t seed, int64_t step) {
     uint64_t used = (uint64_t)(step + 1) * (uint64_t)(nrg_chains_numbers(d->chains, d->steps) + 1);
     uint32_t at = (uint32_t)(used & 0x7fffffff);
     seed += used >> 31; // steps are counted in 32 bits
     for (int64_t k = 0; k < lanes; k++) d->row[k] = rows[k / d->each];
     if (d->each > 1) TRY(nrg_bound_rows_set(d->bound, s, d->row));
-    TRY(start(m, d, s, lanes, d->restart, seed, step, at));
+    TRY(nrg_chains_start(d->chains, lanes, seed, at));
     TRY(move(d, s, lanes, seed, step, at + 1));
     return d->each > 1 ? nrg_bound_rows_set(d->bound, s, rows) : NRG_OK;
 }
 
-nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t n, uint64_t seed, int64_t step) {
-    int64_t lanes = take_lanes(d, d->slots ? pick_slots(d, seed, step) : NULL, 0, n * d->many);
-    TRY(draw_at(m, d, s, rows, lanes, seed, step));
+// After the chains have moved.
+static nrg_status settle(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t step) {
+    int64_t lanes = d->drawn * d->ladder.levels;
     TRY(check(m, d, s, lanes, step));
     if (d->slots) put_back(d, s, lanes);
     nrg_mixing_note(d, s, lanes);
-    d->drawn = n * d->many;
-    hand_out(d, s, n);
     nrg_chains_score_of(d->chains, lanes, d->steps, &d->score);
     return NRG_OK;
 }
+
+nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t n, uint64_t seed, int64_t step) {
+    int64_t lanes = take_lanes(d, d->slots ? pick_slots(d, seed, step) : NULL, 0, n * d->many);
+    d->drawn = n * d->many;
+    TRY(set_starts(m, d, s, lanes, d->restart, seed, step));
+    if (d->within) return NRG_OK;
+    TRY(draw_at(d, s, rows, lanes, seed, step));
+    TRY(settle(m, d, s, step));
+    hand_out(d, s, n);
+    return NRG_OK;
+}
+
+nrg_status nrg_draws_took(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t step) { return d->within ? settle(m, d, s, step) : NRG_OK; }
 
 double nrg_draws_age(const nrg_drawing *d) {
     double sum = 0;

@@ -40,6 +40,7 @@ typedef struct {
     int64_t drawn;                      // draws of the last update
     double *noted;                      // mixing.c: places of some chains at their last visits; NULL: no buffer is kept
     int64_t noted_n;
+    nrg_update *within;                 // the chains' states as the program itself moves them; NULL: they move before it runs
     nrg_node sum;                       // of F at the draws over the batch
     double level;                       // mean of F at the draws over the last epoch
     nrg_chains_score score;
@@ -125,7 +126,9 @@ nrg_status nrg_draws_level(nrg_program *p, nrg_store *store, nrg_node *F); // NR
 void nrg_draws_close(nrg_drawing *d);
 nrg_status nrg_draws_energy(nrg_program *p, nrg_drawing *d, nrg_node *F);
 nrg_status nrg_draws_fill(nrg_model *m, nrg_drawing *d, nrg_store *s, uint64_t seed); // the buffer's first chains
-nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t n, uint64_t seed, int64_t step);
+nrg_node nrg_draws_place(const nrg_program *p, const nrg_drawing *d, int i, nrg_shape shape); // draws of its variable i, of this shape
+nrg_status nrg_draws_go(nrg_model *m, nrg_drawing *d, nrg_store *s, const int64_t *rows, int64_t n, uint64_t seed, int64_t step); // before each run
+nrg_status nrg_draws_took(nrg_model *m, nrg_drawing *d, nrg_store *s, int64_t step); // after it
 nrg_status nrg_draws_steps(const nrg_drawing *d, nrg_text *out);        // the plan of a step of its chains
 double nrg_draws_age(const nrg_drawing *d);                             // mean number of steps of a chain since its start
 nrg_status nrg_draws_print(const nrg_drawing *d, nrg_text *out);

@@ -105,7 +105,7 @@ static nrg_status spread(nrg_wrong *w, const nrg_drawing *d, int64_t k) {
         if (!(w->a->over >> d->var[i] & 1)) continue;
         TRY(nrg_var_shape(w->m, d->var[i], &s));
         for (int j = 0; j < s.rank && k > 1; j++) all.dim[all.rank++] = s.dim[j];
-        nrg_node x = nrg_input(g, d->draw[i], NRG_SAMPLE, k > 1 ? all : s);
+        nrg_node x = nrg_draws_place(w->p, d, i, k > 1 ? all : s);
         w->value[d->var[i]] = k > 1 ? nrg_lift(g, x, 0, w->lead) : x;
     }
     if (k > 1) w->valid = nrg_expand(g, w->valid, (nrg_shape){0}, w->lead);

@@ -95,6 +95,15 @@ static nrg_status updates(nrg_trainer *t, nrg_program *p, batch *b) {
     return NRG_OK;
 }
 
+// Where the chains that move within the step stand.
+static nrg_status moves(nrg_trainer *t, const nrg_program *p) {
+    for (uint32_t i = 0; i < p->draws.n; i++) {
+        const nrg_drawing *d = p->draws.at[i];
+        for (int k = 0; d->within && nrg_chains_state_at(d->chains, k); k++) TRY(nrg_update_put(t, d->within[k].state, d->within[k].value));
+    }
+    return NRG_OK;
+}
+
 // What a pass beside minibatch steps sees differs from what they see: draws have no energy of their own there.
 static int outputs(nrg_trainer *t, nrg_program *p, const nrg_loss *l, nrg_node *out) {
     int n = OUT_SEEN;
@@ -147,6 +156,7 @@ nrg_status nrg_step_build(nrg_trainer *t) {
     t->updates.n = 0;
     TRY(nrg_queues_open(t, p));
     TRY(updates(t, p, &b));
+    TRY(moves(t, p));
     int n = outputs(t, p, &l, out);
     out[OUT_NORM] = b.norm;
     return nrg_program_plan(p, out, n, t->updates.at, (int)t->updates.n, t->batch, t->o.threads);
@@ -177,6 +187,7 @@ nrg_status nrg_step_go(nrg_trainer *t, const int64_t *rows, int64_t n) {
     }
     for (uint32_t i = 0; i < p->draws.n; i++) TRY(nrg_draws_go(t->m, p->draws.at[i], t->store, rows, n, t->o.seed, t->total));
     TRY(nrg_program_go(p, t->store, n, t->o.seed, (uint32_t)t->total));
+    for (uint32_t i = 0; i < p->draws.n; i++) TRY(nrg_draws_took(t->m, p->draws.at[i], t->store, t->total));
     double loss = p->values[OUT_SUM] * scale + p->values[OUT_ONCE], norm = p->values[OUT_NORM];
     if (!isfinite(loss) || !isfinite(norm)) return nrg_diverged(t, p, n);
     t->sums.loss += loss * (double)n;

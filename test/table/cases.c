@@ -199,7 +199,7 @@ static void make_random(maker *m) {
     for (int i = 0; i < 3; i++)
         for (int k = 0; k < 4; k++)
             for (uint32_t kind = 0; kind < 2; kind++) {
-                nrg_params p = {.random = {kind, NRG_FOR_NOISE, shapes[k]}};
+                nrg_params p = {.random = {kind, NRG_FOR_NOISE, shapes[k], 1 + (uint32_t)i, 5 * (uint32_t)i}};
                 row(m, 3, &ids[i], 1, &p, kind ? "normal" : "uniform");
             }
 }

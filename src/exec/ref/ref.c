@@ -96,13 +96,15 @@ static void do_iota(const ref *r, view *o) {
 static void do_random(const ref *r, view *o, const view *ids) {
     const nrg_params *p = &o->x->par;
     int64_t n = nrg_shape_count(&o->x->shape);
+    uint64_t seed = r->seed;
+    uint32_t step = nrg_random_when(p->random.every, p->random.after, r->step, &seed);
     for (int64_t i = 0; i < o->count; i++) {
         double id = ids->at[i / n];
         uint64_t stream = id >= 0 && id < 18446744073709551616.0 ? (uint64_t)id : 0;
         uint32_t e = (uint32_t)(i % n);
         o->at[i] = p->random.kind == NRG_RANDOM_NORMAL
-                       ? nrg_random_normal(r->seed, p->random.purpose, stream, r->step, e)
-                       : nrg_random_uniform(r->seed, p->random.purpose, stream, r->step, e);
+                       ? nrg_random_normal(seed, p->random.purpose, stream, step, e)
+                       : nrg_random_uniform(seed, p->random.purpose, stream, step, e);
     }
 }
 
