@@ -296,7 +296,7 @@ static nrg_status fuse(fuser *f, uint32_t *marks) {
     memset(marks, 0, (n + 1) * sizeof *marks);
     memset(f->next, 0, (n + 1) * sizeof *f->next);
     for (uint32_t i = 1; i <= n; i++)
-        if (w->used[i] && nrg_plan_elementwise(info(w, i)->op) && !w->alone[i] && !w->pooled[i]) place(f, i);
+        if (w->used[i] && nrg_plan_elementwise(info(w, i)->op) && !w->alone[i] && !w->pooled[i] && !w->joint[i]) place(f, i);
     join_readers(f, marks);
     find_picked(w);
     TRY(save_values(f, marks));

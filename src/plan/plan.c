@@ -24,9 +24,10 @@ static nrg_status planner_make(nrg_planner *w, nrg_arena *a) {
     w->group = NRG_NEWS(a, uint32_t, n), w->order = NRG_NEWS(a, uint32_t, n);
     w->group_first = NRG_NEWS(a, uint32_t, n + 1), w->group_next = NRG_NEWS(a, uint32_t, n);
     w->sum_of = NRG_NEWS(a, uint32_t, n);
+    w->into = NRG_NEWS(a, uint32_t, n), w->joint = NRG_NEWS(a, bool, n);
     w->picked = NRG_NEWS(a, bool, n);
     w->views = NRG_NEWS(a, nrg_view *, n);
-    bool whole = w->used && w->solid && w->alone && w->distance && w->pooled && w->nearest_index && w->nearest_value && w->sum_of && w->picked &&
+    bool whole = w->used && w->solid && w->alone && w->distance && w->pooled && w->nearest_index && w->nearest_value && w->sum_of && w->into && w->joint && w->picked &&
                  w->level && w->group && w->order && w->group_first && w->group_next && w->views;
     return whole ? NRG_OK : NRG_E098;
 }
@@ -70,6 +71,7 @@ static nrg_status make(nrg_planner *w, const nrg_plan_spec *spec) {
     nrg_plan *p = w->p;
     TRY(copy_spec(p, spec));
     TRY(nrg_plan_order(w));
+    TRY(nrg_plan_find_joint(w));
     TRY(nrg_plan_fuse(w));
     for (uint32_t i = 0; i < w->order_n; i++) TRY(nrg_plan_lower(w, (nrg_node){w->order[i]}));
     TRY(nrg_plan_ends(w));

@@ -32,6 +32,7 @@ static void put_step(const nrg_plan *p, const nrg_work *s, nrg_text *out) {
     } else if (s->kind == NRG_STEP_distance && ((const nrg_distance_step *)s->detail)->weights) nrg_text_put(out, "  (weighed)");
     else if (s->kind == NRG_STEP_reduce) nrg_text_put(out, "  (%s)", nrg_op_get(((const nrg_reduce_step *)s->detail)->op)->name);
     if (s->kind == NRG_STEP_matmul && ((const nrg_matmul_step *)s->detail)->mirror) nrg_text_put(out, "  (symmetric)");
+    if (s->kind == NRG_STEP_matmul && ((const nrg_matmul_step *)s->detail)->onto) nrg_text_put(out, "  (added)");
     if (s->deferred) nrg_text_put(out, "  after the slices of a block");
     if (s->flops > 0) nrg_text_put(out, "  %.4g flop%s", s->flops, s->phase & 1 ? " a sample" : "");
     nrg_source_place(p->ctx, nrg_graph_node(p->graph, s->node)->span, &line, &col);

@@ -104,35 +104,104 @@ static nrg_status product_step(nrg_planner *w, nrg_node n, nrg_matmul_step *d, b
     return NRG_OK;
 }
 
+// What can be said before views are asked for: how the sum over samples, if it is one, is kept.
+static nrg_status strategy(nrg_planner *w, nrg_node n, nrg_matmul_step *d) {
+    const nrg_node_info *v = info(w, n), *a = info(w, v->in[0]), *b = info(w, v->in[1]);
+    nrg_matmul_step sizes = {0};
+    nrg_view none = {0};
+    int ta = v->par.matmul.ta ? 1 : 0, tb = v->par.matmul.tb ? 1 : 0;
+    TRY(leads_of_product(w, v, &sizes, &none, &none, &none));
+    TRY(nrg_plan_put_dim(w, &sizes.rows, a->shape.dim[ta], 0, 1, 1));
+    TRY(nrg_plan_put_dim(w, &sizes.cols, b->shape.dim[!tb], 1, 0, 1));
+    TRY(nrg_plan_put_dim(w, &sizes.red, a->shape.dim[!ta], 1, 1, 0));
+    d->deferred = nrg_plan_barrier(v, w->p->graph) && deferred(w->p, &sizes);
+    d->lanes = nrg_plan_barrier(v, w->p->graph) && !d->deferred;
+    return NRG_OK;
+}
+
+// ---- products over samples that are only added to each other, as gradients at data and at draws are: each adds to the first
+
+static bool summand(const nrg_planner *w, nrg_node n, const uint32_t *readers) {
+    const nrg_node_info *v = info(w, n);
+    if (w->solid[n.i] || readers[n.i] != 1 || v->leads) return false;
+    return w->joint[n.i] || (v->op == NRG_OP_matmul && v->in[0].i != v->in[1].i && nrg_plan_barrier(v, w->p->graph)); // mirrored ones lie alone
+}
+
+static nrg_status alike(nrg_planner *w, nrg_node a, nrg_node b, bool *out) {
+    nrg_matmul_step x = {0}, y = {0};
+    const nrg_node_info *s = info(w, a), *t = info(w, b);
+    *out = s->shape.dim[0] == t->shape.dim[0] && s->shape.dim[1] == t->shape.dim[1] && w->level[a.i] == w->level[b.i];
+    while (w->joint[a.i]) a = info(w, a)->in[0];
+    while (w->joint[b.i]) b = info(w, b)->in[0];
+    TRY(strategy(w, a, &x));
+    TRY(strategy(w, b, &y));
+    *out = *out && x.deferred == y.deferred;
+    return NRG_OK;
+}
+
+static nrg_status find_joint(nrg_planner *w, uint32_t *readers) {
+    uint32_t n = nrg_graph_size(w->p->graph);
+    for (uint32_t i = 1; i <= n; i++)
+        for (int k = 0; w->used[i] && k < nrg_plan_arity(info(w, (nrg_node){i})->op); k++) readers[info(w, (nrg_node){i})->in[k].i]++;
+    for (uint32_t i = 1; i <= n; i++) {
+        const nrg_node_info *v = info(w, (nrg_node){i});
+        if (!w->used[i] || v->op != NRG_OP_add || !summand(w, v->in[0], readers) || !summand(w, v->in[1], readers)) continue;
+        TRY(alike(w, v->in[0], v->in[1], &w->joint[i]));
+        if (w->joint[i]) w->into[v->in[0].i] = w->into[v->in[1].i] = i;
+    }
+    return NRG_OK;
+}
+
+nrg_status nrg_plan_find_joint(nrg_planner *w) {
+    nrg_arena tmp = nrg_arena_make(w->p->ctx);
+    uint32_t *readers = NRG_NEWS(&tmp, uint32_t, nrg_graph_size(w->p->graph) + 1);
+    nrg_status s = readers ? find_joint(w, readers) : NRG_E098;
+    nrg_arena_free(&tmp);
+    return s;
+}
+
+// The partial sums that become the value in `buf`.
+static uint32_t lanes_of(const nrg_plan *p, uint32_t buf) {
+    for (uint32_t i = 0; i < p->steps.n; i++) {
+        const nrg_combine_step *d = p->steps.at[i].detail;
+        if (p->steps.at[i].kind == NRG_STEP_combine && d->to == buf) return d->from;
+    }
+    return 0;
+}
+
+// Where the result goes: a place of its own, or that of the first product of its sum.
+static nrg_status target(nrg_planner *w, nrg_node n, nrg_matmul_step *d, nrg_view **y) {
+    uint32_t sum = n.i, lanes = 0;
+    while (w->into[sum]) sum = w->into[sum];
+    *y = w->views[sum];
+    d->onto = *y != NULL;
+    if (d->onto && d->lanes) lanes = lanes_of(w->p, (*y)->buf);
+    else if (d->lanes) {
+        TRY(nrg_plan_lanes(w, n, NRG_OP_sum, false, &lanes));
+        *y = w->views[n.i];
+    } else if (!d->onto) TRY(nrg_plan_buffer(w, n, y));
+    w->views[sum] = *y;
+    d->c = (nrg_at){lanes ? lanes : (*y)->buf, 0};
+    return NRG_OK;
+}
+
 nrg_status nrg_plan_product(nrg_planner *w, nrg_node n) {
     nrg_plan *p = w->p;
     const nrg_node_info *v = info(w, n), *a = info(w, v->in[0]), *b = info(w, v->in[1]);
     nrg_matmul_step *d = NRG_NEW(&p->arena, nrg_matmul_step);
-    nrg_view *x, *z, *y, own = {0};
+    nrg_view *x, *z, *y;
     if (!d) return NRG_E098;
-    bool barrier = nrg_plan_barrier(v, p->graph);
     int ta = v->par.matmul.ta ? 1 : 0, tb = v->par.matmul.tb ? 1 : 0;
-    int64_t M = a->shape.dim[ta], K = a->shape.dim[!ta], N = b->shape.dim[!tb];
-    nrg_matmul_step sizes = {0}; // to choose the strategy before views are asked for
-    TRY(leads_of_product(w, v, &sizes, &own, &own, &own));
-    TRY(nrg_plan_put_dim(w, &sizes.rows, M, 0, 1, 1));
-    TRY(nrg_plan_put_dim(w, &sizes.cols, N, 1, 0, 1));
-    TRY(nrg_plan_put_dim(w, &sizes.red, K, 1, 1, 0));
-    d->deferred = barrier && deferred(p, &sizes);
-    d->lanes = barrier && !d->deferred;
+    TRY(strategy(w, n, d));
     TRY((d->deferred ? nrg_plan_keep : nrg_plan_view)(w, v->in[0], &x));
     TRY((d->deferred ? nrg_plan_keep : nrg_plan_view)(w, v->in[1], &z));
     if (v->in[0].i == v->in[1].i) x = z;
-    uint32_t lanes = 0;
-    if (d->lanes) {
-        TRY(nrg_plan_lanes(w, n, NRG_OP_sum, false, &lanes));
-        y = w->views[n.i];
-    } else TRY(nrg_plan_buffer(w, n, &y));
-    d->a = at(x), d->b = at(z), d->c = (nrg_at){lanes ? lanes : y->buf, 0};
+    TRY(target(w, n, d, &y));
+    d->a = at(x), d->b = at(z);
     TRY(leads_of_product(w, v, d, x, z, y));
-    TRY(nrg_plan_put_dim(w, &d->rows, M, x->event[ta], 0, y->event[0]));
-    TRY(nrg_plan_put_dim(w, &d->cols, N, 0, z->event[!tb], y->event[1]));
-    TRY(nrg_plan_put_dim(w, &d->red, K, x->event[!ta], z->event[tb], 0));
+    TRY(nrg_plan_put_dim(w, &d->rows, a->shape.dim[ta], x->event[ta], 0, y->event[0]));
+    TRY(nrg_plan_put_dim(w, &d->cols, b->shape.dim[!tb], 0, z->event[!tb], y->event[1]));
+    TRY(nrg_plan_put_dim(w, &d->red, a->shape.dim[!ta], x->event[!ta], z->event[tb], 0));
     d->mirror = v->in[0].i == v->in[1].i && ta != tb && !d->lanes && d->rows.n == 1 && d->cols.n == 1;
     return product_step(w, n, d, a->leads & NRG_SAMPLE);
 }

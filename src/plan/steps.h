@@ -198,6 +198,7 @@ typedef struct {
     bool lanes;       // partial over samples
     bool deferred;    // runs over a whole block of slices, threads share it
     bool mirror;      // symmetric, a side times itself: what lies left of the diagonal is copied from the right
+    bool onto;        // adds to what an earlier product has left in c
 } nrg_matmul_step;
 
 // c[loop, rows, cols] = sum over red of w * (a - b)^2: the right side and its weights are packed like that of a product.
@@ -353,6 +354,8 @@ typedef struct {
     bool *distance;   // a sum that is such a step
     bool *pooled;     // a gradient of extremes over windows
     uint32_t *nearest_index, *nearest_value; // of a distance: who reads it, if only such do
+    uint32_t *into;   // of a product over samples or a sum of such: the sum of products that it is a part of and nothing else, or 0
+    bool *joint;      // such a sum: its products add to each other where they lie
     uint32_t *sum_of; // of a fused node: a sum of all its numbers, or of all those of a sample, that its group makes, or 0
     bool *picked;     // rows by index that fused steps read where they lie
     struct { nrg_copy *at; uint32_t n, cap; } copies;
@@ -380,6 +383,7 @@ nrg_status nrg_plan_lower(nrg_planner *w, nrg_node n);
 nrg_status nrg_plan_lanes(nrg_planner *w, nrg_node n, nrg_op op, bool wide, uint32_t *buf);
 nrg_status nrg_plan_keep(nrg_planner *w, nrg_node n, nrg_view **out);
 nrg_status nrg_plan_product(nrg_planner *w, nrg_node n);
+nrg_status nrg_plan_find_joint(nrg_planner *w); // sums of products over samples
 // The right side of a product in panels; n: the product that asks.
 nrg_status nrg_plan_pack(nrg_planner *w, nrg_node n, nrg_at b, const nrg_dims *loop, const nrg_dims *cols, const nrg_dims *red, uint32_t *buf,
                          int64_t *panel);

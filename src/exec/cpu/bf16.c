@@ -161,7 +161,7 @@ void nrg_cpu_matmul_bf16(nrg_task *t, const nrg_matmul_step *d) {
     j.t = t, j.d = d, j.three = t->run->p->type == NRG_BF16X3, j.step = j.three ? 2 * ONE : ONE;
     j.m = nrg_dims_count(&d->rows, t->rows), j.n = nrg_dims_count(&d->cols, t->rows), j.k = nrg_dims_count(&d->red, t->rows);
     j.pa = (uint16_t *)t->scratch, j.pb = j.pa + 2 * MC * KC, j.pc = (float *)(j.pb + 2 * ROOM), j.x = j.pc + MC * NC;
-    j.add = (d->lanes || d->deferred) && !t->fresh;
+    j.add = nrg_cpu_adds(t, d);
     float *c = (float *)t->base[d->c.buf] + d->c.offset;
     if (d->lanes) c += t->lane * t->run->p->bufs.at[d->c.buf].count;
     const float *a = (const float *)t->base[d->a.buf] + d->a.offset, *b = (const float *)t->base[d->b.buf] + d->b.offset;

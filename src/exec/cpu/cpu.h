@@ -174,6 +174,9 @@ typedef struct {
     uint32_t step;
 } nrg_task;
 
+// Does a product add to what lies there?
+static inline bool nrg_cpu_adds(const nrg_task *t, const nrg_matmul_step *d) { return d->onto || ((d->lanes || d->deferred) && !t->fresh); }
+
 struct nrg_run {
     nrg_ctx *ctx;
     const nrg_plan *p;
