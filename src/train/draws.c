@@ -311,6 +311,7 @@ static nrg_status check(nrg_model *m, const nrg_drawing *d, const nrg_store *s, 
         const nrg_chains_state *st = nrg_chains_state_at(d->chains, i);
         const nrg_buffer *b = nrg_store_get(s, st->name);
         int64_t bad = 0;
+        if (m->vars.at[d->var[i]].elem != NRG_REAL) continue; // values from a list
         while (bad < n * st->count && is_number(b, bad)) bad++;
         if (bad < n * st->count) return lost(m, d, bad / st->count, step);
     }

@@ -211,6 +211,58 @@ static void gradient_of(nrg_dtype type, int64_t in, int64_t hidden, int64_t out,
     mlp_free(&m, &d);
 }
 
+// x'y + u'v + x'v, sums over samples: each product adds where the first lies. Twice that, and a number that also reads one product apart.
+static void products_add_up(nrg_dtype type, int64_t rows, int64_t cols, how h, double tol) {
+    enum { N = 70 };
+    nrg_graph *g;
+    GO(nrg_graph_new(C, type, &g));
+    nrg_node side[4], term[3], out[3];
+    int64_t count[4];
+    double *v[4], *want[3];
+    static const char *const names[] = {"x", "y", "u", "v"};
+    for (int i = 0; i < 4; i++) {
+        side[i] = nrg_input(g, names[i], NRG_SAMPLE, nrg_shape_of(2, (int64_t[]){1, i & 1 ? cols : rows}));
+        count[i] = N * (i & 1 ? cols : rows), v[i] = random_numbers(count[i], 1, 40u + (uint32_t)i);
+    }
+    for (int i = 0; i < 3; i++) term[i] = nrg_matmul(g, side[i == 1 ? 2 : 0], side[i == 0 ? 1 : 3], true, false, NRG_SAMPLE);
+    nrg_node all = nrg_add(g, nrg_add(g, term[0], term[1]), term[2]);
+    nrg_node apart = nrg_matmul(g, nrg_neg(g, side[0]), side[3], true, false, NRG_SAMPLE); // read twice: it must keep a place of its own
+    out[0] = nrg_mul(g, all, nrg_const(g, 2));
+    out[1] = nrg_add(g, apart, nrg_matmul(g, nrg_neg(g, side[2]), side[1], true, false, NRG_SAMPLE));
+    out[2] = nrg_sum_all(g, apart);
+    GO(nrg_graph_check(g));
+    for (int i = 0; i < 3; i++) want[i] = malloc((size_t)nrg_node_count(g, out[i]) * sizeof(double));
+    GO(nrg_ref_eval(C, g, N, (const double *const *)v, 7, 3, out, 3, want));
+    double **got = run_nodes(g, out, 3, v, count, 4, N, h);
+    for (int i = 0; i < 3; i++)
+        for (int64_t j = 0; j < nrg_node_count(g, out[i]); j++)
+            if (!close_enough(got[i][j], want[i][j], tol)) fail_msg("sum %d, number %d: %g, ref has %g", i, (int)j, got[i][j], want[i][j]);
+    nrg_plan *p;
+    nrg_text t = nrg_text_make(C);
+    GO(nrg_plan_make(C, &(nrg_plan_spec){.graph = g, .outputs = out, .outputs_n = 3, .batch = h.batch}, &p));
+    nrg_plan_print(p, &t);
+    int added = 0;
+    for (const char *q = t.at; (q = strstr(q, "(added)")); q++) added++;
+    assert_int_equal(added, 2);
+    nrg_text_free(&t);
+    nrg_plan_free(p);
+    free_all(got, 3);
+    for (int i = 0; i < 3; i++) free(want[i]);
+    for (int i = 0; i < 4; i++) free(v[i]);
+    nrg_graph_free(g);
+}
+
+static void sums_of_products(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 3; threads++) {
+        how h = {.batch = 32, .threads = threads};
+        products_add_up(NRG_F64, 5, 7, h, 1e-12); // in lanes
+        products_add_up(NRG_F32, 33, 20, h, 2e-5);
+        products_add_up(NRG_F32, 90, 70, h, 2e-5); // after a block of slices
+        products_add_up(NRG_F64, 90, 70, h, 1e-12);
+    }
+}
+
 static void mlp_gradient(void **state) {
     (void)state;
     gradient_of(NRG_F64, 7, 5, 3, 23, (how){0}, 1e-11);
@@ -582,6 +634,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(table_f64, setup, teardown),
         cmocka_unit_test_setup_teardown(table_f32, setup, teardown),
+        cmocka_unit_test_setup_teardown(sums_of_products, setup, teardown),
         cmocka_unit_test_setup_teardown(mlp_gradient, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_threads_and_levels, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_alone_and_in_a_batch, setup, teardown),
