@@ -135,13 +135,13 @@ static double live_bytes(const nrg_plan *p) {
     return most;
 }
 
-// A power of two, from shapes and the usual batch only: about 1 MiB of live values, and at least four slices a batch
-// where that leaves 16 rows for the products.
+// From shapes and the usual batch only: a power of two with about 1 MiB of live values, or a fourth of the batch, so that threads get equal
+// parts, where that leaves 16 rows for the products.
 static int64_t slice_size(const nrg_plan *p) {
     double fit = 1048576.0 / live_bytes(p);
     int64_t n = 256, batch = p->batch > 0 ? p->batch : 256;
     while (n > 1 && (double)n > fit) n /= 2;
-    int64_t cut = power_above((batch + 3) / 4);
+    int64_t cut = (batch + 3) / 4;
     if (cut < 16) cut = 16;
     if (n > cut) n = cut;
     if (n > power_above(batch)) n = power_above(batch);

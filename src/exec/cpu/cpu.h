@@ -140,6 +140,9 @@ typedef struct {
     // Sixteen interleaved sums in double; `s` carries them over runs of a row.
     void (*sum_f32)(int64_t n, const float *a, double *s);
     void (*sum_f64)(int64_t n, const double *a, double *s);
+    // Columns of `rows` rows, `row` numbers apart: s[j] += x[j] + x[row + j] ..., j < n, in the order of the rows.
+    void (*columns_f32)(int64_t n, int64_t rows, int64_t row, const float *x, double *s);
+    void (*columns_f64)(int64_t n, int64_t rows, int64_t row, const double *x, double *s);
     void (*bytes_f32)(int64_t n, const uint8_t *a, float *to); // pictures as they lie in files
     void (*random_f32)(const nrg_draw *d, void *out);
     void (*random_f64)(const nrg_draw *d, void *out);

@@ -109,6 +109,8 @@ const nrg_kernels GLUE(nrg_cpu_, NRG_ISA) = {
     ROW(eq) ROW(select)
     .sum_f32 = sum_f32,
     .sum_f64 = sum_f64,
+    .columns_f32 = columns_f32,
+    .columns_f64 = columns_f64,
     .bytes_f32 = bytes_f32,
     .random_f32 = random_f32,
     .random_f64 = random_f64,
