@@ -69,7 +69,7 @@ void nrg_chains_score_of(const nrg_chains *c, int64_t n, int64_t steps, nrg_chai
 int64_t nrg_chains_numbers(const nrg_chains *c, int64_t steps);
 
 // ---- unroll.c: start and steps as nodes of another graph, instead of runs of their own.
-bool nrg_chains_unrolls(const nrg_chains *c, int64_t steps);
+bool nrg_chains_unrolls(const nrg_chains *c, const nrg_graph *to, int64_t steps);
 // What each state is after them, in the order of nrg_chains_state_at, as updates. Run number t of the graph draws what nrg_chains_start
 // at (t + 1) * every and nrg_chains_go from there on would draw.
 nrg_status nrg_chains_unroll(nrg_chains *c, nrg_graph *to, int64_t steps, uint32_t every, nrg_update **out);

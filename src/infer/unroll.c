@@ -4,8 +4,9 @@
 
 enum { MOST = 4096 }; // nodes: more take longer to plan than they save
 
-bool nrg_chains_unrolls(const nrg_chains *s, int64_t steps) {
-    return !s->left && !s->spec.heated && !nrg_inference_loops(s->inference) && (double)steps * nrg_graph_size(s->graph) <= MOST;
+bool nrg_chains_unrolls(const nrg_chains *s, const nrg_graph *to, int64_t steps) {
+    bool plain = !s->left && !s->spec.heated && !nrg_inference_loops(s->inference);
+    return plain && nrg_graph_type(to) == nrg_graph_type(s->graph) && (double)steps * nrg_graph_size(s->graph) <= MOST;
 }
 
 typedef struct {

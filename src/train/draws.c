@@ -150,7 +150,7 @@ static nrg_status open_rooms(nrg_program *p, nrg_store *store, nrg_drawing *d) {
 // Chains of their own samples, of few steps that nobody looks at in between, move as a part of the program: what it reads of the energies
 // that they were drawn by is there already, and weights are packed once.
 static nrg_status join_program(nrg_program *p, nrg_drawing *d) {
-    if (d->each > 1 || d->pace.n || !nrg_chains_unrolls(d->chains, d->steps)) return NRG_OK;
+    if (d->each > 1 || d->pace.n || !nrg_chains_unrolls(d->chains, p->g, d->steps)) return NRG_OK;
     return nrg_chains_unroll(d->chains, p->g, d->steps, (uint32_t)nrg_chains_numbers(d->chains, d->steps) + 1, &d->within);
 }
 
