@@ -248,6 +248,7 @@ nrg_status nrg_trainer_steps(const nrg_trainer *t, nrg_text *out) {
         nrg_plan_print(p->plan, out);
     }
     for (uint32_t i = 0; i < p->draws.n; i++) {
+        if (p->draws.at[i]->within) continue; // their steps are a part of the update
         nrg_text_put(out, "\na step of its chains: ");
         TRY(nrg_draws_steps(p->draws.at[i], out));
     }

@@ -228,8 +228,58 @@ static void failures_are_told(void **state) {
     refused("predict x : int in 0..\nenergy E(x) = x\n", NRG_E071, "a whole number without bounds");
 }
 
+// Steps that are copied into another graph draw what the chains by themselves do, bit for bit.
+static void same_draws_in_another_graph(const char *text, const char *vars) {
+    enum { LANES = 20, STEPS = 3, RUN = 5 };
+    fixture f = load(text, NRG_F32);
+    nrg_chains_spec spec = {.lanes = LANES, .warmup = STEPS, .threads = 2};
+    for (const char *p = vars; *p; p++) spec.vars |= set(&f, (char[]){*p, 0});
+    nrg_chains *c;
+    nrg_graph *g;
+    nrg_update *up;
+    nrg_plan *plan;
+    nrg_run *run;
+    void *want[16];
+    int n = 0;
+    ok(&f, nrg_chains_open(f.m, f.s, &spec, &c));
+    uint32_t every = (uint32_t)nrg_chains_numbers(c, STEPS) + 1, at = (RUN + 1) * every + 1;
+    ok(&f, nrg_chains_start(c, LANES, 7, (RUN + 1) * every));
+    ok(&f, nrg_chains_go(c, LANES, STEPS, 7, &at));
+    for (const nrg_chains_state *st; (st = nrg_chains_state_at(c, n)); n++) {
+        size_t size = (size_t)(st->count * LANES) * sizeof(float);
+        want[n] = malloc(size);
+        memcpy(want[n], nrg_store_get(f.s, st->name)->data, size);
+        memset(nrg_store_get(f.s, st->name)->data, 0, size);
+    }
+    ok(&f, nrg_graph_new(f.c, NRG_F32, &g));
+    assert_true(nrg_chains_unrolls(c, g, STEPS) && !nrg_chains_unrolls(c, g, 1000000));
+    ok(&f, nrg_chains_unroll(c, g, STEPS, every, &up));
+    ok(&f, nrg_plan_make(f.c, &(nrg_plan_spec){.graph = g, .updates = up, .updates_n = n, .batch = LANES}, &plan));
+    ok(&f, nrg_run_new(f.c, plan, 2, &run));
+    ok(&f, nrg_store_bind(f.s, g, run));
+    ok(&f, nrg_run_go(run, LANES, 1, 7, RUN));
+    for (int k = 0; k < n; k++) {
+        const nrg_chains_state *st = nrg_chains_state_at(c, k);
+        assert_memory_equal(nrg_store_get(f.s, st->name)->data, want[k], (size_t)(st->count * LANES) * sizeof(float));
+        free(want[k]);
+    }
+    nrg_run_free(run);
+    nrg_plan_free(plan);
+    nrg_graph_free(g);
+    nrg_chains_free(c);
+    drop(&f);
+}
+
+static void steps_within_another_graph(void **state) {
+    (void)state;
+    same_draws_in_another_graph("predict v : bit[6]\nlatent h : bit[4]\nweight W : real[6, 4]\nenergy E(v, h) = -dot(v, W @ h)\nsample v, h by gibbs\n", "vh");
+    same_draws_in_another_graph("predict x : real[3]\nmodule f = linear(5) | tanh | linear(1)\nenergy E(x) = f(x) + sq(x)\nsample x by langevin(step=0.1)\n", "x");
+    same_draws_in_another_graph("predict s : sign[5]\nweight J : real[5, 5]\nenergy E(s) = dot(s, J @ s)\nsample s by metropolis\n", "s");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(steps_within_another_graph),
         cmocka_unit_test(langevin_has_the_variance_of_its_step),
         cmocka_unit_test(wrong_form_has_half_the_variance),
         cmocka_unit_test(noise_says_the_temperature),
