@@ -2,6 +2,7 @@ nrg_test(graph_table table/graph.c exec plan graph base)
 nrg_test(graph unit/graph.c exec plan graph base)
 nrg_test(graph_sums unit/graph_sums.c exec plan graph base)
 nrg_test(graph_split unit/graph_split.c exec plan graph base)
+nrg_test(graph_range unit/graph_range.c exec plan graph base)
 
 # Saved inputs of the fuzz target.
 if(TARGET nrg_exec)

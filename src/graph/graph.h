@@ -154,6 +154,14 @@ bool nrg_op_reduction(nrg_op op);
 // with the leading axes and shape of wrt[i]. Emits table ops only. A zero derivative is a zero of that shape.
 nrg_status nrg_grad(nrg_graph *g, nrg_node y, nrg_node seed, const nrg_node *wrt, int n, nrg_node *gradients);
 
+// range.c -- between which numbers x lies wherever its inputs lie between those that `of` gives; infinite ends: nothing is known, not even that it
+// is a number.
+typedef struct {
+    double lo, hi;
+    bool whole; // only whole numbers
+} nrg_range;
+nrg_status nrg_node_range(const nrg_graph *g, nrg_node x, nrg_range (*of)(void *ud, const char *input), void *ud, nrg_range *out);
+
 // attr.c -- structure, soundly: what is claimed holds; what is not claimed may hold.
 typedef struct {
     int degree;          // in v: 0 constant, 1 affine, 2 quadratic, 3 anything else

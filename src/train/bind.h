@@ -50,6 +50,8 @@ nrg_status nrg_bind_labels(nrg_bound *b, int32_t var, const nrg_array *a, int64_
 nrg_status nrg_bind_domain(const nrg_bound *b, int32_t var, const nrg_array *a, int64_t shift);
 nrg_status nrg_bind_numbers(const nrg_bound *b, int32_t var, const double *at, int64_t first, int64_t n, int64_t width);
 bool nrg_bind_counted(const nrg_bound *b, int32_t var); // does a count of doubts settle it?
+// Does what an expression is made of say that all its numbers are allowed? Then no pass over the rows is needed.
+nrg_status nrg_bind_sure(const nrg_bound *b, int32_t var, const nrg_graph *g, nrg_node x, bool *sure);
 nrg_node nrg_bind_doubts(const nrg_bound *b, int32_t var, nrg_graph *g, nrg_node x);
 void nrg_bind_place(const nrg_shape *s, int64_t cell, nrg_text *out); // "sample 3, position [1, 2]"
 // fit.c: finds standardise(a) and whiten(a) in an expression; *out is the expression with them replaced by names.

@@ -99,6 +99,32 @@ nrg_node nrg_bind_doubts(const nrg_bound *b, int32_t var, nrg_graph *g, nrg_node
     return nrg_reduce(g, NRG_OP_sum, each, 0, NRG_SAMPLE, false);
 }
 
+// Whole numbers of few bits lie between the ends of their type.
+static nrg_range of_source(void *ud, const char *input) {
+    const nrg_bound *b = ud;
+    for (uint32_t i = 0; i < b->sources.n; i++) {
+        if (!nrg_same(b->sources.at[i].input, input)) continue;
+        switch (b->sources.at[i].buf.type) {
+        case NRG_BUF_U8: return (nrg_range){0, UINT8_MAX, true};
+        case NRG_BUF_I8: return (nrg_range){INT8_MIN, INT8_MAX, true};
+        case NRG_BUF_U16: return (nrg_range){0, UINT16_MAX, true};
+        case NRG_BUF_I16: return (nrg_range){INT16_MIN, INT16_MAX, true};
+        default: break;
+        }
+    }
+    return (nrg_range){-INFINITY, INFINITY, false};
+}
+
+nrg_status nrg_bind_sure(const nrg_bound *b, int32_t var, const nrg_graph *g, nrg_node x, bool *sure) {
+    const nrg_var *v = &b->m->vars.at[var];
+    nrg_range r;
+    TRY(nrg_node_range(g, x, of_source, (void *)(uintptr_t)b, &r));
+    *sure = isfinite(r.lo) && isfinite(r.hi) && v->elem != NRG_SIGN && (v->elem == NRG_REAL || r.whole);
+    if (v->elem == NRG_BIT) *sure = *sure && r.lo >= 0 && r.hi <= 1;
+    if (v->domain.kind == NRG_DOM_RANGE) *sure = *sure && r.lo >= v->domain.lo && r.hi <= v->domain.hi;
+    return NRG_OK;
+}
+
 static bool adds_up(const nrg_var *v) { return v->domain.kind == NRG_DOM_SIMPLEX || v->domain.kind == NRG_DOM_SPHERE; }
 
 bool nrg_bind_counted(const nrg_bound *b, int32_t var) {

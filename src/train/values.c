@@ -115,6 +115,7 @@ typedef struct {
     nrg_scope *s;
     nrg_plan *p;
     nrg_run *r;
+    nrg_node x; // the value
     int64_t width;
     nrg_dtype type;
     nrg_shape shape;
@@ -135,6 +136,7 @@ static nrg_status sheet_make(const nrg_bound *b, nrg_dtype type, const nrg_expr 
     nrg_node out[2];
     TRY(nrg_bound_eval(b, t->s, e, &out[0]));
     TRY(nrg_graph_check(t->g));
+    t->x = out[0];
     t->shape = nrg_graph_node(t->g, out[0])->shape;
     t->width = nrg_shape_count(&t->shape);
     if (!(nrg_graph_node(t->g, out[0])->leads & NRG_SAMPLE)) out[0] = nrg_expand(t->g, out[0], t->shape, NRG_SAMPLE);
@@ -237,13 +239,14 @@ static nrg_status check_chunk(nrg_bound *b, nrg_store *store, const nrg_binding 
 
 // Computes all rows of a data statement once, chunk by chunk, and checks them; row weights are kept.
 nrg_status nrg_bind_computed(nrg_bound *b, nrg_store *store, const nrg_binding *k) {
-    bool counted = nrg_bind_counted(b, k->var);
+    bool counted = nrg_bind_counted(b, k->var), sure = false;
     sheet t;
     nrg_status s = sheet_make(b, nrg_store_type(store), k->expr, CHUNK, counted ? k->var : -1, &t);
     if (s == NRG_OK && k->var >= 0) s = nrg_bind_shape(b, k->var, NULL, &t.shape, false);
     if (s == NRG_OK && k->var < 0 && t.width != 1)
         s = nrg_fail(b->ctx, NRG_E050, k->expr->span, "row weights must be one number a sample, found %lld", (long long)t.width);
-    for (int64_t first = 0; first < b->rows && s == NRG_OK; first += CHUNK) s = check_chunk(b, store, k, &t, counted, first);
+    if (s == NRG_OK && counted) s = nrg_bind_sure(b, k->var, t.g, t.x, &sure);
+    for (int64_t first = 0; first < b->rows && s == NRG_OK && !sure; first += CHUNK) s = check_chunk(b, store, k, &t, counted, first);
     sheet_free(&t);
     return s;
 }

@@ -137,7 +137,7 @@ optimize by adam(lr=0.05 -> 0.0005, batch=100, epochs=40)
             self.assertLess(abs(self.weight("c", "w")[0] - slope), 0.03, k)
 
     def test_same_bits_for_any_threads_and_after_a_kill(self):
-        self.same_bits(GAUSS.replace("buffer(200)", "buffer(300, restart=5%)"), 1500)
+        self.same_bits(GAUSS.replace("buffer(200)", "buffer(300, restart=5%)"), 3000)
 
     # What is learned of step sizes, chains of all heats, the visits that are noted, a queue: all of it is there again after a stop.
     def test_what_a_resumed_run_needs(self):
@@ -164,7 +164,7 @@ optimize by adam(lr=0.05 -> 0.0005, batch=100, epochs=40)
         self.write("long.nrg", model.replace("epochs=100", f"epochs={epochs}"))
         cut, whole = f"cut{epochs}", f"whole{epochs}"
         long = ["train", "long.nrg", "--data", "x.csv", "--seed", 5, "-o", cut]
-        with subprocess.Popen([kit.NRG, *map(str, long)], cwd=self.folder, stderr=subprocess.DEVNULL) as p:
+        with subprocess.Popen([kit.NRG, *map(str, long), "--checkpoint", "0.02s"], cwd=self.folder, stderr=subprocess.DEVNULL) as p:
             state = self.folder / cut / "state.safetensors"
             while not os.path.exists(state) and p.poll() is None:
                 time.sleep(0.02)
