@@ -15,9 +15,13 @@ static nrg_range corners(double (*f)(double, double), nrg_range a, nrg_range b, 
 static double product(double a, double b) { return a * b; }
 static double quotient(double a, double b) { return a / b; }
 
-static nrg_range squares(nrg_range a) {
-    double x = a.lo * a.lo, y = a.hi * a.hi;
+static nrg_range magnitude(nrg_range a) {
+    double x = fabs(a.lo), y = fabs(a.hi);
     return (nrg_range){a.lo <= 0 && a.hi >= 0 ? 0 : fmin(x, y), fmax(x, y), a.whole};
+}
+static nrg_range squares(nrg_range a) {
+    nrg_range m = magnitude(a);
+    return (nrg_range){m.lo * m.lo, m.hi * m.hi, a.whole};
 }
 
 static nrg_range rule(const nrg_node_info *v, nrg_range a, nrg_range b, nrg_range c) {
@@ -29,7 +33,7 @@ static nrg_range rule(const nrg_node_info *v, nrg_range a, nrg_range b, nrg_rang
     case NRG_OP_concat: return both(a, b);
     case NRG_OP_select: return both(b, c);
     case NRG_OP_neg: return (nrg_range){-a.hi, -a.lo, a.whole};
-    case NRG_OP_abs: return (nrg_range){a.lo <= 0 && a.hi >= 0 ? 0 : fmin(fabs(a.lo), fabs(a.hi)), fmax(fabs(a.lo), fabs(a.hi)), a.whole};
+    case NRG_OP_abs: return magnitude(a);
     case NRG_OP_square: return squares(a);
     case NRG_OP_relu: return (nrg_range){fmax(a.lo, 0), fmax(a.hi, 0), a.whole};
     case NRG_OP_floor: return (nrg_range){floor(a.lo), floor(a.hi), true};

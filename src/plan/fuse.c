@@ -19,13 +19,6 @@ typedef struct {
 
 static const nrg_node_info *info(const nrg_planner *w, uint32_t n) { return nrg_graph_node(w->p->graph, (nrg_node){n}); }
 
-static bool same_space(const nrg_node_info *a, const nrg_node_info *b) {
-    if (a->leads != b->leads || a->shape.rank != b->shape.rank) return false;
-    for (int i = 0; i < a->shape.rank; i++)
-        if (a->shape.dim[i] != b->shape.dim[i]) return false;
-    return true;
-}
-
 static void push(fuser *f, uint32_t *top, uint32_t n) {
     if (f->seen[n] == f->stamp) return;
     f->seen[n] = f->stamp;
@@ -97,7 +90,7 @@ static void place(fuser *f, uint32_t n) {
     f->level[fresh] = w->level[n];
     for (int i = 0; i < arity; i++) {
         uint32_t o = v->in[i].i, G = w->group[o];
-        if (!G || G == w->group[n] || w->level[o] != w->level[n] || !same_space(v, info(w, o))) continue;
+        if (!G || G == w->group[n] || w->level[o] != w->level[n] || !nrg_plan_same_space(v, info(w, o))) continue;
         if (w->group[n]) {
             merge(f, n, o);
             continue;
@@ -123,7 +116,7 @@ static void join_readers(fuser *f, uint32_t *reader) {
         if (!w->used[i] || !w->group[i] || (w->level[i] & 1)) continue;
         for (int k = 0; k < nrg_plan_arity(v->op); k++) {
             uint32_t o = v->in[k].i, G = w->group[o];
-            if (!G || G == w->group[i] || w->level[o] != w->level[i] || !same_space(v, info(w, o))) continue;
+            if (!G || G == w->group[i] || w->level[o] != w->level[i] || !nrg_plan_same_space(v, info(w, o))) continue;
             if (reader[G] && w->group[reader[G]] != w->group[i] && w->group[reader[G]] != G) merge(f, reader[G], i);
             else reader[G] = i;
         }
@@ -196,7 +189,7 @@ static nrg_status make_again(fuser *f, uint32_t n, uint32_t h) {
         const nrg_node_info *v = info(w, m);
         if (w->group[m] != G) {
             leaves++;
-            if (nrg_node_count(w->p->graph, (nrg_node){m}) > 1 && same_space(v, info(w, n)) && !group_reads(f, h, m)) fresh++;
+            if (nrg_node_count(w->p->graph, (nrg_node){m}) > 1 && nrg_plan_same_space(v, info(w, n)) && !group_reads(f, h, m)) fresh++;
             continue;
         }
         if (has_copy(w, H, m)) continue;
@@ -236,7 +229,7 @@ static void find_picked(nrg_planner *w) {
     for (uint32_t i = 1; i <= n; i++) {
         const nrg_node_info *v = info(w, i);
         for (int k = 0; w->used[i] && k < nrg_plan_arity(v->op); k++)
-            if (w->picked[v->in[k].i] && (!w->group[i] || !same_space(v, info(w, v->in[k].i)))) w->picked[v->in[k].i] = false;
+            if (w->picked[v->in[k].i] && (!w->group[i] || !nrg_plan_same_space(v, info(w, v->in[k].i)))) w->picked[v->in[k].i] = false;
     }
 }
 
@@ -255,7 +248,7 @@ static nrg_status save_values(fuser *f, uint32_t *reader) {
         for (int k = 0; k < nrg_plan_arity(v->op); k++) {
             uint32_t o = v->in[k].i;
             if (!w->group[o] || w->group[o] == w->group[i]) continue;
-            bool fits = w->group[i] && w->level[o] == w->level[i] && same_space(v, info(w, o)) && (!reader[o] || reader[o] == i ||
+            bool fits = w->group[i] && w->level[o] == w->level[i] && nrg_plan_same_space(v, info(w, o)) && (!reader[o] || reader[o] == i ||
                         (reader[o] != many && w->group[reader[o]] == w->group[i]));
             reader[o] = fits ? i : many;
         }

@@ -10,22 +10,15 @@ typedef struct {
 
 static const nrg_node_info *info(const nrg_planner *w, nrg_node n) { return nrg_graph_node(w->p->graph, n); }
 
-static bool constant(const nrg_planner *w, nrg_node n, double *value) {
-    const nrg_node_info *v = info(w, n);
-    while (nrg_plan_movement(v->op)) v = info(w, v->in[0]);
-    *value = v->par.scalar.value;
-    return v->op == NRG_OP_const;
-}
-
 // n as a sum of whole numbers times places along axes of a space of `rank`, aligned right: adds them to `times`.
 static bool places(const nrg_planner *w, nrg_node n, int rank, double each, double *times) {
     const nrg_node_info *v = info(w, n), *u = v->op == NRG_OP_reshape ? info(w, v->in[0]) : v;
     double c;
     int axis = -1;
-    if (constant(w, n, &c)) return c == 0;
+    if (nrg_plan_constant(w, n, &c)) return c == 0;
     if (v->op == NRG_OP_add) return places(w, v->in[0], rank, each, times) && places(w, v->in[1], rank, each, times);
     for (int i = 0; v->op == NRG_OP_mul && i < 2; i++)
-        if (constant(w, v->in[i], &c)) return places(w, v->in[!i], rank, each * c, times);
+        if (nrg_plan_constant(w, v->in[i], &c)) return places(w, v->in[!i], rank, each * c, times);
     if (u->op != NRG_OP_iota || u->leads) return false;
     for (int i = 0; i < v->shape.rank; i++)
         if (v->shape.dim[i] != 1) axis = i - v->shape.rank + rank;
@@ -37,13 +30,6 @@ static bool places(const nrg_planner *w, nrg_node n, int rank, double each, doub
 static nrg_node behind(const nrg_planner *w, nrg_node n) {
     while (info(w, n)->op == NRG_OP_reshape || info(w, n)->op == NRG_OP_expand) n = info(w, n)->in[0];
     return n;
-}
-
-static bool same_space(const nrg_node_info *a, const nrg_node_info *b) {
-    if (a->leads != b->leads || a->shape.rank != b->shape.rank) return false;
-    for (int i = 0; i < a->shape.rank; i++)
-        if (a->shape.dim[i] != b->shape.dim[i]) return false;
-    return true;
 }
 
 // Does n, aligned right with the space, vary along none of these axes, and have all others?
@@ -64,7 +50,7 @@ static bool wins(const nrg_planner *w, const nrg_node_info *s, const nrg_node_in
     uint32_t gone = f->par.reduce.axes;
     double times[NRG_MAX_RANK] = {0}, step = 1;
     p->x = f->in[0];
-    if (!same_space(info(w, p->x), s) || !kept_only(info(w, n), s, gone) || info(w, eq->in[!k])->leads) return false;
+    if (!nrg_plan_same_space(info(w, p->x), s) || !kept_only(info(w, n), s, gone) || info(w, eq->in[!k])->leads) return false;
     if (!places(w, eq->in[!k], s->shape.rank, 1, times)) return false;
     for (int i = s->shape.rank - 1; i >= 0; i--) {
         if (times[i] != (gone >> i & 1 && s->shape.dim[i] != 1 ? step : 0)) return false;
@@ -77,10 +63,10 @@ static bool wins(const nrg_planner *w, const nrg_node_info *s, const nrg_node_in
 static bool parts_of(const nrg_planner *w, nrg_node n, parts *p) {
     const nrg_node_info *s = info(w, n);
     double zero;
-    if (s->op != NRG_OP_select || !constant(w, s->in[2], &zero) || zero != 0) return false;
+    if (s->op != NRG_OP_select || !nrg_plan_constant(w, s->in[2], &zero) || zero != 0) return false;
     const nrg_node_info *eq = info(w, s->in[0]);
     p->wins = s->in[0], p->d = s->in[1];
-    return eq->op == NRG_OP_eq && same_space(eq, s) && (wins(w, s, eq, 0, p) || wins(w, s, eq, 1, p));
+    return eq->op == NRG_OP_eq && nrg_plan_same_space(eq, s) && (wins(w, s, eq, 0, p) || wins(w, s, eq, 1, p));
 }
 
 // readers: of each node. Only comparisons and places that nothing else reads are not made.
@@ -109,7 +95,7 @@ nrg_status nrg_plan_pool(nrg_planner *w, nrg_node n) {
     d->op = info(w, p.first)->op, d->a = (nrg_at){x->buf, x->offset}, d->b = (nrg_at){z->buf, z->offset}, d->buf = y->buf;
     for (int i = 0; i < NRG_MAX_LEADS; i++)
         if (s->leads >> i & 1)
-            TRY(nrg_plan_put_dim(w, &d->kept, i ? nrg_lead_extent(w->p->graph, 1u << i) : -1, x->lead[i], z->lead[i], y->lead[i]));
+            TRY(nrg_plan_put_dim(w, &d->kept, nrg_lead_extent(w->p->graph, 1u << i), x->lead[i], z->lead[i], y->lead[i]));
     for (int i = 0; i < s->shape.rank; i++) {
         bool gone = info(w, p.first)->par.reduce.axes >> i & 1;
         TRY(nrg_plan_put_dim(w, gone ? &d->gone : &d->kept, s->shape.dim[i], x->event[i], gone ? 0 : z->event[i], y->event[i]));

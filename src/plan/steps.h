@@ -376,6 +376,8 @@ nrg_status nrg_plan_copy(nrg_planner *w, nrg_node n, const nrg_view *from, nrg_v
 bool nrg_plan_movement(nrg_op op);
 nrg_status nrg_plan_put_dim(nrg_planner *w, nrg_dims *d, int64_t n, int64_t a, int64_t b, int64_t c);
 double nrg_plan_count(const nrg_dims *d); // numbers of these axes, without the samples
+bool nrg_plan_same_space(const nrg_node_info *a, const nrg_node_info *b); // the same leading axes and event shape
+bool nrg_plan_constant(const nrg_planner *w, nrg_node n, double *value);  // a number that movement only spreads
 // lower.c, products.c, conv.c: one node -> steps
 nrg_status nrg_plan_step(nrg_planner *w, nrg_step_kind kind, nrg_node n, uint32_t phase, const void *detail, const uint32_t *reads,
                          int reads_n, const uint32_t *writes, int writes_n, double flops);

@@ -18,14 +18,6 @@ typedef struct {
 
 static const nrg_node_info *info(const nrg_planner *w, nrg_node n) { return nrg_graph_node(w->p->graph, n); }
 
-// A number that movement only spreads.
-static bool constant(const nrg_planner *w, nrg_node n, double *value) {
-    const nrg_node_info *v = info(w, n);
-    while (nrg_plan_movement(v->op)) v = info(w, v->in[0]);
-    *value = v->par.scalar.value;
-    return v->op == NRG_OP_const;
-}
-
 static int find(const maker *m, nrg_node n) {
     for (int i = 0; i < m->t->leaves_n; i++)
         if (m->leaf_node[i].i == n.i) return i;
@@ -38,7 +30,6 @@ static nrg_status picked(maker *m, nrg_node n, nrg_tile_leaf *l, int64_t *stride
     nrg_view *x, *z;
     TRY(nrg_plan_view(m->w, v->in[1], &z));
     TRY(nrg_plan_view(m->w, v->in[0], &x));
-    TRY(nrg_plan_view(m->w, v->in[1], &z));
     *l = (nrg_tile_leaf){.kind = NRG_LEAF_PICKED, .at = {x->buf, x->offset}, .index = {z->buf, z->offset}, .rows = a->shape.dim[0],
                          .row = x->event[0], .each = z->lead[0]};
     for (int i = 0; i < s->shape.rank; i++) stride[i] = s->shape.dim[i] == 1 ? 0 : x->event[i + 1];
@@ -54,7 +45,7 @@ static nrg_status leaf(maker *m, nrg_node n) {
     nrg_tile_leaf *l = &m->t->leaves[k];
     m->leaf_node[k] = n;
     m->t->leaves_n++;
-    if (constant(m->w, n, &l->value)) {
+    if (nrg_plan_constant(m->w, n, &l->value)) {
         l->kind = NRG_LEAF_CONST;
         return NRG_OK;
     }

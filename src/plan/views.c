@@ -186,6 +186,20 @@ nrg_status nrg_plan_view(nrg_planner *w, nrg_node n, nrg_view **out) {
     return NRG_OK;
 }
 
+bool nrg_plan_same_space(const nrg_node_info *a, const nrg_node_info *b) {
+    if (a->leads != b->leads || a->shape.rank != b->shape.rank) return false;
+    for (int i = 0; i < a->shape.rank; i++)
+        if (a->shape.dim[i] != b->shape.dim[i]) return false;
+    return true;
+}
+
+bool nrg_plan_constant(const nrg_planner *w, nrg_node n, double *value) {
+    const nrg_node_info *v = info(w, n);
+    while (nrg_plan_movement(v->op)) v = info(w, v->in[0]);
+    *value = v->par.scalar.value;
+    return v->op == NRG_OP_const;
+}
+
 double nrg_plan_count(const nrg_dims *d) {
     double n = 1;
     for (int i = 0; i < d->n; i++)
